@@ -1,0 +1,192 @@
+"""The command line. Counts shocks from 1, as the paper does; arrays count from 0."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from deqn.experiment import Experiment, read_experiment
+from deqn.training.errors import Diverged, Stopped, UserError
+from deqn.training.run_folder import RunFolder, find, project_root
+
+app = typer.Typer(
+    name="deqn",
+    help="Deep Equilibrium Nets: solve a dynamic stochastic economy on the states that it visits.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ParameterPath = Annotated[Path, typer.Argument(metavar="FILE", help="parameter file, such as models/olg/benchmark60.yaml")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="runs/STEM/NAME, STEM/NAME, or STEM for its latest run")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a setting, such as parameters.borrowing_limit=-0.5")
+]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="of weights, sampling and tracks")]
+
+
+def main() -> None:
+    """Runs a command. Exit status: 0 done, 2 user's mistake, 3 diverged, 75 stopped with a checkpoint."""
+    try:
+        app()
+    except (UserError, Diverged, Stopped) as error:
+        print(f"deqn: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        print("deqn: interrupted; the last checkpoint stands", file=sys.stderr)
+        sys.exit(130)
+
+
+def _with_tensorflow(command: Callable[..., Any]) -> Callable[..., Any]:
+    """For what needs TensorFlow, imported without its log noise, after the quick checks are done."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        from deqn.quiet import import_tensorflow
+
+        import_tensorflow()
+        return command(*arguments, **options)
+
+    return run
+
+
+def _experiment(file: Path, overrides: list[str], seed: int | None) -> Experiment:
+    return read_experiment(file, [*overrides, *([f"seed={seed}"] if seed is not None else [])])
+
+
+@app.command()
+def train(
+    file: ParameterPath,
+    run: Annotated[str | None, typer.Option("--run", help="name of the run; by default SLURM's job id or the time")] = None,
+    seed: Seed = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads it, nobody changes it
+    resume: Annotated[bool, typer.Option("--resume", help="continue if there is a checkpoint, else start")] = False,
+    start_from: Annotated[str | None, typer.Option("--from", metavar="RUN", help="start from this run's network")] = None,
+) -> None:
+    """Solve the economy of a parameter file; write its errors, moments and figures into a run folder."""
+    from deqn.train import Request, choose_folder
+
+    experiment = _experiment(file, overrides, seed)
+    request = Request(run, resume, start_from, shlex.join(["deqn", *sys.argv[1:]]))
+    folder, _ = choose_folder(experiment, request)
+    if start_from is not None:
+        find(start_from, project_root())  # a mistyped name is told before TensorFlow is imported
+    _train(experiment, request, folder)
+
+
+@_with_tensorflow
+def _train(experiment: Experiment, request: Any, folder: RunFolder) -> None:
+    from deqn.console import Console, header
+    from deqn.train import train as run_training
+
+    console = Console(folder)
+    for line in header(experiment, request, folder):
+        print(line, flush=True)
+    outcome = run_training(experiment, request, folder, say=console.say, report=console.report)
+    console.close()
+    print(f"trained: {outcome.updates} updates, {outcome.cpu_seconds:.0f} CPU-seconds", flush=True)
+    if outcome.thresholds is False:
+        print(f"thresholds not reached: asked for {dict(experiment.file.stop)}, best {dict(outcome.best)}")
+    settings = experiment.file.evaluation
+    _evaluate(folder, settings.periods, settings.burn_in, settings.seed)
+    _plot(folder)
+
+
+@app.command()
+def evaluate(
+    run: RunName,
+    periods: Annotated[int | None, typer.Option(min=2, help="periods simulated, the burn-in among them")] = None,
+    burn_in: Annotated[int | None, typer.Option("--burn-in", min=0, help="first periods dropped")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="of the path")] = None,
+) -> None:
+    """Simulate a run's best policy in float64; write arrays and tables, print the errors."""
+    from deqn.experiment import experiment_of
+    from deqn.solution import parameter_file
+
+    folder = find(run, project_root())
+    defaults = experiment_of(folder, parameter_file(folder)).file.evaluation
+    chosen = (
+        defaults.periods if periods is None else periods,
+        defaults.burn_in if burn_in is None else burn_in,
+        defaults.seed if seed is None else seed,
+    )
+    if chosen[1] >= chosen[0]:
+        raise UserError(f"--burn-in: got {chosen[1]} of {chosen[0]} periods, expected fewer than the periods")
+    _with_tensorflow(_evaluate)(folder, *chosen)
+
+
+def _evaluate(folder: RunFolder, periods: int, burn_in: int, seed: int) -> None:
+    from deqn.report import tables
+    from deqn.results import write_results
+
+    start = time.process_time()
+    shares = write_results(folder, periods, burn_in, seed)
+    print(f"\n{folder}: one path of {periods} periods, the first {burn_in} dropped, seed {seed}\n")
+    print(tables.text(tables.error_table(folder.path)))
+    print(f"\n{tables.text(tables.where_table(folder.path))}")
+    active = ", ".join(f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
+    print(f"\nshare of entries where a guard was active: {active or 'the economy has none'}")
+    print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}", flush=True)
+
+
+@app.command()
+def policy(
+    run: RunName,
+    states: Annotated[str, typer.Option("--states", metavar="FILE.npz", help="arrays by letter: z [M] from 0, k [M, N]")],
+    out: Annotated[str, typer.Option("--out", metavar="FILE.npz", help="where the policy goes: a, lam, c")],
+) -> None:
+    """Evaluate a run's decision rule at states of your own."""
+    folder = find(run, project_root())
+    if not Path(states).is_file():
+        raise UserError(f"--states: {states} not found; expected an .npz with an array for each state variable")
+    _policy(folder, states, out)
+
+
+@_with_tensorflow
+def _policy(folder: RunFolder, states: str, out: str) -> None:
+    from deqn.results import write_policy
+
+    count = write_policy(folder, states, out)
+    print(f"policy at {count} states written to {out}")
+
+
+@app.command()
+def check(file: ParameterPath, overrides: Overrides = [], seed: Seed = None) -> None:  # noqa: B006
+    """Validate a parameter file; say the number of weights, memory and time to expect. Trains nothing."""
+    experiment = _experiment(file, overrides, seed)
+    _check(experiment)
+
+
+@_with_tensorflow
+def _check(experiment: Experiment) -> None:
+    from deqn.estimate import estimate
+
+    for line in estimate(experiment):
+        print(line)
+
+
+@app.command()
+def plot(run: RunName) -> None:
+    """Draw the figures that a run's files allow; also of a run in progress."""
+    _plot(find(run, project_root()))
+
+
+def _plot(folder: RunFolder) -> None:
+    from deqn.report.figures import figures
+
+    drawn = figures(folder.path)
+    print(f"figures in {_shown(folder)}/figures: {', '.join(path.stem for path in drawn)} (PNG, PDF, CSV)")
+
+
+def _shown(folder: RunFolder) -> Path:
+    """The folder as the user would type it."""
+    here = Path.cwd()
+    path = folder.path.resolve()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,0 +1,23 @@
+"""Deep Equilibrium Nets: economies as their equations, solved on the states that they visit.
+
+An economist's file needs `from deqn.equilibrium import Economy, MarkovChain`; names are imported when first used, so
+that a parameter file can be checked without TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deqn.equilibrium.economy import Economy
+    from deqn.equilibrium.exogenous import Gaussian, MarkovChain
+
+_HOMES = {"Economy": "economy", "MarkovChain": "exogenous", "Gaussian": "exogenous"}
+__all__ = ["Economy", "Gaussian", "MarkovChain"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"deqn.equilibrium has no {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"deqn.equilibrium.{_HOMES[name]}"), name)

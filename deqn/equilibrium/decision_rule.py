@@ -1,0 +1,53 @@
+"""An economy and a network together: the policy at any state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.expectation import Expectation
+
+
+class DecisionRule:
+    """state -> policy.
+
+    With `heads`, the network gives one output for each value of the discrete shock from features that do not depend
+    on it; one pass then serves all successors of a state, and a state can be judged under every shock.
+    """
+
+    def __init__(self, economy: Economy, network: keras.Model, heads: bool) -> None:
+        self.economy = economy
+        self.network = network
+        self.heads = heads
+
+    def __call__(self, state: Any) -> Any:
+        """The policy at each state's own shock."""
+        output = self.network(self.economy.features(state))  # [batch, heads, outputs]
+        output = tf.gather(output, state.shock, axis=1, batch_dims=1) if self.heads else output[:, 0, :]
+        return self.economy.policy(output, state)
+
+    def of_successors(self, state: Any, count: int) -> Any:
+        """The policy at `count` blocks of successor states, stacked: the J argument of `Expectation`."""
+        if not self.heads:
+            return self(state)
+        # The blocks differ in the shock alone, which the features do not see: the first block stands for all.
+        first = tf.nest.map_structure(lambda x: x[: tf.shape(x)[0] // count], state)
+        return self.economy.policy(self._every_head(first), state)
+
+    def under_every_shock(self, state: Any) -> tuple[Any, Any]:
+        """Each state under each shock, [S * batch] with the shock moving slowest, and the policy there."""
+        heads, batch = self.economy.shocks.discrete, tf.shape(state.shock)[0]
+        tiled = tf.nest.map_structure(lambda x: tf.tile(x, [heads] + [1] * (len(x.shape) - 1)), state)
+        tiled = tiled._replace(shock=tf.repeat(tf.range(heads, dtype=tf.int32), batch))
+        return tiled, self.economy.policy(self._every_head(state), tiled)
+
+    def expectation(self, state: Any, policy: Any, following: DecisionRule | None = None, frozen: bool = False) -> Any:
+        """E at these states; `following` (by default this rule) decides in the next period."""
+        return Expectation(self.economy, state, policy, (following or self).of_successors, frozen)
+
+    def _every_head(self, state: Any) -> tf.Tensor:
+        output = self.network(self.economy.features(state))  # [batch, heads, outputs]
+        return tf.reshape(tf.transpose(output, [1, 0, 2]), [-1, output.shape[-1]])  # [heads * batch, outputs]

@@ -1,0 +1,142 @@
+"""What an economist writes: states, policies and the conditions of an equilibrium.
+
+    class MyEconomy(Economy):
+        State, Policy         NamedTuples of tensors, batch first
+        features              what the network sees
+        policy                network output -> an admissible policy
+        transition            the state one period later
+        residuals             the conditions, zero in equilibrium; E(f) is the conditional expectation
+        initial_states        where simulations begin
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from deqn.equilibrium.exogenous import Exogenous
+from deqn.training.errors import UserError
+
+State = Any
+Policy = Any
+ExpectationOperator = Callable[[Callable[[State, Policy], tf.Tensor]], tf.Tensor]
+
+
+class Economy(abc.ABC):
+    """A dynamic stochastic economy as its equations.
+
+    parameters: an instance of the economy's schema. dtype: float32 in training, float64 in evaluation.
+
+    Subclasses are final and set, in `__init__`,
+    shocks: the exogenous process; a Markov economy's State has a field `shock`.
+    outputs: how many numbers `policy` takes from the network for a state.
+    own: for each output the index of the feature nearest to it (a cohort's own wealth), or None.
+    ages: labels of the last axis of what is reported by age, or None for an economy without ages.
+    """
+
+    State: ClassVar[type]
+    Policy: ClassVar[type]
+    letters: ClassVar[Mapping[str, str]] = {}
+    units: ClassVar[Mapping[str, str]] = {}
+    age_label: ClassVar[str] = "age"
+    foreseen: ClassVar[Sequence[str]] = ("savings",)  # policies recorded for every shock that may follow, as a_next
+
+    shocks: Exogenous
+    outputs: int
+    own: Sequence[int] | None = None
+    ages: np.ndarray | None = None
+
+    def __init__(self, parameters: Any, dtype: str = "float32") -> None:
+        self.p = parameters
+        self.dtype = dtype
+
+    def by_shock(self, values: Any, shock: tf.Tensor) -> tf.Tensor:
+        """The entry of a list of parameters that belongs to each state's shock: [S, ...] -> [batch, ...]."""
+        return tf.gather(tf.constant(np.asarray(values), self.dtype), shock)
+
+    @abc.abstractmethod
+    def features(self, state: State) -> tf.Tensor:
+        """What the network sees, [batch, inputs], in the economy's own units: the network standardises."""
+
+    @abc.abstractmethod
+    def policy(self, output: tf.Tensor, state: State) -> Policy:
+        """An admissible policy from the network's output [batch, outputs]; no expectation: E itself calls it."""
+
+    @abc.abstractmethod
+    def transition(self, state: State, policy: Policy, shock: tf.Tensor) -> State:
+        """The state one period later, when `shock` has been drawn."""
+
+    @abc.abstractmethod
+    def residuals(self, state: State, policy: Policy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
+        """What is minimised, by condition: [batch, ages] or [batch], zero in equilibrium, unit-free."""
+
+    @abc.abstractmethod
+    def initial_states(self, count: int, generator: np.random.Generator) -> State:
+        """States from which simulations begin, NumPy arrays; the first of them starts evaluation paths."""
+
+    def errors(self, state: State, policy: Policy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
+        """What is reported, by condition; the first one judges the solution. By default the residuals."""
+        return self.residuals(state, policy, E)
+
+    def is_inside(self, state: State) -> tf.Tensor:
+        """Whether a track is worth following, bool [batch]; others are reset. By default: all numbers are finite."""
+        finite = [tf.reshape(tf.math.is_finite(x), [tf.shape(x)[0], -1]) for x in state if x.dtype.is_floating]
+        return tf.reduce_all(tf.concat(finite, axis=1), axis=1)
+
+    def flags(self, state: State, policy: Policy) -> Mapping[str, tf.Tensor]:
+        """Where a floor, clip or guard was active, by name: bool [batch, ...]; their shares are printed."""
+        return {}
+
+    def definitions(self, state: State, policy: Policy) -> Mapping[str, tf.Tensor]:
+        """Further variables to report: prices and aggregates [batch], by-age variables [batch, ages]."""
+        return {}
+
+    def check_states(self, state: Mapping[str, Any]) -> State:
+        """States that a user gives, as the economy's State of NumPy arrays; UserError says what is wrong with them."""
+        example = self.initial_states(1, np.random.default_rng(0))
+        for names, words in ((set(state) - set(self.State._fields), "unknown"), (set(self.State._fields) - set(state), "missing")):
+            if names:
+                raise UserError(f"states: {', '.join(sorted(names))} {words}; expected {', '.join(self.State._fields)}")
+        arrays = {}
+        for name, like in zip(self.State._fields, example, strict=True):
+            arrays[name] = _checked_array(name, state[name], like)
+        count = len(arrays[self.State._fields[0]])
+        for name, array in arrays.items():
+            if len(array) != count:
+                raise UserError(f"states: {name} has {len(array)} rows, expected {count} as {self.State._fields[0]} has")
+        if self.shocks.discrete and "shock" in arrays:
+            shock = arrays["shock"]
+            if shock.min(initial=0) < 0 or shock.max(initial=0) >= self.shocks.discrete:
+                bad = int(np.argmax((shock < 0) | (shock >= self.shocks.discrete)))
+                raise UserError(
+                    f"states: shock[{bad}] is {shock[bad]}, expected 0 to {self.shocks.discrete - 1} (arrays count from 0)"
+                )
+        return self.State(**arrays)
+
+    def describe_shocks(self) -> Sequence[str]:
+        """A name for each value of a discrete shock, in order."""
+        return [f"shock {number + 1}" for number in range(self.shocks.discrete or 0)]
+
+
+def _checked_array(name: str, given: Any, like: np.ndarray) -> np.ndarray:
+    """A field of a user's states in the type and shape of an example [1, ...]."""
+    try:
+        array = np.asarray(given, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"states: {name} is not an array of numbers: {error}") from error
+    expected = ", ".join(["M", *map(str, like.shape[1:])])
+    if array.shape[1:] != like.shape[1:] or array.ndim != like.ndim or not len(array):
+        raise UserError(f"states: {name} has shape {list(array.shape)}, expected [{expected}] with M states")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        place = ", ".join(map(str, np.argwhere(bad)[0]))
+        raise UserError(f"states: {name}[{place}] is {array[bad][0]}, expected finite numbers")
+    if not np.issubdtype(like.dtype, np.integer):
+        return array
+    if (array != np.round(array)).any():
+        raise UserError(f"states: {name} holds {array[array != np.round(array)][0]:g}, expected whole numbers")
+    return array.astype(np.int32)

@@ -1,0 +1,92 @@
+"""One float64 evaluation of a decision rule along simulated paths: states, policies, errors, definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from deqn.equilibrium import simulation
+from deqn.equilibrium.decision_rule import DecisionRule
+from deqn.training.errors import UserError
+
+_CHUNK = 1000  # states evaluated at a time: bounds the memory of the expectation
+
+
+class Evaluation(NamedTuple):
+    """Arrays over T states, rows of one track consecutive in time; all float64 but the shock.
+
+    state, policy: the economy's NamedTuples of arrays [T, ...]. successors: the policies that the economy
+    names `foreseen` at every value of next period's shock, [T, S, ...], empty for a continuous shock. errors: by condition, [T, ages] or [T].
+    definitions: prices, aggregates, by-age variables. flags: where a floor or guard was active. track: int [T].
+    """
+
+    state: Any
+    policy: Any
+    successors: Mapping[str, np.ndarray]
+    errors: Mapping[str, np.ndarray]
+    definitions: Mapping[str, np.ndarray]
+    flags: Mapping[str, np.ndarray]
+    track: np.ndarray
+
+
+def evaluate(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: int = 1) -> Evaluation:
+    """Simulates `tracks` paths of `periods` under the true process, drops `burn_in` of each, evaluates the rest."""
+    if not 0 <= burn_in < periods:
+        raise UserError(f"burn-in: got {burn_in} of {periods} periods, expected fewer than the periods")
+    state = simulated_states(rule, periods - burn_in, burn_in, seed, tracks)
+    values = at_states(rule, state)
+    return Evaluation(*values, track=np.repeat(np.arange(tracks), periods - burn_in))
+
+
+def simulated_states(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: int) -> Any:
+    """The states [tracks * periods, ...] visited after `burn_in`; every track begins at the first initial state."""
+    economy = rule.economy
+    first = economy.initial_states(1, np.random.default_rng(0))
+    start = tf.nest.map_structure(lambda x: tf.constant(np.repeat(x, tracks, axis=0)), first)
+    key = tf.constant([seed, 1], tf.int32)
+
+    @tf.function(jit_compile=True)
+    def run(start: Any, key: tf.Tensor) -> Any:
+        path, _ = simulation.simulate(economy, economy.shocks, rule, start, periods, key, burn_in)
+        return path
+
+    path = run(start, key)
+    return tf.nest.map_structure(lambda x: np.swapaxes(x.numpy(), 0, 1).reshape(-1, *x.shape[2:]), path)
+
+
+def at_states(rule: DecisionRule, state: Any) -> tuple[Any, Any, dict, dict, dict, dict]:
+    """Everything an Evaluation holds besides tracks, at given states [T, ...] of NumPy arrays."""
+    economy = rule.economy
+
+    def judge(state: Any) -> tuple[Any, ...]:
+        policy = rule(state)
+        E = rule.expectation(state, policy)
+        following = {}
+        if economy.shocks.discrete:
+            for name in (name for name in economy.foreseen if name in E.policy._fields):
+                field = getattr(E.policy, name)
+                blocks = tf.reshape(field, [E.count, -1, *field.shape[1:]])
+                following[name] = tf.einsum("st...->ts...", blocks)
+        errors = dict(economy.errors(state, policy, E))
+        return policy, following, errors, dict(economy.definitions(state, policy)), dict(economy.flags(state, policy))
+
+    pieces = map_chunks(judge, state)
+    return (state, *pieces)
+
+
+def map_chunks(f: Callable[[Any], Any], state: Any) -> Any:
+    """f at all states of NumPy arrays, a chunk at a time, compiled once; NumPy arrays in the structure f returns."""
+    total = len(state[0])
+    size = min(_CHUNK, total)
+    compiled = tf.function(f, jit_compile=True)
+    pieces = []
+    for begin in range(0, total, size):
+        # The last chunk is filled with copies of its last state, so that no second shape is compiled.
+        index = np.minimum(np.arange(begin, begin + size), total - 1)
+        piece = compiled(tf.nest.map_structure(lambda x, index=index: tf.constant(x[index]), state))
+        keep = min(size, total - begin)
+        pieces.append(tf.nest.map_structure(lambda x, keep=keep: x.numpy()[:keep], piece))
+    return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *pieces)

@@ -1,0 +1,87 @@
+"""Exogenous processes: what may happen next period, with which probability, and how to draw it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from deqn.equilibrium import quadrature
+from deqn.equilibrium.markov import check_chain, stationary_distribution
+
+
+class Exogenous(Protocol):
+    """An economy's exogenous process.
+
+    discrete: the number of values that `state.shock` takes, or None for a continuous shock.
+    """
+
+    discrete: int | None
+
+    def successors(self, state: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Values of the next shock, [J, batch] or [J, batch, d], and their weights [J, batch], which sum to one."""
+
+    def draw(self, state: Any, key: tf.Tensor) -> tf.Tensor:
+        """One next shock for each state, [batch] or [batch, d]."""
+
+
+class MarkovChain:
+    """A finite chain; the state carries its index as `shock`, int32 [batch], counted from 0.
+
+    transition: [S, S], rows = from, each summing to one. Raises ValueError otherwise.
+    """
+
+    def __init__(self, transition: Any) -> None:
+        self.transition = check_chain(transition)
+        self.discrete: int | None = len(self.transition)
+        self.stationary = stationary_distribution(self.transition)
+
+    def successors(self, state: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """All S values, with the row of the present shock as weights."""
+        dtype = _floating_type(state)
+        weights = tf.transpose(tf.gather(tf.constant(self.transition, dtype), state.shock))  # [S, batch]
+        values = tf.tile(tf.range(len(self.transition), dtype=tf.int32)[:, None], [1, tf.shape(state.shock)[0]])
+        return values, weights
+
+    def draw(self, state: Any, key: tf.Tensor) -> tf.Tensor:
+        """Inverts the cumulative probabilities of the present row: int32 [batch]."""
+        uniform = tf.random.stateless_uniform(tf.shape(state.shock), key, dtype=tf.float64)
+        return self.draw_from(state.shock, uniform)
+
+    def draw_from(self, shock: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+        """The successor of `shock` at a draw `uniform` in [0, 1), float64 [batch]."""
+        steps = tf.gather(tf.constant(np.cumsum(self.transition, axis=1)[:, :-1]), shock)  # [batch, S-1]
+        return tf.reduce_sum(tf.cast(uniform[:, None] >= steps, tf.int32), axis=1)
+
+
+class Gaussian:
+    """Independent standard normal innovations, which `transition` receives as [batch, dimensions].
+
+    rule: "gauss_hermite" (`nodes` in each dimension) or "monomial" (of degree 3 or 5; Stroud 1971).
+    """
+
+    def __init__(self, dimensions: int, rule: str = "gauss_hermite", nodes: int = 5, degree: int = 5) -> None:
+        self.discrete: int | None = None
+        self.dimensions = dimensions
+        if rule == "gauss_hermite":
+            self.nodes, self.weights = quadrature.gauss_hermite(nodes, dimensions)
+        elif rule == "monomial":
+            self.nodes, self.weights = quadrature.monomial(dimensions, degree)
+        else:
+            raise ValueError(f"rule: got {rule!r}, expected 'gauss_hermite' or 'monomial'")
+
+    def successors(self, state: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """The nodes, the same for every state: [J, batch, d] and [J, batch]."""
+        batch, dtype = tf.shape(state[0])[0], _floating_type(state)
+        nodes = tf.tile(tf.constant(self.nodes, dtype)[:, None, :], [1, batch, 1])
+        return nodes, tf.tile(tf.constant(self.weights, dtype)[:, None], [1, batch])
+
+    def draw(self, state: Any, key: tf.Tensor) -> tf.Tensor:
+        """Standard normal [batch, dimensions]."""
+        return tf.random.stateless_normal([tf.shape(state[0])[0], self.dimensions], key, dtype=_floating_type(state))
+
+
+def _floating_type(state: Any) -> tf.DType:
+    """The type of the state's real variables: float32 in training, float64 in evaluation."""
+    return next(field.dtype for field in state if field.dtype.is_floating)

@@ -1,0 +1,86 @@
+"""What a parameter file may say about an equilibrium: network, sampling, next period, evaluation. No TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from deqn.training.parameters import Section, setting
+
+
+class NetworkSettings(Section):
+    """The network from states to policies.
+
+    heads: "shock" gives one output for each value of a discrete shock, from features that do not depend on it.
+    components, quadratics, output_scale, own: of a wide-and-deep network (deqn.mlp.networks.WideAndDeep).
+    """
+
+    kind: Literal["mlp", "wide_and_deep"] = setting("wide_and_deep", source="Cheng et al. (2016)")
+    hidden: list[int] = setting([128, 128], unit="neurons a layer")
+    activation: str = setting("silu", source="any Keras activation")
+    heads: Literal["none", "shock"] = setting("none")
+    components: int | None = setting(None, unit="principal components; by default one for each input", ge=1)
+    quadratics: int = setting(0, unit="components whose products enter the wide part", ge=0)
+    output_scale: float = setting(0.1, unit="weight of the perceptron beside the wide part", gt=0)
+    own: bool = setting(False, source="whether an output's own input multiplies a second output of the perceptron")
+
+
+class SamplingSettings(Section):
+    """Which states are trained on: an episode is `tracks` x `periods` simulated states.
+
+    chain: a transition matrix that draws the shocks of the simulation; the residuals always use the true one.
+    every_shock: judge each simulated state under every shock, weighted by `shock_weight` power of its frequency.
+    """
+
+    tracks: int = setting(256, unit="parallel paths", ge=1)
+    periods: int = setting(1, unit="periods an episode", ge=1)
+    epochs: int = setting(1, unit="passes over an episode's states", ge=1)
+    minibatch: int | None = setting(None, unit="states an update; by default all of the episode's", ge=1)
+    chain: list[list[float]] | None = setting(None, unit="probability a period, rows = from")
+    every_shock: bool = setting(False)
+    shock_weight: float = setting(0.5, unit="power of the stationary probability", ge=0)
+    resets: float = setting(0.0, unit="probability a period that a track starts anew", ge=0, le=1)
+
+
+class NextPeriodSettings(Section):
+    """Which network decides inside the expectation, and whether gradients flow through it.
+
+    full: the network that is trained, with gradients (the paper's). frozen: a slowly averaged copy, without: the
+    update is then time iteration fitted by a network.
+    """
+
+    gradient: Literal["full", "frozen"] = setting("full")
+    average: float = setting(0.0, unit="share of the copy that an update keeps", ge=0, lt=1)
+
+
+class ValidationSettings(Section):
+    """Fresh paths under the true process, on which training is judged and the best weights are chosen."""
+
+    tracks: int = setting(64, unit="parallel paths", ge=1)
+    periods: int = setting(60, unit="periods after the burn-in", ge=1)
+    burn_in: int = setting(120, unit="periods dropped", ge=0)
+    seed: int = setting(1_000_003, source="never used for a reported figure")
+
+
+class EvaluationSettings(Section):
+    """The path on which the reported figures are measured."""
+
+    periods: int = setting(12000, unit="periods simulated", ge=2)
+    burn_in: int = setting(2000, unit="of these dropped", ge=0)
+    seed: int = setting(1, ge=0, lt=2**31)
+
+
+class EquilibriumSettings(Section):
+    """The equilibrium's part of a parameter file.
+
+    weights: of the conditions in the loss, by name; 1 where not named.
+    warm_start: settings of the economy's own warm start; none: training starts from the initial network.
+    """
+
+    network: NetworkSettings = setting(NetworkSettings())
+    sampling: SamplingSettings = setting(SamplingSettings())
+    next_period: NextPeriodSettings = setting(NextPeriodSettings())
+    weights: dict[str, float] = setting({}, unit="relative weight of a condition's squared errors")
+    warm_start: dict[str, Any] | None = setting(None)
+    validation: ValidationSettings = setting(ValidationSettings())
+    evaluation: EvaluationSettings = setting(EvaluationSettings())
+    updates_per_call: int = setting(50, unit="updates between two looks at the clock", ge=1)

@@ -1,0 +1,138 @@
+"""From a parameter file to the problem it names: the economy's schema, the settings, the objects. Top floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from deqn.equilibrium.settings import EquilibriumSettings
+from deqn.training import parameters as files
+from deqn.training.errors import UserError, nearest
+from deqn.training.parameters import Section, setting
+from deqn.training.run_folder import RunFolder, project_root
+from deqn.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from deqn.equilibrium.economy import Economy
+    from deqn.equilibrium.problem import EquilibriumProblem
+
+# What may differ between a run and its continuation: how long and how often, not what.
+_LENGTHS = ("stop", "validate_every", "checkpoints", "evaluation", "updates_per_call")
+
+
+class EconomyFile(TrainingSettings, EquilibriumSettings):
+    """A parameter file that names an economy."""
+
+    economy: str = setting(source="a class in economy.py beside this file")
+    parameters: dict[str, Any] = setting({})
+
+
+class Experiment(NamedTuple):
+    """A validated parameter file.
+
+    path: of the file (economy.py stands beside it). file: all settings. parameters: the economist's part, an instance
+    of the economy's own schema. changed: what --set changed, (key, value in the file, value now).
+    """
+
+    path: Path
+    file: EconomyFile
+    parameters: Any
+    changed: list[tuple[str, Any, Any]]
+
+    @property
+    def stem(self) -> str:
+        """The file's name without .yaml, which names the folder of its runs."""
+        return self.path.stem
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that a run depends on, defaults included, as parameters.yaml holds it."""
+        plain = self.file.model_dump(mode="json")
+        given = {name: plain.pop(name) for name in ("economy", "parameters")}
+        given["parameters"] = self.parameters.model_dump(mode="json")
+        return {**given, **plain}
+
+
+def read_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Reads and validates a parameter file; TensorFlow is imported only if the economy's schema needs it.
+
+    Raises UserError, one line, for every mistake in it.
+    """
+    path = Path(path)
+    if not path.is_file() and (project_root() / path).is_file():
+        path = project_root() / path
+    return _validated(path, files.read(path, overrides), files.read(path) if overrides else None)
+
+
+def _validated(path: Path, mapping: Mapping[str, Any], before: Mapping[str, Any] | None) -> Experiment:
+    file = files.validate(EconomyFile, mapping)
+    parameters = files.validate(_schema(path.parent, file.economy), file.parameters, "parameters")
+    changed = files.differences(before, mapping) if before is not None else []
+    return Experiment(path, file, parameters, changed)
+
+
+def _schema(folder: Path, economy: str) -> type[Section]:
+    """The economy's `Parameters`: from parameters.py where there is one, so that no TensorFlow is needed."""
+    if (folder / "parameters.py").is_file():
+        return files.load_module(folder, "parameters").Parameters
+    return _economy_class(folder, economy).Parameters
+
+
+def _economy_class(folder: Path, name: str) -> type[Economy]:
+    module = files.load_module(folder, "economy")
+    from deqn.equilibrium.economy import Economy
+
+    known = {
+        key: value
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Economy) and value is not Economy
+    }
+    if name not in known:
+        raise UserError(f"economy: {name!r} is not a class in {folder / 'economy.py'};{nearest(name, known)}")
+    return known[name]
+
+
+def build_economy(experiment: Experiment, dtype: str) -> Economy:
+    """The economy of the file, in the precision asked for."""
+    return _economy_class(experiment.path.parent, experiment.file.economy)(experiment.parameters, dtype)
+
+
+def build_problem(experiment: Experiment) -> EquilibriumProblem:
+    """The problem to train; its network is the initial one until `warm_start`."""
+    from deqn.equilibrium.problem import EquilibriumProblem
+
+    economy = build_economy(experiment, experiment.file.precision)
+    return EquilibriumProblem(economy, experiment.file, experiment.file.seed)
+
+
+def warm_start(experiment: Experiment, problem: EquilibriumProblem, say: Callable[[str], None]) -> None:
+    """Runs the economy's own warm start if the file asks for one."""
+    if experiment.file.warm_start is None:
+        return
+    folder = experiment.path.parent
+    if not (folder / "warm_start.py").is_file():
+        raise UserError(f"warm_start: {folder} has no warm_start.py; remove this section of the file")
+    module = files.load_module(folder, "warm_start")
+    settings = files.validate(module.WarmStartSettings, experiment.file.warm_start, "warm_start")
+    module.warm_start(problem, settings, say)
+    problem.copy_to_target()
+
+
+def experiment_of(run: RunFolder, parameter_file: str) -> Experiment:
+    """The experiment a run was trained with, from its own parameters.yaml; economy.py is the project's."""
+    root = project_root(run.path)
+    path = root / parameter_file
+    if not path.parent.is_dir():
+        raise UserError(f"{run}: its economy's folder {parameter_file} is not in this project; put it back")
+    return _validated(path, files.read(run.parameters), None)
+
+
+def settings_that_differ(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Settings other than lengths in which a run (`then`) differs from what is asked (`now`)."""
+
+    def without_lengths(mapping: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {key: value for key, value in mapping.items() if key not in _LENGTHS}
+        phases = [{k: v for k, v in phase.items() if k != "updates"} for phase in mapping.get("phases", [])]
+        return {**kept, "phases": phases}
+
+    return files.differences(without_lengths(then), without_lengths(now))

@@ -1,0 +1,1 @@
+"""Networks for every room, and multilayer perceptrons from first principles."""

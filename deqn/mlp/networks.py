@@ -1,0 +1,206 @@
+"""Networks for everyone: a multi-layer perceptron, and the same beside a linear and quadratic skip.
+
+Both keep the statistics that standardise their inputs as weights, so that a saved network is whole, and both give one
+output vector ("head") for each value of a discrete shock: [batch, heads, outputs].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# Inputs with a tiny spread (the wealth of the youngest) would reach tens of standard deviations and upset Muon.
+_SMALLEST_RELATIVE_SPREAD = 0.3
+_LARGEST_WHITENED = 5.0
+# Directions in which the sample hardly varies are where a small change of policy moves the economy many of their
+# standard deviations: they are whitened as if they had this share of the largest component's standard deviation.
+_SMALLEST_SPREAD_SHARE = 3e-4
+
+
+def _constant(layer: keras.layers.Layer, name: str, value: np.ndarray) -> keras.Variable:
+    return layer.add_weight(
+        shape=value.shape, name=name, trainable=False, initializer=keras.initializers.Constant(value)
+    )
+
+
+@keras.saving.register_keras_serializable("deqn")
+class Standardize(keras.layers.Layer):
+    """(x - mean) / scale with statistics held as weights; `adapt` sets them from a sample."""
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """mean 0 and scale 1 until `adapt`."""
+        self.mean = _constant(self, "mean", np.zeros(input_shape[-1]))
+        self.scale = _constant(self, "scale", np.ones(input_shape[-1]))
+
+    def adapt(self, sample: np.ndarray) -> None:
+        """sample: [n, inputs]. The scale has a floor of 0.3 times the mean spread of all inputs."""
+        spread = sample.std(axis=0)
+        self.mean.assign(sample.mean(axis=0))
+        floor = _SMALLEST_RELATIVE_SPREAD * spread.mean()
+        self.scale.assign(np.maximum(spread, floor if floor > 0 else 1.0))
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[batch, inputs] -> [batch, inputs]."""
+        return (inputs - self.mean) / self.scale
+
+
+@keras.saving.register_keras_serializable("deqn")
+class Whiten(keras.layers.Layer):
+    """Principal components of the inputs, largest first, each with variance one (the smallest with less)."""
+
+    def __init__(self, components: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.components = components
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """The first inputs themselves until `adapt`."""
+        self.mean = _constant(self, "mean", np.zeros(input_shape[-1]))
+        self.rotation = _constant(self, "rotation", np.eye(input_shape[-1], self.components))
+
+    def adapt(self, sample: np.ndarray) -> None:
+        """sample: [n, inputs]."""
+        mean = sample.mean(axis=0)
+        variance, directions = np.linalg.eigh(np.cov(sample - mean, rowvar=False).reshape(2 * (sample.shape[1],)))
+        variance, directions = variance[::-1], directions[:, ::-1]
+        # The sign of an eigenvector is arbitrary: fixed here, so that two machines whiten alike.
+        directions = directions * np.sign(directions[np.abs(directions).argmax(axis=0), range(len(variance))])
+        import os
+        share = float(os.environ.get("FLOOR", _SMALLEST_SPREAD_SHARE))
+        rotation = directions / np.sqrt(np.maximum(variance, 0.0) + share**2 * max(variance[0], 1e-30))
+        self.mean.assign(mean)
+        self.rotation.assign(rotation[:, : self.components])
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[batch, inputs] -> [batch, components]."""
+        return tf.matmul(inputs - self.mean, self.rotation)
+
+    def get_config(self) -> dict[str, Any]:
+        """The number of components."""
+        return {**super().get_config(), "components": self.components}
+
+
+class MLP(keras.Model):
+    """Standardised inputs through dense layers: [batch, inputs] -> [batch, heads, outputs].
+
+    hidden: widths. activation: any Keras activation. seed: of the Glorot initialisation (Glorot & Bengio 2010).
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, heads: int, hidden: Sequence[int], activation: str, seed: int, dtype: str
+    ) -> None:
+        super().__init__(dtype=dtype)
+        self.shape_out = (heads, outputs)
+        self.standardize = Standardize(dtype=dtype)
+        self.layers_hidden = dense_layers(hidden, activation, seed, dtype)
+        self.head = keras.layers.Dense(
+            heads * outputs,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=1000 * seed + len(hidden)),
+            dtype=dtype,
+            name="head",
+        )
+        self(tf.zeros([1, inputs], dtype))
+
+    def adapt(self, sample: np.ndarray) -> None:
+        """Standardises from a sample [n, inputs] of what the network will see."""
+        self.standardize.adapt(sample)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[batch, inputs] -> [batch, heads, outputs]."""
+        x = self.standardize(inputs)
+        for layer in self.layers_hidden:
+            x = layer(x)
+        return tf.reshape(self.head(x), [-1, *self.shape_out])
+
+
+class WideAndDeep(keras.Model):
+    """A linear and quadratic function of the inputs plus a small multi-layer perceptron (Cheng et al. 2016).
+
+        y = wide(p) + s (A(x) + B(x) own)
+
+    p: the inputs' principal components, with the products of the first `quadratics` of them; x: the same components
+    (clipped at five standard deviations) and the standardised inputs, through the hidden layers; A, B start at zero;
+    own: the standardised input that belongs to each output (a cohort's own wealth), if `own` names one.
+
+    own: for each output the index of its input, or None.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        heads: int,
+        hidden: Sequence[int],
+        activation: str,
+        seed: int,
+        dtype: str,
+        components: int,
+        quadratics: int,
+        output_scale: float,
+        own: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(dtype=dtype)
+        self.shape_out = (heads, outputs)
+        self.output_scale = output_scale
+        self.own = None if own is None else np.asarray(own)
+        # Pairs in the order (0,0), (0,1), (1,1), (0,2), ...: the first q (q+1)/2 belong to the first q components.
+        self.pairs = np.array([(i, j) for j in range(min(quadratics, components)) for i in range(j + 1)]).reshape(-1, 2)
+        self.standardize = Standardize(dtype=dtype)
+        self.whiten = Whiten(components, dtype=dtype)
+        self.wide = keras.layers.Dense(heads * outputs, kernel_initializer="zeros", dtype=dtype, name="wide")
+        import os
+        if os.environ.get("FREEZE"): self.wide.trainable = False
+        self.layers_hidden = dense_layers(hidden, activation, seed, dtype)
+        columns = heads * outputs * (1 if own is None else 2)
+        self.head = keras.layers.Dense(columns, kernel_initializer="zeros", dtype=dtype, name="head")
+        self(tf.zeros([1, inputs], dtype))
+
+    def adapt(self, sample: np.ndarray) -> None:
+        """Standardises and whitens from a sample [n, inputs] of what the network will see."""
+        self.standardize.adapt(sample)
+        self.whiten.adapt(sample)
+
+    def wide_features(self, components: tf.Tensor) -> tf.Tensor:
+        """[batch, components] -> [batch, components + pairs]: the components and the products of the first few."""
+        if not len(self.pairs):
+            return components
+        import os
+        if os.environ.get("CLIPQ"):
+            lin = components; components = tf.clip_by_value(components, -5., 5.)
+        first, second = (tf.gather(components, self.pairs[:, i], axis=1) for i in (0, 1))
+        same = (self.pairs[:, 0] == self.pairs[:, 1]).astype(components.dtype.as_numpy_dtype)
+        return tf.concat([components, first * second - same], axis=1)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[batch, inputs] -> [batch, heads, outputs]."""
+        standardized, components = self.standardize(inputs), self.whiten(inputs)
+        import os
+        wide = self.wide(self.wide_features(components))
+        clipped = tf.clip_by_value(components, -_LARGEST_WHITENED, _LARGEST_WHITENED)
+        x = tf.concat([clipped, standardized], axis=1)
+        for layer in self.layers_hidden:
+            x = layer(x)
+        wide = tf.reshape(wide, [-1, *self.shape_out])
+        heads, outputs = self.shape_out
+        deep = tf.reshape(self.head(x), [-1, heads, outputs if self.own is None else 2 * outputs])
+        if self.own is not None:
+            own = tf.gather(standardized, self.own, axis=1)[:, None, :]  # [batch, 1, outputs]
+            deep = deep[:, :, :outputs] + deep[:, :, outputs:] * own
+        return self.output_scale * (wide + deep)
+
+
+def dense_layers(widths: Sequence[int], activation: str, seed: int, dtype: str) -> list[keras.layers.Dense]:
+    """Hidden layers with Glorot-uniform kernels from consecutive seeds."""
+    return [
+        keras.layers.Dense(
+            width,
+            activation=activation,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=1000 * seed + number),
+            dtype=dtype,
+            name=f"hidden_{number}",
+        )
+        for number, width in enumerate(widths)
+    ]

@@ -1,0 +1,195 @@
+"""Figures by age: the distribution over simulated states as bands of percentiles (AGS19, figures 5 to 7)."""
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from deqn.report import files
+from deqn.report.paper import COLOURS, DASHES, GREY, INK, MIDDLE, PALE, Drawing
+
+STATISTICS = ("mean", "p0.1", "p10", "p50", "p90", "p99.9")
+BANDS = {
+    "capital_by_age": ("capital",),
+    "consumption_by_age": ("consumption",),
+    "multiplier_by_age": ("multiplier",),
+    "euler_by_age": ("log10_euler", "log10_optimality"),
+    "kkt_by_age": ("log10_kkt",),
+}
+STAGE_VARIABLES = ("capital", "multiplier", "consumption", "log10_euler")
+SHOCK_VARIABLES = ("financial_wealth", "total_income", "consumption")
+LABELS = {
+    "log10_euler": r"$\log_{10}$ |relative Euler error|",
+    "log10_optimality": r"$\log_{10}$ |multiplier-free error|",
+    "log10_kkt": r"$\log_{10}$ |KKT error|",
+}
+# Below this an error is rounding of a condition that holds by construction. Letting it set the axis (the writer clips
+# log10 of zero to -16) would squeeze the errors that matter into the panel's upper edge.
+ROUNDING = -10.0
+
+
+def by_age(folder: Path) -> Iterator[Drawing]:
+    """One figure for each entry of BANDS of which by_age.csv has a variable: mean, median, 10/90 and 0.1/99.9 bands.
+
+    Data: columns variable, unit, age and the statistics, as in by_age.csv.
+    """
+    table = profiles(folder / "by_age.csv")
+    for name, wanted in BANDS.items():
+        data = _all_shocks(table, wanted)
+        variables = list(dict.fromkeys(data["variable"]))
+        if not variables:
+            continue
+        figure = Figure(figsize=(0.6 + 3.6 * len(variables), 3.2), layout="constrained")
+        panels = figure.subplots(1, len(variables), sharex=True, sharey=True, squeeze=False)[0]
+        for panel, variable in zip(panels, variables, strict=True):
+            rows = data[data["variable"] == variable]
+            _band(panel, rows)
+            panel.set_ylabel(_label(rows))
+            panel.set_xlabel(age_label(folder))
+            panel.tick_params(labelleft=True)
+        _limits(panels, data)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        yield Drawing(name, figure, data)
+
+
+def stages(folder: Path) -> Drawing | None:
+    """Capital, multiplier, consumption and log10 Euler error by age, one column for each stage of training.
+
+    Reads stages/<percent of training>.csv; None if there is none. Data: as by_age.csv, with a first column percent.
+    """
+    found = sorted((float(path.stem), path) for path in (folder / "stages").glob("*.csv") if _is_number(path.stem))
+    if not found:
+        return None
+    tables = {percent: _all_shocks(profiles(path), STAGE_VARIABLES) for percent, path in found}
+    data = pd.concat([table.assign(percent=percent) for percent, table in tables.items()], ignore_index=True)
+    data = data[["percent", *(column for column in data if column != "percent")]]
+    variables = [variable for variable in STAGE_VARIABLES if variable in set(data["variable"])]
+    if not variables:
+        return None
+    figure = Figure(figsize=(0.5 + 2.35 * len(found), 0.6 + 1.75 * len(variables)), layout="constrained")
+    panels = figure.subplots(len(variables), len(found), sharex=True, sharey="row", squeeze=False)
+    for variable, line in zip(variables, panels, strict=True):
+        for percent, panel in zip(tables, line, strict=True):
+            _band(panel, data[(data["variable"] == variable) & (data["percent"] == percent)])
+        _limits(line, data[data["variable"] == variable])
+        line[0].set_ylabel(_label(data[data["variable"] == variable]))
+    for percent, top, bottom in zip(tables, panels[0], panels[-1], strict=True):
+        top.set_title(f"after {percent:g} % of training")
+        bottom.set_xlabel(age_label(folder))
+    figure.align_ylabels()
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return Drawing("stages", figure, data)
+
+
+def by_shock(folder: Path) -> Drawing | None:
+    """Mean financial wealth, total income and consumption by age, one line for each shock; None without those rows.
+
+    Data: columns variable, unit, shock (counted from 1), age, mean.
+    """
+    table = profiles(folder / "by_age.csv")
+    data = table[(table["shock"] != "all") & table["variable"].isin(SHOCK_VARIABLES)]
+    data = data[["variable", "unit", "shock", "age", "mean"]].reset_index(drop=True)
+    variables = [variable for variable in SHOCK_VARIABLES if variable in set(data["variable"])]
+    if not variables:
+        return None
+    shocks = list(dict.fromkeys(data["shock"]))
+    names = _shock_names(folder, shocks)
+    figure = Figure(figsize=(0.3 + 2.5 * len(variables), 3.1), layout="constrained")
+    panels = figure.subplots(1, len(variables), sharex=True, squeeze=False)[0]
+    for variable, panel in zip(variables, panels, strict=True):
+        rows = data[data["variable"] == variable]
+        for position, (shock, colour) in enumerate(zip(shocks, _colours(len(shocks)), strict=True)):
+            line = rows[rows["shock"] == shock].sort_values("age")
+            dash = DASHES[position % len(DASHES)]
+            panel.plot(line["age"], line["mean"], color=colour, linestyle=dash, label=names[shock])
+        panel.set_ylabel(_label(rows))
+        panel.set_xlabel(age_label(folder))
+        panel.set_xlim(rows["age"].min() - 1, rows["age"].max() + 1)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=2 if len(shocks) <= 4 else 4)
+    return Drawing("by_shock", figure, data)
+
+
+def profiles(path: Path) -> pd.DataFrame:
+    """by_age.csv or a file of stages/: variable, unit, shock ("all" or 1..S), age, mean and percentiles.
+
+    An empty table if there is no such file (an economy without ages, or a run not yet evaluated).
+    """
+    columns = ("variable", "unit", "shock")
+    if not path.exists():
+        return pd.DataFrame(columns=[*columns, "age", *STATISTICS])
+    return pd.DataFrame(
+        files.rows(path, text=columns, numbers=("age", *STATISTICS)), columns=[*columns, "age", *STATISTICS]
+    )
+
+
+def age_label(folder: Path) -> str:
+    """The label of the age axis with its unit, from description.json."""
+    return str(files.description(folder).get("age_label", "age [periods]"))
+
+
+def _all_shocks(table: pd.DataFrame, variables: Sequence[str]) -> pd.DataFrame:
+    rows = table[(table["shock"] == "all") & table["variable"].isin(variables)]
+    return rows.drop(columns="shock").sort_values(["variable", "age"], kind="stable").reset_index(drop=True)
+
+
+def _band(axes: Axes, rows: pd.DataFrame) -> None:
+    values = rows[list(STATISTICS)]
+    if _is_log(rows):  # a line or band ends where it meets rounding, instead of plunging to the clipped zeros
+        values = values.where(values > ROUNDING).fillna({"p0.1": ROUNDING, "p10": ROUNDING})
+    for low, high, colour, label in (("p0.1", "p99.9", PALE, "0.1 to 99.9 %"), ("p10", "p90", MIDDLE, "10 to 90 %")):
+        axes.fill_between(rows["age"], values[low], values[high], color=colour, linewidth=0, label=label)
+    axes.plot(rows["age"], values["p50"], color=COLOURS[0], label="median")
+    axes.plot(rows["age"], values["mean"], color=INK, linestyle=DASHES[1], linewidth=1.1, label="mean")
+    axes.set_xlim(rows["age"].min() - 1, rows["age"].max() + 1)
+
+
+def _limits(panels: Sequence[Axes], data: pd.DataFrame) -> None:
+    """Limits of a shared axis of logarithms, set by what lies above ROUNDING; levels keep matplotlib's own."""
+    if not _is_log(data):
+        return
+    values = data[list(STATISTICS)].to_numpy().ravel()
+    shown = values[values > ROUNDING]
+    if shown.size:
+        bottom = max(ROUNDING, math.floor(2 * shown.min() - 0.2) / 2)
+        panels[0].set_ylim(bottom, math.ceil(2 * shown.max() + 0.2) / 2)
+    else:
+        panels[0].set_ylim(ROUNDING, 0)
+    if shown.size < values.size:
+        panels[0].set_title("not shown: errors below $10^{-10}$", loc="left", color=GREY, fontsize=7)
+
+
+def _is_log(rows: pd.DataFrame) -> bool:
+    return bool(rows["variable"].str.startswith("log10_").all())
+
+
+def _label(rows: pd.DataFrame) -> str:
+    variable, unit = rows["variable"].iloc[0], rows["unit"].iloc[0]
+    if variable.startswith("log10_"):
+        return LABELS.get(variable, rf"$\log_{{10}}$ |{variable.removeprefix('log10_').replace('_', ' ')} error|")
+    lines = textwrap.wrap(f"[{unit}]", 19) if unit else []
+    return "\n".join([variable.replace("_", " "), *lines])
+
+
+def _shock_names(folder: Path, shocks: Sequence[str]) -> dict[str, str]:
+    names = files.description(folder).get("shock_names") or []
+    return {s: str(names[int(s) - 1]) if s.isdigit() and 0 < int(s) <= len(names) else f"shock {s}" for s in shocks}
+
+
+def _colours(count: int) -> list[Any]:
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    return [matplotlib.colormaps["viridis"](0.95 * position / (count - 1)) for position in range(count)]
+
+
+def _is_number(stem: str) -> bool:
+    try:
+        return math.isfinite(float(stem))
+    except ValueError:
+        return False

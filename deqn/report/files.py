@@ -1,0 +1,70 @@
+"""Reading what a run has written: CSV rows with checked columns, and the economy's description.
+
+Only the standard library, because `deqn list` must answer before pandas could be imported.
+"""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deqn.training.errors import UserError
+
+EVALUATE = "run `deqn evaluate` on this run"
+
+
+def rows(
+    path: Path,
+    text: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    cure: str = EVALUATE,
+) -> list[dict[str, Any]]:
+    """The rows of a CSV file, one dict a row, with the named columns only.
+
+    text: columns kept as they are. numbers: columns read as floats; an empty field is NaN.
+    optional: columns of floats that the file may lack; they are then absent from the rows.
+    cure: what the user should do about a missing or damaged file, for the error.
+
+    A last line without its end is left out: a run in progress may be writing it at this moment.
+    Raises UserError if the file is missing, lacks a column or holds something that is no number.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; {cure}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); {cure}") from None
+    reader = csv.DictReader(content[: content.rfind("\n") + 1].splitlines())
+    header = reader.fieldnames or []
+    missing = [column for column in (*text, *numbers) if column not in header]
+    if missing:
+        raise UserError(f"{path}: no column '{missing[0]}' among {', '.join(header) or 'none'}; {cure}")
+    floats = [*numbers, *(column for column in optional if column in header)]
+    return [
+        {column: row[column] for column in text}
+        | {column: _number(row[column], f"{path}, line {reader_line}, {column}", cure) for column in floats}
+        for reader_line, row in enumerate(reader, start=2)
+    ]
+
+
+def _number(field: str | None, where: str, cure: str) -> float:
+    try:
+        return float(field) if field != "" else float("nan")  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise UserError(f"{where}: '{field}' is no number; {cure}") from None
+
+
+def description(folder: Path) -> dict[str, Any]:
+    """What description.json says of the economy (shock_names, age_label, ...); {} where a run has not written it."""
+    path = folder / "description.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); {EVALUATE}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds a {type(content).__name__}, expected a mapping; {EVALUATE}")
+    return content

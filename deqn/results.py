@@ -1,0 +1,119 @@
+"""What a run is worth: the evaluation written into its folder as arrays, tables and by-age distributions. Top floor."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from deqn.equilibrium import accuracy
+from deqn.equilibrium.evaluation import Evaluation, evaluate
+from deqn.solution import Solution, load_run
+from deqn.training.errors import UserError
+from deqn.training.run_folder import RunFolder, write_atomically
+
+_STAGE_PERIODS, _STAGE_BURN_IN = 1200, 200  # figure 5's early stages need shape, not precision
+
+
+def write_results(run: RunFolder, periods: int, burn_in: int, seed: int) -> Mapping[str, float]:
+    """Evaluates a run's best weights on a path and writes simulation.npz, errors.csv, moments.csv, by_age.csv.
+
+    Returns the shares of states in which a floor or guard was active, by name.
+    """
+    solution = load_run(run)
+    evaluation = evaluate(solution.rule, periods, burn_in, seed)
+    economy = solution.economy
+    shock = evaluation.state.shock if economy.shocks.discrete else None
+    _write_arrays(run, solution.arrays(evaluation))
+    binding = evaluation.policy.multiplier > 0 if "multiplier" in evaluation.policy._fields else None
+    rows = accuracy.error_rows(evaluation.errors, economy.ages, shock, binding)
+    _write_csv(run.errors, accuracy.ERROR_COLUMNS, rows)
+    variables = {**evaluation.state._asdict(), **evaluation.policy._asdict(), **evaluation.definitions}
+    moments = [*accuracy.moment_rows(evaluation.definitions, shock, evaluation.track)]
+    if economy.ages is not None:
+        moments += accuracy.age_mean_rows(variables, economy.ages)
+        _write_csv(run.by_age, accuracy.AGE_COLUMNS, _age_rows(solution, evaluation))
+        _write_stages(run)
+    _write_csv(run.moments, accuracy.MOMENT_COLUMNS, moments)
+    shares = {name: float(np.mean(flag)) for name, flag in evaluation.flags.items()}
+    description = {
+        "economy": type(economy).__name__,
+        "parameter_file": solution.experiment.stem,
+        "shock_names": list(economy.describe_shocks()),
+        "ages": None if economy.ages is None else [float(age) for age in economy.ages],
+        "age_label": economy.age_label,
+        "units": dict(economy.units),
+        "letters": dict(economy.letters),
+        "evaluation": {"periods": periods, "burn_in": burn_in, "seed": seed},
+        "shares_of_active_guards": shares,
+    }
+    write_atomically(run.path / "description.json", json.dumps(description, indent=1) + "\n")
+    return shares
+
+
+def _age_rows(solution: Solution, evaluation: Evaluation) -> Iterable[dict[str, Any]]:
+    economy = solution.economy
+    shock = evaluation.state.shock if economy.shocks.discrete else None
+    variables = {**evaluation.state._asdict(), **evaluation.policy._asdict(), **evaluation.definitions}
+    return accuracy.age_rows(variables, evaluation.errors, economy.units, economy.ages, shock)
+
+
+def _write_stages(run: RunFolder) -> None:
+    """The distributions by age with the weights kept at 1, 5 and 100 % of training, each on its own simulated path."""
+    for path in sorted(run.checkpoints.glob("stage-*.npz")):
+        solution = load_run(run, path.name)
+        evaluation = evaluate(solution.rule, _STAGE_PERIODS, _STAGE_BURN_IN, seed=2)
+        rows = (row for row in _age_rows(solution, evaluation) if row["shock"] == "all")
+        target = run.path / "stages" / f"{path.stem.removeprefix('stage-')}.csv"
+        target.parent.mkdir(exist_ok=True)
+        _write_csv(target, accuracy.AGE_COLUMNS, rows)
+
+
+def write_policy(run: RunFolder, states: str, out: str) -> int:
+    """`deqn policy`: reads states by their letters (z, k) from an .npz, writes the policy's (a, lam, c); their number."""
+    solution = load_run(run)
+    letters = solution.economy.letters
+    given = _read_arrays(states)
+    fields = {letters.get(name, name): name for name in solution.economy.State._fields}
+    missing = sorted(set(fields) - set(given))
+    if missing:
+        raise UserError(f"{states}: no array {', '.join(missing)} among {sorted(given)}; expected {', '.join(fields)}")
+    policy = solution.policy(**{name: given[letter] for letter, name in fields.items()})
+    arrays = {letters[name]: value for name, value in policy._asdict().items() if name in letters}
+    _save_arrays(out, arrays)
+    return len(next(iter(arrays.values())))
+
+
+def _read_arrays(path: str) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, AttributeError, EOFError, KeyError) as error:
+        raise UserError(f"{path}: cannot be read as an .npz of arrays ({error}); save it with numpy.savez") from error
+
+
+def _write_arrays(run: RunFolder, arrays: Mapping[str, np.ndarray]) -> None:
+    _save_arrays(str(run.simulation), arrays)
+
+
+def _save_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+    from pathlib import Path
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise UserError(f"{target.parent}: no such folder; make it first")
+    write_atomically(target, buffer.getvalue())
+
+
+def _write_csv(path: Any, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())

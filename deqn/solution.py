@@ -1,0 +1,90 @@
+"""A trained solution: decision rules and simulations, NumPy in, NumPy out. Top floor.
+
+    solution = deqn.load("runs/benchmark60/first")
+    policy = solution.policy(capital=k, shock=z)
+    path = solution.simulate(periods=1000, seed=3)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deqn.experiment import Experiment, build_economy, experiment_of
+from deqn.training import checkpoint
+from deqn.training.errors import UserError
+from deqn.training.run_folder import RunFolder, find, project_root
+
+
+def load(run: str | Path) -> Solution:
+    """The solution with a run's best weights: a run folder's path, stem/run, or stem for its latest run.
+
+    Raises UserError if there is no such run, or if its checkpoint is damaged or of another economy.
+    """
+    path = Path(run)
+    return load_run(find(str(run), project_root(path if path.is_dir() else None)))
+
+
+def load_run(run: RunFolder, weights: str = checkpoint.BEST) -> Solution:
+    """The solution with the weights of one of a run's checkpoints."""
+    arrays, _ = checkpoint.load(run.checkpoints / weights)
+    return Solution(run, experiment_of(run, parameter_file(run)), arrays)
+
+
+def parameter_file(run: RunFolder) -> str:
+    """The parameter file that a run was trained from, relative to the project, as provenance.json says."""
+    try:
+        return json.loads(run.provenance.read_text())["parameter_file"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{run.provenance}: does not name the run's parameter file; was it edited?") from error
+
+
+class Solution:
+    """Decision rules of an economy in float64."""
+
+    def __init__(self, run: RunFolder, experiment: Experiment, arrays: Mapping[str, np.ndarray]) -> None:
+        from deqn.equilibrium.decision_rule import DecisionRule
+        from deqn.equilibrium.problem import build_network
+        from deqn.training import snapshot
+
+        self.run, self.experiment = run, experiment
+        self.economy = build_economy(experiment, "float64")
+        settings = experiment.file.network
+        self.network = build_network(self.economy, settings, seed=0)
+        policy = {name: value for name, value in arrays.items() if name.startswith("networks/policy/")}
+        snapshot.assign({"networks/policy": list(self.network.weights)}, policy)
+        self.rule = DecisionRule(self.economy, self.network, settings.heads == "shock")
+
+    def policy(self, **state: Any) -> Any:
+        """The policy at given states, as the economy's Policy of float64 arrays [M, ...].
+
+        state: one array for each field of the economy's State, such as capital [M, N] and shock [M] (from 0).
+        Raises UserError for a missing or unknown field, a wrong shape, NaN, or a state the economy does not allow.
+        """
+        from deqn.equilibrium.evaluation import map_chunks
+
+        return map_chunks(self.rule, self.economy.check_states(state))
+
+    def simulate(self, periods: int, seed: int = 0, burn_in: int = 0, tracks: int = 1) -> dict[str, np.ndarray]:
+        """Paths under the true process, `tracks` one after the other, each from the first initial state.
+
+        Returns arrays by their letters, float64: for the overlapping generations k, z, a, lam, c, and the economy's
+        definitions (K, Y, r, w, ...).
+        """
+        from deqn.equilibrium.evaluation import evaluate
+
+        return self.arrays(evaluate(self.rule, periods + burn_in, burn_in, seed, tracks))
+
+    def arrays(self, evaluation: Any) -> dict[str, np.ndarray]:
+        """An evaluation as named arrays: what simulation.npz holds."""
+        letters = self.economy.letters
+        arrays = {}
+        for named in (evaluation.state, evaluation.policy):
+            arrays |= {letters[name]: getattr(named, name) for name in named._fields if name in letters}
+        arrays |= {f"{letters[name]}_next": value for name, value in evaluation.successors.items()}
+        arrays |= {name: value for name, value in evaluation.definitions.items() if value.ndim == 1}
+        return {**arrays, "track": evaluation.track}

@@ -1,0 +1,118 @@
+"""Checkpoints: one uncompressed .npz each, written whole or not at all, and checked when it is read.
+
+    checkpoints/last.npz               where a run is resumed from
+    checkpoints/update-00012000.npz    earlier ones, the newest few
+    checkpoints/best.npz               what an evaluation reads; any other name is left alone, too
+
+Any NumPy opens such a file: arrays under their own names, and three texts: meta.json, saved (ns), checksum.
+"""
+
+import hashlib
+import io
+import json
+import re
+import time
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deqn.training.errors import CannotWrite, UserError
+from deqn.training.run_folder import write_atomically
+
+LAST, BEST = "last.npz", "best.npz"
+_NUMBERED = re.compile(r"update-(\d{8,})\.npz")
+
+
+def numbered(update: int) -> str:
+    """The name of an update's own checkpoint: update-00012000.npz."""
+    return f"update-{update:08d}.npz"
+
+
+def save(folder: Path, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Path:
+    """Writes folder/name, a checkpoint of named arrays (any shapes, no objects) and of meta, which JSON can hold.
+
+    Raises CannotWrite (full disk, ...): the previous file of that name is intact, nothing temporary is left.
+    Raises ValueError for an array of objects, TypeError for a meta that JSON cannot hold.
+    """
+    members = {f"{key}.npy": _array_bytes(np.asarray(array)) for key, array in arrays.items()}
+    members["meta.json"] = json.dumps(dict(meta)).encode()
+    members["saved"] = str(time.time_ns()).encode()  # kept inside, because copying a folder changes file times
+    members["checksum"] = _checksum(members).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for member, data in members.items():
+            archive.writestr(zipfile.ZipInfo(member), data)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"{folder}: cannot make this folder ({error.strerror}); make it writable") from error
+    write_atomically(Path(folder) / name, buffer.getvalue())
+    return Path(folder) / name
+
+
+def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The (arrays, meta) of a checkpoint. Raises UserError if it is missing, half-written or otherwise damaged."""
+    members = _members(Path(path))
+    arrays = {
+        key.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        for key, data in members.items()
+        if key.endswith(".npy")
+    }
+    return arrays, json.loads(members["meta.json"])
+
+
+def latest(folder: Path, warn: Callable[[str], object] = warnings.warn) -> Path | None:
+    """The newest checkpoint to resume from, last.npz or a numbered one, that is whole; None if there is none.
+
+    Newest by the time it was saved, not by its update: after a rollback the count runs a second time.
+    warn: told of every damaged checkpoint that is passed over.
+    """
+    found = []
+    for path in sorted(Path(folder).glob("*.npz")):
+        if path.name == LAST or _NUMBERED.fullmatch(path.name):
+            try:
+                found.append((int(_members(path)["saved"]), path))
+            except UserError as error:
+                warn(f"{error}; passed over")
+    return max(found)[1] if found else None
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Removes numbered checkpoints but for the `keep` highest; last.npz, best.npz and other names stay."""
+    paths = [path for path in Path(folder).glob("*.npz") if _NUMBERED.fullmatch(path.name)]
+    paths.sort(key=lambda path: int(path.stem.removeprefix("update-")), reverse=True)
+    for path in paths[keep:]:
+        path.unlink(missing_ok=True)
+
+
+def _array_bytes(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _checksum(members: Mapping[str, bytes]) -> str:
+    """BLAKE2b over names and contents in their order; names and lengths, so that no byte can change its owner."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, data in members.items():
+        digest.update(f"{name}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _members(path: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {member: archive.read(member) for member in archive.namelist()}
+        if members.pop("checksum").decode() != _checksum(members):
+            raise ValueError("its checksum does not fit its contents")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such checkpoint; train the run first, or name another one") from error
+    # NotImplementedError and RuntimeError: zipfile reads damaged headers as an unknown compression or as encryption.
+    except (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{path}: damaged checkpoint ({error}); use another one or delete it") from error
+    return members

@@ -1,0 +1,75 @@
+"""What a parameter file may say to the engine: phases, stopping rule, checkpoints, precision, seed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pydantic
+
+from deqn.training.parameters import Section, setting
+
+
+class OptimizerSettings(Section):
+    """A Keras 3 optimiser and its learning rate over the phase."""
+
+    name: str = setting("Adam", source="a class of keras.optimizers: Adam, Muon, ScheduleFreeAdamW, SGD, ...")
+    learning_rate: float = setting(1e-3, unit="per update", gt=0)
+    schedule: Literal["constant", "cosine"] = setting("constant", source="Loshchilov & Hutter (2017) for cosine")
+    final: float = setting(0.01, unit="share of the learning rate at the end of a cosine", ge=0, le=1)
+    warm_up: int = setting(0, unit="updates of linear increase", ge=0)
+    clip: float | None = setting(None, unit="norm of all gradients together", gt=0)
+    options: dict[str, Any] = setting({}, source="further arguments of the Keras class")
+
+
+class PhaseSettings(Section):
+    """A stretch of training with its own optimiser.
+
+    optimizer: one for all losses, or one for each by the loss's name (actor, critic).
+    problem: what the phase changes in the problem, such as {gradient: full}.
+    """
+
+    updates: int = setting(unit="updates", ge=0)
+    optimizer: OptimizerSettings | dict[str, OptimizerSettings] = setting(OptimizerSettings())
+    problem: dict[str, Any] = setting({})
+
+    @pydantic.field_validator("optimizer", mode="before")
+    @classmethod
+    def _one_or_by_loss(cls, value: Any) -> Any:
+        """Chooses the form from the keys, so that an unknown key is reported once, in its own form."""
+        if isinstance(value, dict) and not (value and all(isinstance(entry, dict) for entry in value.values())):
+            return OptimizerSettings.model_validate(value)
+        return value
+
+
+class CheckpointSettings(Section):
+    """When the state of training is written."""
+
+    minutes: float = setting(5.0, unit="minutes between checkpoints", gt=0)
+    keep: int = setting(2, unit="numbered checkpoints kept beside last and best", ge=0)
+
+
+class DivergenceSettings(Section):
+    """When training counts as diverged, and what is then done.
+
+    factor: the validation error, relative to the best so far, above which the run is rolled back.
+    retries: how often; then the run ends with exit status 3.
+    cut: what the learning rate is multiplied by each time.
+    """
+
+    factor: float = setting(50.0, unit="ratio of validation errors", gt=1)
+    retries: int = setting(3, unit="times", ge=0)
+    cut: float = setting(0.3, unit="ratio of learning rates", gt=0, lt=1)
+
+
+class TrainingSettings(Section):
+    """The engine's part of a parameter file."""
+
+    phases: list[PhaseSettings] = setting(min_length=1)
+    stop: dict[str, float] = setting(
+        {}, source="Algorithm 1: training ends when every error named here, such as error_mean, is below its threshold"
+    )
+    validate_every: int = setting(500, unit="updates", ge=1)
+    checkpoints: CheckpointSettings = setting(CheckpointSettings())
+    divergence: DivergenceSettings = setting(DivergenceSettings())
+    precision: Literal["float32", "float64"] = setting("float32")
+    seed: int = setting(0, ge=0, lt=2**31)

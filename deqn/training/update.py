@@ -1,0 +1,131 @@
+"""One update as a compiled function: losses, gradients, optimisers, what follows, and the tally of an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from deqn.training.problem import Batch, Carry, Problem
+from deqn.training.workers import Workers
+
+
+class Tally(NamedTuple):
+    """What a call of several updates reports.
+
+    sums: of each loss and record over the updates. largest_loss: the largest sum of losses. skipped: updates not
+    applied because loss or gradient was not finite. first_bad: the first update with a loss that is not finite, or -1.
+    """
+
+    sums: Mapping[str, tf.Tensor]
+    largest_loss: tf.Tensor
+    skipped: tf.Tensor
+    first_bad: tf.Tensor
+
+
+Advance = Callable[[Batch, Carry, tf.Tensor, tf.Tensor], tuple[Carry, Tally]]
+
+
+def update_key(seed: int, rank: int, update: tf.Tensor) -> tf.Tensor:
+    """The stateless key, int32 [2], of one update on one worker."""
+    key = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0], tf.int32), rank)
+    return tf.random.experimental.stateless_fold_in(key, tf.cast(update, tf.int32))
+
+
+def make_advance(
+    problem: Problem, optimizers: Mapping[str, keras.optimizers.Optimizer], seed: int, workers: Workers, example: Any
+) -> Advance:
+    """The function (batch, carry, first update, number of updates) -> (carry, tally) for one phase.
+
+    example: a (batch, carry) of the shapes to come, from which the names of losses and records are read.
+    """
+    names = _names(problem, example)
+    dtype = names.pop("")
+
+    def one(batch: Batch, carry: Carry, update: tf.Tensor, tally: Tally) -> tuple[Carry, Tally]:
+        with tf.GradientTape(persistent=len(problem.trainable) > 1) as tape:
+            losses = problem.losses(batch, carry, update_key(seed, workers.rank, update))
+        gradients = _gradients(tape, losses.minimize, problem)
+        gradients = dict(zip(gradients, _unflatten(workers.average(_flatten(gradients)), gradients), strict=True))
+        total = tf.add_n([tf.cast(loss, dtype) for loss in losses.minimize.values()])
+        loss_finite = tf.math.is_finite(total)
+        finite = tf.logical_and(loss_finite, tf.math.is_finite(tf.linalg.global_norm(_flatten(gradients))))
+
+        def apply() -> tf.Tensor:
+            for name, variables in problem.trainable.items():
+                optimizers[name].apply(gradients[name], list(variables))
+            problem.after_update()
+            return tf.constant(0)
+
+        skipped = tf.cond(finite, apply, lambda: tf.constant(1))
+        carry = tf.nest.map_structure(lambda new, old: tf.where(loss_finite, new, old), losses.carry, carry)
+        values = {"loss": total, **losses.minimize, **losses.record}
+        first = tf.logical_and(tf.logical_not(loss_finite), tally.first_bad < 0)
+        return carry, Tally(
+            # A skipped update counts as zero in the sums: the caller divides by those that count.
+            {
+                name: tally.sums[name] + tf.where(loss_finite, tf.cast(values[name], dtype), tf.zeros([], dtype))
+                for name in names
+            },
+            tf.maximum(tally.largest_loss, total),
+            tally.skipped + skipped,
+            tf.where(first, update, tally.first_bad),
+        )
+
+    def advance(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
+        zero = tf.zeros([], dtype)
+        tally = Tally({name: zero for name in names}, zero, tf.constant(0), tf.constant(-1))
+        _, carry, tally = tf.while_loop(
+            lambda i, *_: i < count,
+            lambda i, carry, tally: (i + 1, *one(batch, carry, update + i, tally)),
+            (tf.constant(0), carry, tally),
+        )
+        return carry, tally
+
+    for name, optimizer in optimizers.items():
+        optimizer.build(list(problem.trainable[name]))  # variables can't be made while tracing
+    return tf.function(advance, jit_compile=problem.compiler == "xla")
+
+
+def _names(problem: Problem, example: Any) -> dict[str, Any]:
+    """The names of all scalars that `losses` reports, and under "" their type; checks the shape of the answer."""
+    batch, carry = example
+    key = tf.constant([0, 0], tf.int32)
+    shown = tf.function(problem.losses).get_concrete_function(batch, carry, key).structured_outputs
+    if set(shown.minimize) != set(problem.trainable):
+        raise ValueError(
+            f"{type(problem).__name__}.losses minimises {sorted(shown.minimize)}, expected one loss for each entry of "
+            f"trainable: {sorted(problem.trainable)}"
+        )
+    tf.nest.assert_same_structure(shown.carry, carry)
+    for after, before in zip(tf.nest.flatten(shown.carry), tf.nest.flatten(carry), strict=True):
+        if after.shape != before.shape or after.dtype != before.dtype:
+            raise ValueError(
+                f"{type(problem).__name__}.losses: a carry of {before.dtype.name} {before.shape} came back as "
+                f"{after.dtype.name} {after.shape}, expected the same shape and type"
+            )
+    scalars = {"loss": None, **dict.fromkeys(shown.minimize), **dict.fromkeys(shown.record)}
+    return {**scalars, "": next(iter(shown.minimize.values())).dtype}
+
+
+def _gradients(tape: tf.GradientTape, minimize: Mapping[str, tf.Tensor], problem: Problem) -> dict[str, list]:
+    gradients = {}
+    for name, variables in problem.trainable.items():
+        gradients[name] = tape.gradient(minimize[name], list(variables))
+        unused = [v.path for v, g in zip(variables, gradients[name], strict=True) if g is None]
+        if unused:
+            raise ValueError(
+                f"loss {name!r} does not depend on {', '.join(unused)}: leave these out of trainable, or use them"
+            )
+    return gradients
+
+
+def _flatten(gradients: Mapping[str, list]) -> list[tf.Tensor]:
+    return [tf.convert_to_tensor(g) for group in gradients.values() for g in group]
+
+
+def _unflatten(flat: list[tf.Tensor], like: Mapping[str, list]) -> list[list[tf.Tensor]]:
+    values = iter(flat)
+    return [[next(values) for _ in group] for group in like.values()]

@@ -1,0 +1,97 @@
+"""A first solution without a network: time iteration on the wide (linear and quadratic) part alone.
+
+Consumption is linear in the network's wide features F of capital, one set of coefficients for each shock. Repeatedly,
+tracks move on by a period, the Euler equation says by which share e consumption should differ, and least squares moves
+the coefficients that way:
+
+    coefficients += damping * (F'F / M + ridge)^-1 F' d / M,    d = (1 + output) e
+
+The quadratic terms enter in stages, and the borrowing limit is lowered in steps from zero (homotopy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from threadpoolctl import threadpool_limits
+
+from deqn.equilibrium.problem import EquilibriumProblem
+from deqn.training.parameters import Section, setting
+
+
+class WarmStartSettings(Section):
+    """quadratics: how many components' products take part in each stage."""
+
+    iterations: int = setting(35, unit="iterations a stage", ge=1)
+    quadratics: list[int] = setting([0, 3, 6, 10], unit="components whose products take part, by stage", min_length=1)
+    damping: float = setting(0.5, unit="share of the Euler error that an iteration removes", gt=0, le=1)
+    ridge: float = setting(1e-3, unit="variance of a feature", gt=0)
+    tracks: int = setting(1000, unit="parallel paths", ge=100)
+
+
+def warm_start(problem: EquilibriumProblem, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
+    """Sets the wide weights and the statistics of the inputs, and makes the visited states the problem's pool."""
+    network, rule, economy = problem.network, problem.rule, problem.economy
+
+    @tf.function(jit_compile=True)
+    def iterate(state, key):
+        """Euler errors under every shock [S, M, N-1], and the states one period later."""
+        everywhere, policy = rule.under_every_shock(state)
+        errors = economy.residuals(everywhere, policy, rule.expectation(everywhere, policy))["euler"]
+        following, _ = problem.advance(state, key)
+        return tf.reshape(errors, [economy.shocks.discrete, -1, economy.outputs]), following
+
+    generator = np.random.default_rng([problem.seed, 2])
+    state = problem.tensors(economy.initial_states(settings.tracks, generator))
+    count = 0
+    with threadpool_limits(1, "blas"):  # small matrices: a second thread doubles the CPU time
+        for stage, quadratics in enumerate(settings.quadratics):
+            if stage:
+                _restandardize(problem, state)
+            columns = 1 + network.whiten.components + quadratics * (quadratics + 1) // 2
+            for _ in range(settings.iterations):
+                errors, following = iterate(state, tf.constant([problem.seed, count], tf.int32))
+                output = network(economy.features(state)).numpy()  # [M, S, N-1]
+                wanted = (1 + output) * np.transpose(errors.numpy(), [1, 0, 2])
+                _correct(network, _features(problem, state)[:, :columns], wanted, settings)
+                state, count = following, count + 1
+            say(f"warm start, {quadratics} quadratics: mean Euler error {100 * np.abs(errors.numpy()).mean():.3f} %")
+    _restandardize(problem, state)
+    problem.take_pool(state)
+
+
+def _features(problem: EquilibriumProblem, state) -> np.ndarray:
+    """[M, 1 + components + pairs] float64: constant first."""
+    components = problem.network.whiten(problem.economy.features(state))
+    wide = problem.network.wide_features(components).numpy().astype(np.float64)
+    return np.concatenate([np.ones((len(wide), 1)), wide], axis=1)
+
+
+def _correct(network, F: np.ndarray, wanted: np.ndarray, settings: WarmStartSettings) -> None:
+    """Moves the first coefficients by a damped ridge regression of `wanted` [M, S, N-1] on F [M, columns]."""
+    M, columns = F.shape
+    change = settings.damping / network.output_scale * _ridge(F, wanted.reshape(M, -1), settings.ridge)
+    kernel, bias = network.wide.kernel.numpy(), network.wide.bias.numpy()
+    kernel[: columns - 1] += change[1:]
+    network.wide.kernel.assign(kernel)
+    network.wide.bias.assign(bias + change[0])
+
+
+def _restandardize(problem: EquilibriumProblem, state) -> None:
+    """New statistics of the inputs from these states; the coefficients are fitted anew to the same policy."""
+    network, inputs = problem.network, problem.economy.features(state)
+    output = network(inputs).numpy().reshape(len(inputs), -1)
+    network.adapt(inputs.numpy().astype(np.float64))
+    F = _features(problem, state)
+    coefficients = _ridge(F, output.astype(np.float64), 1e-9) / network.output_scale
+    network.wide.bias.assign(coefficients[0])
+    network.wide.kernel.assign(coefficients[1:])
+
+
+def _ridge(F: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
+    """Least squares with a penalty in units of a feature's variance: [columns, outputs]."""
+    penalty = ridge * np.eye(F.shape[1])
+    penalty[0, 0] = 0.0  # not on the constant
+    return np.linalg.solve(F.T @ F / len(F) + penalty, F.T @ y / len(F))
