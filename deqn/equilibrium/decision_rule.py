@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -29,25 +30,23 @@ class DecisionRule:
         output = tf.gather(output, state.shock, axis=1, batch_dims=1) if self.heads else output[:, 0, :]
         return self.economy.policy(output, state)
 
-    def of_successors(self, state: Any, count: int) -> Any:
-        """The policy at `count` blocks of successor states, stacked: the J argument of `Expectation`."""
+    def of_successors(self, states: Sequence[Any]) -> list[Any]:
+        """The policies at successor states, as `Expectation` lists them: with heads, one for each shock in order."""
         if not self.heads:
-            return self(state)
-        # The blocks differ in the shock alone, which the features do not see: the first block stands for all.
-        first = tf.nest.map_structure(lambda x: x[: tf.shape(x)[0] // count], state)
-        return self.economy.policy(self._every_head(first), state)
+            return [self(state) for state in states]
+        # They differ in the shock alone, which the features do not see: one pass serves all.
+        output = self.network(self.economy.features(states[0]))  # [batch, heads, outputs]
+        return [self.economy.policy(output[:, head, :], state) for head, state in enumerate(states)]
 
     def under_every_shock(self, state: Any) -> tuple[Any, Any]:
         """Each state under each shock, [S * batch] with the shock moving slowest, and the policy there."""
         heads, batch = self.economy.shocks.discrete, tf.shape(state.shock)[0]
         tiled = tf.nest.map_structure(lambda x: tf.tile(x, [heads] + [1] * (len(x.shape) - 1)), state)
         tiled = tiled._replace(shock=tf.repeat(tf.range(heads, dtype=tf.int32), batch))
-        return tiled, self.economy.policy(self._every_head(state), tiled)
+        output = self.network(self.economy.features(state))  # [batch, heads, outputs]
+        output = tf.reshape(tf.transpose(output, [1, 0, 2]), [-1, output.shape[-1]])  # [heads * batch, outputs]
+        return tiled, self.economy.policy(output, tiled)
 
     def expectation(self, state: Any, policy: Any, following: DecisionRule | None = None, frozen: bool = False) -> Any:
         """E at these states; `following` (by default this rule) decides in the next period."""
         return Expectation(self.economy, state, policy, (following or self).of_successors, frozen)
-
-    def _every_head(self, state: Any) -> tf.Tensor:
-        output = self.network(self.economy.features(state))  # [batch, heads, outputs]
-        return tf.reshape(tf.transpose(output, [1, 0, 2]), [-1, output.shape[-1]])  # [heads * batch, outputs]

@@ -66,10 +66,8 @@ def at_states(rule: DecisionRule, state: Any) -> tuple[Any, Any, dict, dict, dic
         E = rule.expectation(state, policy)
         following = {}
         if economy.shocks.discrete:
-            for name in (name for name in economy.foreseen if name in E.policy._fields):
-                field = getattr(E.policy, name)
-                blocks = tf.reshape(field, [E.count, -1, *field.shape[1:]])
-                following[name] = tf.einsum("st...->ts...", blocks)
+            for name in (name for name in economy.foreseen if name in policy._fields):
+                following[name] = tf.stack([getattr(each, name) for each in E.policies], axis=1)
         errors = dict(economy.errors(state, policy, E))
         return policy, following, errors, dict(economy.definitions(state, policy)), dict(economy.flags(state, policy))
 
