@@ -1,9 +1,9 @@
 """Deep Equilibrium Nets: dynamic stochastic economies solved on the states that they visit.
 
-    import deqn
-    solution = deqn.load("runs/benchmark60/first")
-    policy = solution.policy(capital=k, shock=z)
-    path = solution.simulate(periods=1000, seed=3)
+import deqn
+solution = deqn.load("runs/benchmark60/first")
+policy = solution.policy(capital=k, shock=z)
+path = solution.simulate(periods=1000, seed=3)
 """
 
 from __future__ import annotations

@@ -24,10 +24,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ParameterPath = Annotated[Path, typer.Argument(metavar="FILE", help="parameter file, such as models/olg/benchmark60.yaml")]
+ParameterPath = Annotated[
+    Path, typer.Argument(metavar="FILE", help="parameter file, such as models/olg/benchmark60.yaml")
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="runs/STEM/NAME, STEM/NAME, or STEM for its latest run")]
 Overrides = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="override a setting, such as parameters.borrowing_limit=-0.5")
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="override a setting, such as parameters.borrowing_limit=-0.5"),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="of weights, sampling and tracks")]
 
@@ -64,11 +67,15 @@ def _experiment(file: Path, overrides: list[str], seed: int | None) -> Experimen
 @app.command()
 def train(
     file: ParameterPath,
-    run: Annotated[str | None, typer.Option("--run", help="name of the run; by default SLURM's job id or the time")] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="name of the run; by default SLURM's job id or the time")
+    ] = None,
     seed: Seed = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads it, nobody changes it
     resume: Annotated[bool, typer.Option("--resume", help="continue if there is a checkpoint, else start")] = False,
-    start_from: Annotated[str | None, typer.Option("--from", metavar="RUN", help="start from this run's network")] = None,
+    start_from: Annotated[
+        str | None, typer.Option("--from", metavar="RUN", help="start from this run's network")
+    ] = None,
 ) -> None:
     """Solve the economy of a parameter file; write its errors, moments and figures into a run folder."""
     from deqn.train import Request, choose_folder
@@ -133,13 +140,17 @@ def _evaluate(folder: RunFolder, periods: int, burn_in: int, seed: int) -> None:
     print(f"\n{tables.text(tables.where_table(folder.path))}")
     active = ", ".join(f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
     print(f"\nshare of entries where a guard was active: {active or 'the economy has none'}")
-    print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}", flush=True)
+    print(
+        f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}", flush=True
+    )
 
 
 @app.command()
 def policy(
     run: RunName,
-    states: Annotated[str, typer.Option("--states", metavar="FILE.npz", help="arrays by letter: z [M] from 0, k [M, N]")],
+    states: Annotated[
+        str, typer.Option("--states", metavar="FILE.npz", help="arrays by letter: z [M] from 0, k [M, N]")
+    ],
     out: Annotated[str, typer.Option("--out", metavar="FILE.npz", help="where the policy goes: a, lam, c")],
 ) -> None:
     """Evaluate a run's decision rule at states of your own."""

@@ -1,8 +1,8 @@
 """A trained solution: decision rules and simulations, NumPy in, NumPy out. Top floor.
 
-    solution = deqn.load("runs/benchmark60/first")
-    policy = solution.policy(capital=k, shock=z)
-    path = solution.simulate(periods=1000, seed=3)
+solution = deqn.load("runs/benchmark60/first")
+policy = solution.policy(capital=k, shock=z)
+path = solution.simulate(periods=1000, seed=3)
 """
 
 from __future__ import annotations

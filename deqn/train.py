@@ -90,7 +90,9 @@ def train(
             raise
         _end(run, record, "stopped" if outcome.stopped else "done", _summary(outcome))
     if outcome.stopped:
-        raise Stopped(f"stopped at update {outcome.updates} of {trainer.total}; continue with: {_resume_command(run, request)}")
+        raise Stopped(
+            f"stopped at update {outcome.updates} of {trainer.total}; continue with: {_resume_command(run, request)}"
+        )
     return outcome
 
 

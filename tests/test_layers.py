@@ -22,7 +22,18 @@ MAY_IMPORT = {
     # It reads run folders, and must start in half a second.
     "report": ("deqn.training.errors", "deqn.training.run_folder", "deqn.training.parameters"),
 }
-TOP_FLOOR = {"__init__", "__main__", "cli", "console", "estimate", "experiment", "quiet", "results", "solution", "train"}  # may import every room
+TOP_FLOOR = {
+    "__init__",
+    "__main__",
+    "cli",
+    "console",
+    "estimate",
+    "experiment",
+    "quiet",
+    "results",
+    "solution",
+    "train",
+}  # may import every room
 CLUSTER = ("horovod", "mpi4py")
 
 

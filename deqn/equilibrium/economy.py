@@ -1,12 +1,12 @@
 """What an economist writes: states, policies and the conditions of an equilibrium.
 
-    class MyEconomy(Economy):
-        State, Policy         NamedTuples of tensors, batch first
-        features              what the network sees
-        policy                network output -> an admissible policy
-        transition            the state one period later
-        residuals             the conditions, zero in equilibrium; E(f) is the conditional expectation
-        initial_states        where simulations begin
+class MyEconomy(Economy):
+    State, Policy         NamedTuples of tensors, batch first
+    features              what the network sees
+    policy                network output -> an admissible policy
+    transition            the state one period later
+    residuals             the conditions, zero in equilibrium; E(f) is the conditional expectation
+    initial_states        where simulations begin
 """
 
 from __future__ import annotations
@@ -98,7 +98,10 @@ class Economy(abc.ABC):
     def check_states(self, state: Mapping[str, Any]) -> State:
         """States that a user gives, as the economy's State of NumPy arrays; UserError says what is wrong with them."""
         example = self.initial_states(1, np.random.default_rng(0))
-        for names, words in ((set(state) - set(self.State._fields), "unknown"), (set(self.State._fields) - set(state), "missing")):
+        for names, words in (
+            (set(state) - set(self.State._fields), "unknown"),
+            (set(self.State._fields) - set(state), "missing"),
+        ):
             if names:
                 raise UserError(f"states: {', '.join(sorted(names))} {words}; expected {', '.join(self.State._fields)}")
         arrays = {}
@@ -107,7 +110,9 @@ class Economy(abc.ABC):
         count = len(arrays[self.State._fields[0]])
         for name, array in arrays.items():
             if len(array) != count:
-                raise UserError(f"states: {name} has {len(array)} rows, expected {count} as {self.State._fields[0]} has")
+                raise UserError(
+                    f"states: {name} has {len(array)} rows, expected {count} as {self.State._fields[0]} has"
+                )
         if self.shocks.discrete and "shock" in arrays:
             shock = arrays["shock"]
             if shock.min(initial=0) < 0 or shock.max(initial=0) >= self.shocks.discrete:

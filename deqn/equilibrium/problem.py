@@ -126,9 +126,7 @@ class EquilibriumProblem(Problem):
         frozen = self.next_period.gradient == "frozen"
         operator = self.rule.expectation(state, policy, self.target_rule if frozen else None, frozen)
         residuals = self.economy.residuals(state, policy, operator)
-        means = {
-            name: tf.reduce_mean(_by_state(residual**2) * weight) for name, residual in residuals.items()
-        }
+        means = {name: tf.reduce_mean(_by_state(residual**2) * weight) for name, residual in residuals.items()}
         loss = tf.add_n([self.settings.weights.get(name, 1.0) * mean for name, mean in means.items()])
         record = {f"loss_{name}": mean for name, mean in means.items()} if len(means) > 1 else {}
         flags = {
@@ -264,6 +262,7 @@ def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> ker
         quadratics=settings.quadratics,
         output_scale=settings.output_scale,
         own=economy.own if settings.own else None,
+        train_wide=settings.train_wide,
     )
 
 

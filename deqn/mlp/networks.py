@@ -14,11 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 # Inputs with a tiny spread (the wealth of the youngest) would reach tens of standard deviations and upset Muon.
-_SMALLEST_RELATIVE_SPREAD = 0.3
+_SMALLEST_RELATIVE_SPREAD = 0.1
 _LARGEST_WHITENED = 5.0
 # Directions in which the sample hardly varies are where a small change of policy moves the economy many of their
 # standard deviations: they are whitened as if they had this share of the largest component's standard deviation.
-_SMALLEST_SPREAD_SHARE = 3e-4
+_SMALLEST_SPREAD_SHARE = 1e-4
 
 
 def _constant(layer: keras.layers.Layer, name: str, value: np.ndarray) -> keras.Variable:
@@ -37,7 +37,7 @@ class Standardize(keras.layers.Layer):
         self.scale = _constant(self, "scale", np.ones(input_shape[-1]))
 
     def adapt(self, sample: np.ndarray) -> None:
-        """sample: [n, inputs]. The scale has a floor of 0.3 times the mean spread of all inputs."""
+        """sample: [n, inputs]. The scale has a floor of a tenth of the mean spread of all inputs."""
         spread = sample.std(axis=0)
         self.mean.assign(sample.mean(axis=0))
         floor = _SMALLEST_RELATIVE_SPREAD * spread.mean()
@@ -68,9 +68,8 @@ class Whiten(keras.layers.Layer):
         variance, directions = variance[::-1], directions[:, ::-1]
         # The sign of an eigenvector is arbitrary: fixed here, so that two machines whiten alike.
         directions = directions * np.sign(directions[np.abs(directions).argmax(axis=0), range(len(variance))])
-        import os
-        share = float(os.environ.get("FLOOR", _SMALLEST_SPREAD_SHARE))
-        rotation = directions / np.sqrt(np.maximum(variance, 0.0) + share**2 * max(variance[0], 1e-30))
+        floor = _SMALLEST_SPREAD_SHARE**2 * max(variance[0], 1e-30)
+        rotation = directions / np.sqrt(np.maximum(variance, 0.0) + floor)
         self.mean.assign(mean)
         self.rotation.assign(rotation[:, : self.components])
 
@@ -119,13 +118,14 @@ class MLP(keras.Model):
 class WideAndDeep(keras.Model):
     """A linear and quadratic function of the inputs plus a small multi-layer perceptron (Cheng et al. 2016).
 
-        y = wide(p) + s (A(x) + B(x) own)
+        y = s (wide(p) + A(x) + B(x) own)
 
     p: the inputs' principal components, with the products of the first `quadratics` of them; x: the same components
     (clipped at five standard deviations) and the standardised inputs, through the hidden layers; A, B start at zero;
     own: the standardised input that belongs to each output (a cohort's own wealth), if `own` names one.
 
-    own: for each output the index of its input, or None.
+    own: for each output the index of its input, or None. train_wide: whether updates move the wide part, or leave it
+    where a warm start has put it.
     """
 
     def __init__(
@@ -141,6 +141,7 @@ class WideAndDeep(keras.Model):
         quadratics: int,
         output_scale: float,
         own: Sequence[int] | None = None,
+        train_wide: bool = True,
     ) -> None:
         super().__init__(dtype=dtype)
         self.shape_out = (heads, outputs)
@@ -151,8 +152,7 @@ class WideAndDeep(keras.Model):
         self.standardize = Standardize(dtype=dtype)
         self.whiten = Whiten(components, dtype=dtype)
         self.wide = keras.layers.Dense(heads * outputs, kernel_initializer="zeros", dtype=dtype, name="wide")
-        import os
-        if os.environ.get("FREEZE"): self.wide.trainable = False
+        self.wide.trainable = train_wide
         self.layers_hidden = dense_layers(hidden, activation, seed, dtype)
         columns = heads * outputs * (1 if own is None else 2)
         self.head = keras.layers.Dense(columns, kernel_initializer="zeros", dtype=dtype, name="head")
@@ -167,9 +167,6 @@ class WideAndDeep(keras.Model):
         """[batch, components] -> [batch, components + pairs]: the components and the products of the first few."""
         if not len(self.pairs):
             return components
-        import os
-        if os.environ.get("CLIPQ"):
-            lin = components; components = tf.clip_by_value(components, -5., 5.)
         first, second = (tf.gather(components, self.pairs[:, i], axis=1) for i in (0, 1))
         same = (self.pairs[:, 0] == self.pairs[:, 1]).astype(components.dtype.as_numpy_dtype)
         return tf.concat([components, first * second - same], axis=1)
@@ -177,7 +174,6 @@ class WideAndDeep(keras.Model):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[batch, inputs] -> [batch, heads, outputs]."""
         standardized, components = self.standardize(inputs), self.whiten(inputs)
-        import os
         wide = self.wide(self.wide_features(components))
         clipped = tf.clip_by_value(components, -_LARGEST_WHITENED, _LARGEST_WHITENED)
         x = tf.concat([clipped, standardized], axis=1)

@@ -134,9 +134,7 @@ class Trainer:
                 break
             example = (batch, self.carry)
             if self._advance is None:
-                self._advance = make_advance(
-                    self.problem, self.optimizers, self.settings.seed, self.workers, example
-                )
+                self._advance = make_advance(self.problem, self.optimizers, self.settings.seed, self.workers, example)
             carry, tally = self._advance(batch, self.carry, tf.constant(self.update), tf.constant(count))
             if int(tally.first_bad) >= 0 or int(tally.skipped) == count:
                 self._roll_back(self._diagnosis(batch, tally))
@@ -236,7 +234,9 @@ class Trainer:
                 if bad.ndim > 1:
                     age = int(np.argmax(bad.reshape(-1, bad.shape[-1]).any(axis=0)))
                     where = f", first at age group {age + 1} of {bad.shape[-1]}"
-                return f"condition {condition!r} is not finite in update {update}{where} ({bad.mean():.1%} of its entries)"
+                return (
+                    f"condition {condition!r} is not finite in update {update}{where} ({bad.mean():.1%} of its entries)"
+                )
         return f"the loss is not finite in update {update}"
 
     def _roll_back(self, reason: str) -> None:
@@ -332,7 +332,9 @@ class Trainer:
         if percent is not None:
             self._write(f"stage-{percent}.npz", read(self._networks()), {"update": self.update, "percent": percent})
 
-    def _write(self, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], needed: bool = False) -> None:
+    def _write(
+        self, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], needed: bool = False
+    ) -> None:
         """Writes a checkpoint; a full disk is said, and ends the run only where the checkpoint was the point."""
         if self.folder is None or self.workers.rank != 0:
             return

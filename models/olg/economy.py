@@ -162,7 +162,9 @@ class OLG(Economy):
             raise UserError(f"states: aggregate capital of state {bad} is {total[bad]:g}, expected above 0")
         if checked.capital[:, 0].any():
             bad = int(np.argmax(checked.capital[:, 0] != 0))
-            raise UserError(f"states: capital[{bad}, 0] is {checked.capital[bad, 0]:g}, expected 0: nobody is born rich")
+            raise UserError(
+                f"states: capital[{bad}, 0] is {checked.capital[bad, 0]:g}, expected 0: nobody is born rich"
+            )
         return checked
 
     def is_inside(self, state: State) -> tf.Tensor:

@@ -43,7 +43,9 @@ class Parameters(Section):
     transition: list[list[float]] = setting(
         unit="probability per period, rows = from", source="AGS19 eq. 43 prints the transpose", min_length=1
     )
-    labour: LabourProfile | list[float] = setting(unit="endowment, by knots of age or one number a cohort", source=AGS19)
+    labour: LabourProfile | list[float] = setting(
+        unit="endowment, by knots of age or one number a cohort", source=AGS19
+    )
     borrowing_limit: float = setting(0.0, unit="units of the good; savings may not be lower", source=AGS19, le=0, ge=-5)
     floor: float = setting(
         1e-5, unit="units of the good; consumption and capital below it count as this much", source="AGS19, B.2", gt=0

@@ -24,8 +24,13 @@ from deqn.training.parameters import Section, setting
 class WarmStartSettings(Section):
     """quadratics: how many components' products take part in each stage."""
 
-    iterations: int = setting(35, unit="iterations a stage", ge=1)
-    quadratics: list[int] = setting([0, 3, 6, 10], unit="components whose products take part, by stage", min_length=1)
+    iterations: int = setting(25, unit="iterations a stage", ge=1)
+    settling: int = setting(40, unit="periods that the tracks move under the first guess", ge=1)
+    stages: list[tuple[int, int]] = setting(
+        [(4, 0), (12, 0), (59, 0), (59, 3), (59, 6), (59, 10)],
+        unit="[components, components whose products take part]",
+        min_length=1,
+    )
     damping: float = setting(0.5, unit="share of the Euler error that an iteration removes", gt=0, le=1)
     ridge: float = setting(1e-3, unit="variance of a feature", gt=0)
     tracks: int = setting(1000, unit="parallel paths", ge=100)
@@ -47,17 +52,22 @@ def warm_start(problem: EquilibriumProblem, settings: WarmStartSettings, say: Ca
     state = problem.tensors(economy.initial_states(settings.tracks, generator))
     count = 0
     with threadpool_limits(1, "blas"):  # small matrices: a second thread doubles the CPU time
-        for stage, quadratics in enumerate(settings.quadratics):
-            if stage:
-                _restandardize(problem, state)
-            columns = 1 + network.whiten.components + quadratics * (quadratics + 1) // 2
+        for stage, (components, quadratics) in enumerate(settings.stages):
+            if not stage:
+                # The first guess moves the economy far from the steady state: its statistics say little.
+                for count in range(settings.settling):
+                    _, state = iterate(state, tf.constant([problem.seed, count], tf.int32))
+            _restandardize(problem, state)
+            columns = _columns(network, components, quadratics)
             for _ in range(settings.iterations):
                 errors, following = iterate(state, tf.constant([problem.seed, count], tf.int32))
                 output = network(economy.features(state)).numpy()  # [M, S, N-1]
                 wanted = (1 + output) * np.transpose(errors.numpy(), [1, 0, 2])
-                _correct(network, _features(problem, state)[:, :columns], wanted, settings)
+                _correct(network, _features(problem, state), columns, wanted, settings)
                 state, count = following, count + 1
-            say(f"warm start, {quadratics} quadratics: mean Euler error {100 * np.abs(errors.numpy()).mean():.3f} %")
+            say(
+                f"warm start, {components} components, {quadratics} with products: mean Euler error {100 * np.abs(errors.numpy()).mean():.3f} %"
+            )
     _restandardize(problem, state)
     problem.take_pool(state)
 
@@ -69,12 +79,19 @@ def _features(problem: EquilibriumProblem, state) -> np.ndarray:
     return np.concatenate([np.ones((len(wide), 1)), wide], axis=1)
 
 
-def _correct(network, F: np.ndarray, wanted: np.ndarray, settings: WarmStartSettings) -> None:
-    """Moves the first coefficients by a damped ridge regression of `wanted` [M, S, N-1] on F [M, columns]."""
-    M, columns = F.shape
-    change = settings.damping / network.output_scale * _ridge(F, wanted.reshape(M, -1), settings.ridge)
+def _columns(network, components: int, quadratics: int) -> np.ndarray:
+    """Which of the features, counted without the constant, take part in a stage."""
+    pairs = quadratics * (quadratics + 1) // 2
+    first_pair = network.whiten.components
+    return np.concatenate([np.arange(min(components, first_pair)), first_pair + np.arange(pairs)])
+
+
+def _correct(network, F: np.ndarray, columns: np.ndarray, wanted: np.ndarray, settings: WarmStartSettings) -> None:
+    """Moves the coefficients of some columns by a damped ridge regression of `wanted` [M, S, N-1] on F [M, 1 + all]."""
+    chosen = F[:, np.concatenate([[0], 1 + columns])]
+    change = settings.damping / network.output_scale * _ridge(chosen, wanted.reshape(len(F), -1), settings.ridge)
     kernel, bias = network.wide.kernel.numpy(), network.wide.bias.numpy()
-    kernel[: columns - 1] += change[1:]
+    kernel[columns] += change[1:]
     network.wide.kernel.assign(kernel)
     network.wide.bias.assign(bias + change[0])
 
