@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,13 +17,18 @@ from deqn.experiment import Experiment, read_experiment
 from deqn.training.errors import Diverged, Stopped, UserError
 from deqn.training.run_folder import RunFolder, find, project_root
 
+if TYPE_CHECKING:
+    from deqn.train import Request
+
 app = typer.Typer(
     name="deqn",
     help="Deep Equilibrium Nets: solve a dynamic stochastic economy on the states that it visits.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+# What typer raises for a mistyped command or option. Its home has moved between typer's versions; its child has not.
+_UsageError: Any = typer.BadParameter.__base__
 
 ParameterPath = Annotated[
     Path, typer.Argument(metavar="FILE", help="parameter file, such as models/olg/benchmark60.yaml")
@@ -38,13 +44,21 @@ Seed = Annotated[int | None, typer.Option("--seed", min=0, help="of weights, sam
 def main() -> None:
     """Runs a command. Exit status: 0 done, 2 user's mistake, 3 diverged, 75 stopped with a checkpoint."""
     try:
-        app()
+        app(args=sys.argv[1:] or ["--help"], prog_name="deqn", standalone_mode=False)
     except (UserError, Diverged, Stopped) as error:
-        print(f"deqn: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        print("deqn: interrupted; the last checkpoint stands", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_told(str(error), error.exit_status))
+    except _UsageError as error:
+        command = error.ctx.command_path if error.ctx else "deqn"
+        words = " ".join(error.format_message().split()).rstrip(".")
+        sys.exit(_told(f"{words}; see {command} --help", UserError.exit_status))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(_told("interrupted; what was written before stands", 130))
+
+
+def _told(message: str, status: int) -> int:
+    sys.stdout.flush()
+    print(f"deqn: {message}", file=sys.stderr)
+    return status
 
 
 def _with_tensorflow(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,26 +95,36 @@ def train(
     from deqn.train import Request, choose_folder
 
     experiment = _experiment(file, overrides, seed)
-    request = Request(run, resume, start_from, shlex.join(["deqn", *sys.argv[1:]]))
-    folder, _ = choose_folder(experiment, request)
+    request = Request(run, resume, start_from, _command())
+    folder = choose_folder(experiment, request)
     if start_from is not None:
         find(start_from, project_root())  # a mistyped name is told before TensorFlow is imported
     _train(experiment, request, folder)
 
 
+def _command() -> str:
+    """The command as it can be typed again."""
+    program = "deqn" if shutil.which("deqn") else sys.argv[0]
+    return shlex.join([program, *sys.argv[1:]])
+
+
 @_with_tensorflow
-def _train(experiment: Experiment, request: Any, folder: RunFolder) -> None:
-    from deqn.console import Console, header
+def _train(experiment: Experiment, request: Request, folder: RunFolder) -> None:
+    from deqn.console import Console, costs, header
+    from deqn.train import prepare
     from deqn.train import train as run_training
 
-    console = Console(folder)
-    for line in header(experiment, request, folder):
-        print(line, flush=True)
-    outcome = run_training(experiment, request, folder, say=console.say, report=console.report)
-    console.close()
-    print(f"trained: {outcome.updates} updates, {outcome.cpu_seconds:.0f} CPU-seconds", flush=True)
+    problem = prepare(experiment, request)
+    console = Console()
+    for line in header(experiment, request.start_from, folder, problem):
+        console.say(line)
+    outcome = run_training(experiment, request, folder, problem, console.say, console.report)
+    for line in costs(outcome):
+        console.say(line)
     if outcome.thresholds is False:
-        print(f"thresholds not reached: asked for {dict(experiment.file.stop)}, best {dict(outcome.best)}")
+        wanted = ", ".join(f"{name} {value:g}" for name, value in experiment.file.stop.items())
+        reached = ", ".join(f"{name} {value:.3g}" for name, value in outcome.best.items())
+        console.say(f"thresholds not reached: asked for {wanted}; best {reached}; deqn doctor {folder} says more")
     settings = experiment.file.evaluation
     _evaluate(folder, settings.periods, settings.burn_in, settings.seed)
     _plot(folder)
@@ -115,10 +139,9 @@ def evaluate(
 ) -> None:
     """Simulate a run's best policy in float64; write arrays and tables, print the errors."""
     from deqn.experiment import experiment_of
-    from deqn.solution import parameter_file
 
     folder = find(run, project_root())
-    defaults = experiment_of(folder, parameter_file(folder)).file.evaluation
+    defaults = experiment_of(folder).file.evaluation
     chosen = (
         defaults.periods if periods is None else periods,
         defaults.burn_in if burn_in is None else burn_in,
@@ -137,12 +160,10 @@ def _evaluate(folder: RunFolder, periods: int, burn_in: int, seed: int) -> None:
     shares = write_results(folder, periods, burn_in, seed)
     print(f"\n{folder}: one path of {periods} periods, the first {burn_in} dropped, seed {seed}\n")
     print(tables.text(tables.error_table(folder.path)))
-    print(f"\n{tables.text(tables.where_table(folder.path))}")
+    print(tables.text(tables.where_table(folder.path)))
     active = ", ".join(f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
-    print(f"\nshare of entries where a guard was active: {active or 'the economy has none'}")
-    print(
-        f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}", flush=True
-    )
+    print(f"share of entries where a guard was active: {active or 'the economy has none'}")
+    print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}")
 
 
 @app.command()
@@ -157,6 +178,8 @@ def policy(
     folder = find(run, project_root())
     if not Path(states).is_file():
         raise UserError(f"--states: {states} not found; expected an .npz with an array for each state variable")
+    if not Path(out).parent.is_dir():
+        raise UserError(f"--out: {Path(out).parent} is no folder; make it first")
     _policy(folder, states, out)
 
 
@@ -194,6 +217,24 @@ def _plot(folder: RunFolder) -> None:
 
     drawn = figures(folder.path)
     print(f"figures in {_shown(folder)}/figures: {', '.join(path.stem for path in drawn)} (PNG, PDF, CSV)")
+
+
+@app.command("list")
+def list_() -> None:
+    """Economies, their parameter files, and runs with errors, cost and verdict."""
+    from deqn.report.listing import listing
+
+    for line in listing(project_root()):
+        print(line)
+
+
+@app.command()
+def doctor(run: RunName) -> None:
+    """Say what a poor or failed run suffers from, and what to do; reads its files only."""
+    from deqn.report.doctor import diagnosis
+
+    for line in diagnosis(find(run, project_root())):
+        print(line)
 
 
 def _shown(folder: RunFolder) -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deqn.equilibrium.settings import EquilibriumSettings
+from deqn.equilibrium.settings import EquilibriumSettings, NextPeriodSettings
 from deqn.training import parameters as files
 from deqn.training.errors import UserError, nearest
 from deqn.training.parameters import Section, setting
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 
 # What may differ between a run and its continuation: how long and how often, not what.
 _LENGTHS = ("stop", "validate_every", "checkpoints", "evaluation", "updates_per_call")
+_THRESHOLDS = ("error_mean", "error_p999", "error_max")  # what an equilibrium's validation reports
 
 
 class EconomyFile(TrainingSettings, EquilibriumSettings):
     """A parameter file that names an economy."""
 
-    economy: str = setting(source="a class in economy.py beside this file")
+    economy: str = setting(source="a class in economy.py beside this file, or FILE.CLASS for one in FILE.py there")
     parameters: dict[str, Any] = setting({})
 
 
@@ -66,6 +68,12 @@ def read_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
 
 def _validated(path: Path, mapping: Mapping[str, Any], before: Mapping[str, Any] | None) -> Experiment:
     file = files.validate(EconomyFile, mapping)
+    for number, phase in enumerate(file.phases):
+        changed_in_phase = {**file.next_period.model_dump(), **phase.problem}
+        files.validate(NextPeriodSettings, changed_in_phase, f"phases.{number}.problem")
+    for name in file.stop:
+        if name not in _THRESHOLDS:
+            raise UserError(f"stop.{name}: unknown;{nearest(name, _THRESHOLDS)}")
     parameters = files.validate(_schema(path.parent, file.economy), file.parameters, "parameters")
     changed = files.differences(before, mapping) if before is not None else []
     return Experiment(path, file, parameters, changed)
@@ -79,7 +87,8 @@ def _schema(folder: Path, economy: str) -> type[Section]:
 
 
 def _economy_class(folder: Path, name: str) -> type[Economy]:
-    module = files.load_module(folder, "economy")
+    file, _, class_name = name.rpartition(".")
+    module = files.load_module(folder, file or "economy")
     from deqn.equilibrium.economy import Economy
 
     known = {
@@ -87,9 +96,10 @@ def _economy_class(folder: Path, name: str) -> type[Economy]:
         for key, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, Economy) and value is not Economy
     }
-    if name not in known:
-        raise UserError(f"economy: {name!r} is not a class in {folder / 'economy.py'};{nearest(name, known)}")
-    return known[name]
+    if class_name not in known:
+        path = folder / f"{file or 'economy'}.py"
+        raise UserError(f"economy: {class_name!r} is not a class in {path};{nearest(class_name, known)}")
+    return known[class_name]
 
 
 def build_economy(experiment: Experiment, dtype: str) -> Economy:
@@ -98,32 +108,60 @@ def build_economy(experiment: Experiment, dtype: str) -> Economy:
 
 
 def build_problem(experiment: Experiment) -> EquilibriumProblem:
-    """The problem to train; its network is the initial one until `warm_start`."""
+    """The problem to train; its network is the initial one until the warm start. UserError: a setting does not fit."""
     from deqn.equilibrium.problem import EquilibriumProblem
 
     economy = build_economy(experiment, experiment.file.precision)
-    return EquilibriumProblem(economy, experiment.file, experiment.file.seed)
+    problem = EquilibriumProblem(economy, experiment.file, experiment.file.seed)
+    if experiment.file.weights:
+        _check_weights(experiment.file.weights, problem)
+    return problem
 
 
-def warm_start(experiment: Experiment, problem: EquilibriumProblem, say: Callable[[str], None]) -> None:
-    """Runs the economy's own warm start if the file asks for one."""
+def _check_weights(weights: Mapping[str, float], problem: EquilibriumProblem) -> None:
+    """Only the equations themselves know the names of their conditions."""
+    import numpy as np
+
+    state = problem.tensors(problem.economy.initial_states(1, np.random.default_rng(0)))
+    policy = problem.rule(state)
+    conditions = problem.economy.residuals(state, policy, problem.rule.expectation(state, policy))
+    for name in weights:
+        if name not in conditions:
+            raise UserError(f"weights.{name}: not a condition of the economy;{nearest(name, conditions)}")
+
+
+def warm_start(experiment: Experiment) -> Callable[[EquilibriumProblem, Callable[[str], None]], None] | None:
+    """The economy's own warm start, ready to be called with (problem, say); None if the file asks for none.
+
+    Raises UserError if the economy has none, or for a mistake in its settings.
+    """
     if experiment.file.warm_start is None:
-        return
+        return None
     folder = experiment.path.parent
     if not (folder / "warm_start.py").is_file():
         raise UserError(f"warm_start: {folder} has no warm_start.py; remove this section of the file")
     module = files.load_module(folder, "warm_start")
     settings = files.validate(module.WarmStartSettings, experiment.file.warm_start, "warm_start")
-    module.warm_start(problem, settings, say)
-    problem.copy_to_target()
+
+    def start(problem: EquilibriumProblem, say: Callable[[str], None]) -> None:
+        module.warm_start(problem, settings, say)
+        problem.copy_to_target()
+
+    return start
 
 
-def experiment_of(run: RunFolder, parameter_file: str) -> Experiment:
-    """The experiment a run was trained with, from its own parameters.yaml; economy.py is the project's."""
-    root = project_root(run.path)
-    path = root / parameter_file
+def experiment_of(run: RunFolder) -> Experiment:
+    """The experiment a run was trained with, from its own parameters.yaml; economy.py is the project's.
+
+    Raises UserError if the run does not name its parameter file, or the economy's folder is not in this project.
+    """
+    try:
+        parameter_file = json.loads(run.provenance.read_text())["parameter_file"]
+        path = project_root(run.path) / parameter_file
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{run.provenance}: does not name the run's parameter file; was it edited?") from error
     if not path.parent.is_dir():
-        raise UserError(f"{run}: its economy's folder {parameter_file} is not in this project; put it back")
+        raise UserError(f"{run}: its economy's folder {path.parent} is not there; put it back")
     return _validated(path, files.read(run.parameters), None)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 
 
+@functools.cache
 def import_tensorflow() -> None:
     """Imports TensorFlow and starts XLA with stderr held back; if that fails, what was held back is shown."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

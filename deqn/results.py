@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,23 +30,24 @@ def write_results(run: RunFolder, periods: int, burn_in: int, seed: int) -> Mapp
     evaluation = evaluate(solution.rule, periods, burn_in, seed)
     economy = solution.economy
     shock = evaluation.state.shock if economy.shocks.discrete else None
-    _write_arrays(run, solution.arrays(evaluation))
+    _save_arrays(run.simulation, solution.arrays(evaluation))
     binding = evaluation.policy.multiplier > 0 if "multiplier" in evaluation.policy._fields else None
-    rows = accuracy.error_rows(evaluation.errors, economy.ages, shock, binding)
+    ages = None if economy.ages is None else [float(age) for age in economy.ages]
+    rows = accuracy.error_rows(evaluation.errors, ages, shock, binding)
     _write_csv(run.errors, accuracy.ERROR_COLUMNS, rows)
     variables = {**evaluation.state._asdict(), **evaluation.policy._asdict(), **evaluation.definitions}
     moments = [*accuracy.moment_rows(evaluation.definitions, shock, evaluation.track)]
-    if economy.ages is not None:
-        moments += accuracy.age_mean_rows(variables, economy.ages)
-        _write_csv(run.by_age, accuracy.AGE_COLUMNS, _age_rows(solution, evaluation))
-        _write_stages(run)
+    if ages is not None:
+        moments += accuracy.age_mean_rows(variables, ages)
+        _write_csv(run.by_age, accuracy.AGE_COLUMNS, _age_rows(solution, evaluation, ages))
+        _write_stages(run, ages)
     _write_csv(run.moments, accuracy.MOMENT_COLUMNS, moments)
     shares = {name: float(np.mean(flag)) for name, flag in evaluation.flags.items()}
     description = {
         "economy": type(economy).__name__,
         "parameter_file": solution.experiment.stem,
         "shock_names": list(economy.describe_shocks()),
-        "ages": None if economy.ages is None else [float(age) for age in economy.ages],
+        "ages": ages,
         "age_label": economy.age_label,
         "units": dict(economy.units),
         "letters": dict(economy.letters),
@@ -55,26 +58,29 @@ def write_results(run: RunFolder, periods: int, burn_in: int, seed: int) -> Mapp
     return shares
 
 
-def _age_rows(solution: Solution, evaluation: Evaluation) -> Iterable[dict[str, Any]]:
+def _age_rows(solution: Solution, evaluation: Evaluation, ages: Sequence[float]) -> Iterable[dict[str, Any]]:
     economy = solution.economy
     shock = evaluation.state.shock if economy.shocks.discrete else None
     variables = {**evaluation.state._asdict(), **evaluation.policy._asdict(), **evaluation.definitions}
-    return accuracy.age_rows(variables, evaluation.errors, economy.units, economy.ages, shock)
+    return accuracy.age_rows(variables, evaluation.errors, economy.units, ages, shock)
 
 
-def _write_stages(run: RunFolder) -> None:
+def _write_stages(run: RunFolder, ages: Sequence[float]) -> None:
     """The distributions by age with the weights kept at 1, 5 and 100 % of training, each on its own simulated path."""
     for path in sorted(run.checkpoints.glob("stage-*.npz")):
         solution = load_run(run, path.name)
         evaluation = evaluate(solution.rule, _STAGE_PERIODS, _STAGE_BURN_IN, seed=2)
-        rows = (row for row in _age_rows(solution, evaluation) if row["shock"] == "all")
+        rows = (row for row in _age_rows(solution, evaluation, ages) if row["shock"] == "all")
         target = run.path / "stages" / f"{path.stem.removeprefix('stage-')}.csv"
         target.parent.mkdir(exist_ok=True)
         _write_csv(target, accuracy.AGE_COLUMNS, rows)
 
 
 def write_policy(run: RunFolder, states: str, out: str) -> int:
-    """`deqn policy`: reads states by their letters (z, k) from an .npz, writes the policy's (a, lam, c); their number."""
+    """`deqn policy`: reads states by their letters (z, k) from an .npz and writes the policy's (a, lam, c).
+
+    Returns their number. Raises UserError for states that are missing, misshapen, not finite or not of this economy.
+    """
     solution = load_run(run)
     letters = solution.economy.letters
     given = _read_arrays(states)
@@ -84,7 +90,7 @@ def write_policy(run: RunFolder, states: str, out: str) -> int:
         raise UserError(f"{states}: no array {', '.join(missing)} among {sorted(given)}; expected {', '.join(fields)}")
     policy = solution.policy(**{name: given[letter] for letter, name in fields.items()})
     arrays = {letters[name]: value for name, value in policy._asdict().items() if name in letters}
-    _save_arrays(out, arrays)
+    _save_arrays(Path(out), arrays)
     return len(next(iter(arrays.values())))
 
 
@@ -92,23 +98,15 @@ def _read_arrays(path: str) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError, EOFError, KeyError) as error:
+    # TypeError: a single array, .npy, is no archive to open.
+    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: cannot be read as an .npz of arrays ({error}); save it with numpy.savez") from error
 
 
-def _write_arrays(run: RunFolder, arrays: Mapping[str, np.ndarray]) -> None:
-    _save_arrays(str(run.simulation), arrays)
-
-
-def _save_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
-    from pathlib import Path
-
+def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise UserError(f"{target.parent}: no such folder; make it first")
-    write_atomically(target, buffer.getvalue())
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
 
 
 def _write_csv(path: Any, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -7,7 +7,6 @@ path = solution.simulate(periods=1000, seed=3)
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from deqn.experiment import Experiment, build_economy, experiment_of
+from deqn.quiet import import_tensorflow
 from deqn.training import checkpoint
 from deqn.training.errors import UserError
 from deqn.training.run_folder import RunFolder, find, project_root
@@ -32,15 +32,12 @@ def load(run: str | Path) -> Solution:
 def load_run(run: RunFolder, weights: str = checkpoint.BEST) -> Solution:
     """The solution with the weights of one of a run's checkpoints."""
     arrays, _ = checkpoint.load(run.checkpoints / weights)
-    return Solution(run, experiment_of(run, parameter_file(run)), arrays)
-
-
-def parameter_file(run: RunFolder) -> str:
-    """The parameter file that a run was trained from, relative to the project, as provenance.json says."""
+    experiment = experiment_of(run)
+    import_tensorflow()
     try:
-        return json.loads(run.provenance.read_text())["parameter_file"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{run.provenance}: does not name the run's parameter file; was it edited?") from error
+        return Solution(run, experiment, arrays)
+    except UserError as error:
+        raise UserError(f"{run.checkpoints / weights}: {error}") from error
 
 
 class Solution:
@@ -82,7 +79,7 @@ class Solution:
     def arrays(self, evaluation: Any) -> dict[str, np.ndarray]:
         """An evaluation as named arrays: what simulation.npz holds."""
         letters = self.economy.letters
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for named in (evaluation.state, evaluation.policy):
             arrays |= {letters[name]: getattr(named, name) for name in named._fields if name in letters}
         arrays |= {f"{letters[name]}_next": value for name, value in evaluation.successors.items()}

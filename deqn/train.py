@@ -1,22 +1,24 @@
-"""`deqn train`: from a validated parameter file to a run folder with weights, arrays, tables and figures. Top floor."""
+"""`deqn train`: from a validated parameter file to a run folder with weights, metrics and provenance. Top floor."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deqn.experiment import Experiment, build_problem, settings_that_differ, warm_start
 from deqn.training import checkpoint
 from deqn.training import parameters as files
-from deqn.training.errors import Diverged, Stopped, UserError
+from deqn.training.errors import CannotWrite, Diverged, Stopped, UserError
 from deqn.training.run_folder import RunFolder, find, finish, new, project_root, provenance, write_atomically
 
 if TYPE_CHECKING:
+    from deqn.equilibrium.problem import EquilibriumProblem
     from deqn.training.trainer import Outcome, Progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -34,75 +36,49 @@ class Request(NamedTuple):
     command: str
 
 
-def choose_folder(experiment: Experiment, request: Request) -> tuple[RunFolder, bool]:
-    """The run folder to write, and whether it is continued. Raises UserError before anything is written."""
+def choose_folder(experiment: Experiment, request: Request) -> RunFolder:
+    """The run folder to write, new or continued. Raises UserError before anything is written."""
     root = project_root()
+    run = None
     if request.resume and request.name is None and not os.environ.get("SLURM_JOB_ID"):
         # Outside a job a new name would be a time stamp: to continue means the latest run.
         with contextlib.suppress(UserError):
             run = find(f"runs/{experiment.stem}", root)
-            return run, _continues(run, experiment)
-    run = new(root, experiment.stem, request.name, request.resume)
-    return run, run.is_run and _continues(run, experiment)
+    run = run or new(root, experiment.stem, request.name, request.resume)
+    if run.is_run:
+        _check_same_settings(run, experiment)
+    return run
 
 
-def _continues(run: RunFolder, experiment: Experiment) -> bool:
+def _check_same_settings(run: RunFolder, experiment: Experiment) -> None:
     differ = settings_that_differ(experiment.resolved(), files.read(run.parameters))
     if differ:
         key, then, now = differ[0]
         more = f" (and {len(differ) - 1} more)" if len(differ) > 1 else ""
         raise UserError(
-            f"--resume: {key} is {now} but {run} was trained with {then}{more}; only lengths may change: set it back or "
-            "choose another --run"
+            f"--resume: {key} is {now} but {run} was trained with {then}{more}; only lengths may change: set it back "
+            "or choose another --run"
         )
-    return checkpoint.latest(run.checkpoints, warn=lambda _: None) is not None
 
 
-def train(
-    experiment: Experiment,
-    request: Request,
-    run: RunFolder,
-    say: Callable[[str], None],
-    report: Callable[[Progress], None],
-) -> Outcome:
-    """Trains, and leaves weights, metrics and provenance in the folder. Raises Diverged, Stopped or UserError."""
-    from deqn.training.trainer import Trainer
+def prepare(experiment: Experiment, request: Request) -> EquilibriumProblem:
+    """The problem with the weights of --from, if given. Raises UserError for what only built objects can show.
+
+    Nothing is written, so that a mistake leaves no folder behind.
+    """
+    from deqn.training.phases import Phases
 
     problem = build_problem(experiment)
-    source = _starting_weights(request, problem)
-    with run.open(), _stop_requested() as stop_requested:
-        resumed = checkpoint.latest(run.checkpoints, warn=say) if request.resume else None
-        record = _begin(run, experiment, request)
-        begun = time.process_time()
-        if resumed is None and source is None:
-            warm_start(experiment, problem, say)
-        trainer = Trainer(
-            problem, experiment.file, run, report=report, should_stop=stop_requested, say=say,
-            clock=lambda: time.process_time() - begun,
-        )  # fmt: skip
-        if resumed is not None:
-            trainer.resume(*checkpoint.load(resumed))
-            say(f"continues at update {trainer.update} of {trainer.total}")
-        try:
-            outcome = trainer.train()
-        except Diverged as error:
-            _end(run, record, "diverged", {"message": str(error)})
-            raise
-        _end(run, record, "stopped" if outcome.stopped else "done", _summary(outcome))
-    if outcome.stopped:
-        raise Stopped(
-            f"stopped at update {outcome.updates} of {trainer.total}; continue with: {_resume_command(run, request)}"
-        )
-    return outcome
+    Phases(problem, experiment.file.phases)  # refuses optimisers that cannot be made
+    warm_start(experiment)
+    if request.start_from is not None:
+        _take_network(problem, find(request.start_from, project_root()))
+    return problem
 
 
-def _starting_weights(request: Request, problem: Any) -> dict[str, Any] | None:
-    """Puts another run's best network into the problem (--from); nothing is written if it does not fit."""
-    if request.start_from is None:
-        return None
+def _take_network(problem: EquilibriumProblem, other: RunFolder) -> None:
     from deqn.training import snapshot
 
-    other = find(request.start_from, project_root())
     arrays, _ = checkpoint.load(other.checkpoints / checkpoint.BEST)
     weights = {name: value for name, value in arrays.items() if name.startswith("networks/policy/")}
     try:
@@ -110,20 +86,81 @@ def _starting_weights(request: Request, problem: Any) -> dict[str, Any] | None:
     except UserError as error:
         raise UserError(f"--from {other}: {error}") from error
     problem.copy_to_target()
-    return weights
+
+
+def train(
+    experiment: Experiment,
+    request: Request,
+    run: RunFolder,
+    problem: EquilibriumProblem,
+    say: Callable[[str], None],
+    report: Callable[[Progress], None],
+) -> Outcome:
+    """Trains what `prepare` gave, and leaves weights, metrics and provenance in the folder.
+
+    Raises Stopped with the command that continues, Diverged, or CannotWrite.
+    """
+    from deqn.tensorboard import TensorBoard
+    from deqn.training.trainer import Trainer
+
+    with run.open(), _stop_requested() as stop_requested, TensorBoard(run.path / "tensorboard", say) as board:
+        latest = checkpoint.latest(run.checkpoints, warn=say) if request.resume else None
+        record = _begin(run, experiment, request)
+        start = warm_start(experiment)
+        if latest is None and request.start_from is None and start is not None:
+            start(problem, say)
+
+        def both(progress: Progress) -> None:
+            report(progress)
+            board.report(progress)
+
+        trainer = Trainer(problem, experiment.file, run, report=both, should_stop=stop_requested, say=say)
+        trainer.cpu_before = time.process_time()  # the warm start and all before it are part of the cost
+        if latest is not None:
+            trainer.resume(*checkpoint.load(latest))
+            say(f"continues at update {trainer.update} of {trainer.total}")
+        try:
+            outcome = trainer.train()
+        except (Diverged, UserError) as error:
+            with contextlib.suppress(CannotWrite):
+                _end(run, record, "diverged" if isinstance(error, Diverged) else "failed", {"message": str(error)})
+            raise
+        _end(run, record, "stopped" if outcome.stopped else "done", _summary(outcome))
+    if outcome.stopped:
+        again = _resume_command(run, request)
+        raise Stopped(f"stopped at update {outcome.updates} of {trainer.total}; continue with: {again}")
+    return outcome
 
 
 def _begin(run: RunFolder, experiment: Experiment, request: Request) -> dict[str, Any]:
     record = provenance(request.command, experiment.file.seed, workers=1)
-    path, root = experiment.path.resolve(), project_root()
-    record["parameter_file"] = str(path.relative_to(root) if path.is_relative_to(root) else path)
+    record["parameter_file"] = _relative(experiment)
     record["start_from"] = request.start_from
+    record["earlier_sittings"] = _earlier(run) if request.resume else []
     write_atomically(run.parameters, files.to_yaml(experiment.resolved()))
     write_atomically(run.provenance, json.dumps(record, indent=1) + "\n")
     return record
 
 
-def _end(run: RunFolder, record: dict[str, Any], status: str, more: dict[str, Any]) -> None:
+def _relative(experiment: Experiment) -> str:
+    """The parameter file as seen from the project, so that a copied project finds it; else its whole path."""
+    root = project_root()
+    for path in (experiment.path.absolute(), experiment.path.resolve()):
+        if path.is_relative_to(root):
+            return str(path.relative_to(root))
+    return str(experiment.path.resolve())
+
+
+def _earlier(run: RunFolder) -> list[dict[str, Any]]:
+    """The records of the sittings before this one, oldest first."""
+    try:
+        before = json.loads(run.provenance.read_text())
+        return [*before.pop("earlier_sittings", []), before]
+    except (OSError, ValueError, AttributeError):
+        return []
+
+
+def _end(run: RunFolder, record: Mapping[str, Any], status: str, more: Mapping[str, Any]) -> None:
     write_atomically(run.provenance, json.dumps({**finish(record, status), **more}, indent=1) + "\n")
 
 
@@ -141,10 +178,9 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
 
 
 def _resume_command(run: RunFolder, request: Request) -> str:
-    words = request.command.split()
-    kept = [word for word in words if word != "--resume"]
-    named = "" if "--run" in kept else f" --run {run.path.name}"
-    return f"{' '.join(kept)}{named} --resume"
+    words = [word for word in shlex.split(request.command) if word != "--resume"]
+    named = [] if any(word.partition("=")[0] == "--run" for word in words) else ["--run", run.path.name]
+    return shlex.join([*words, *named, "--resume"])
 
 
 @contextlib.contextmanager
@@ -156,6 +192,8 @@ def _stop_requested() -> Iterator[Callable[[], bool]]:
         if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.append(number)
+        # Not print: a signal may come in the middle of one.
+        os.write(2, b"\ndeqn: finishing the update to write a checkpoint; Ctrl-C again stops at once\n")
 
     before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:

@@ -32,6 +32,7 @@ TOP_FLOOR = {
     "quiet",
     "results",
     "solution",
+    "tensorboard",
     "train",
 }  # may import every room
 CLUSTER = ("horovod", "mpi4py")

@@ -6,20 +6,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.expectation import Expectation
+from deqn.training.errors import UserError
 
 
 class DecisionRule:
     """state -> policy.
 
     With `heads`, the network gives one output for each value of the discrete shock from features that do not depend
-    on it; one pass then serves all successors of a state, and a state can be judged under every shock.
+    on it; one pass then serves all successors of a state, and a state can be judged under every shock. Raises
+    UserError if the features do depend on it.
     """
 
     def __init__(self, economy: Economy, network: keras.Model, heads: bool) -> None:
+        if heads:
+            _check_features(economy)
         self.economy = economy
         self.network = network
         self.heads = heads
@@ -50,3 +55,19 @@ class DecisionRule:
     def expectation(self, state: Any, policy: Any, following: DecisionRule | None = None, frozen: bool = False) -> Any:
         """E at these states; `following` (by default this rule) decides in the next period."""
         return Expectation(self.economy, state, policy, (following or self).of_successors, frozen)
+
+
+def _check_features(economy: Economy) -> None:
+    """Features that depend on next period's shock would give the successors wrong policies, and nobody would notice."""
+    state = economy.tensors(economy.initial_states(4, np.random.default_rng(0)))
+    count = state[0].shape[0]
+    policy = economy.policy(tf.zeros([count, economy.outputs], economy.dtype), state)
+    features = [
+        economy.features(economy.transition(state, policy, tf.fill([count], shock)))
+        for shock in range(economy.shocks.discrete or 0)
+    ]
+    if any(tf.reduce_any(tf.abs(each - features[0]) > 0) for each in features):
+        raise UserError(
+            f"network.heads: shock needs features that do not depend on next period's shock, but those of "
+            f"{type(economy).__name__} do: leave the shock and what it moves out of them, or set network.heads to none"
+        )

@@ -21,9 +21,9 @@ import tensorflow as tf
 from deqn.equilibrium.exogenous import Exogenous
 from deqn.training.errors import UserError
 
-State = Any
-Policy = Any
-ExpectationOperator = Callable[[Callable[[State, Policy], tf.Tensor]], tf.Tensor]
+AnyState = Any  # a NamedTuple of tensors, batch first: the economy's own State
+AnyPolicy = Any
+ExpectationOperator = Callable[[Callable[[AnyState, AnyPolicy], tf.Tensor]], tf.Tensor]
 
 
 class Economy(abc.ABC):
@@ -38,8 +38,9 @@ class Economy(abc.ABC):
     ages: labels of the last axis of what is reported by age, or None for an economy without ages.
     """
 
-    State: ClassVar[type]
-    Policy: ClassVar[type]
+    Parameters: ClassVar[Any]
+    State: ClassVar[Any]
+    Policy: ClassVar[Any]
     letters: ClassVar[Mapping[str, str]] = {}
     units: ClassVar[Mapping[str, str]] = {}
     age_label: ClassVar[str] = "age"
@@ -58,44 +59,50 @@ class Economy(abc.ABC):
         """The entry of a list of parameters that belongs to each state's shock: [S, ...] -> [batch, ...]."""
         return tf.gather(tf.constant(np.asarray(values), self.dtype), shock)
 
+    def tensors(self, state: AnyState) -> AnyState:
+        """A state of NumPy arrays as tensors: real numbers in the economy's type, whole ones as int32."""
+        return tf.nest.map_structure(
+            lambda x: tf.constant(x, self.dtype if np.issubdtype(np.asarray(x).dtype, np.floating) else tf.int32), state
+        )
+
     @abc.abstractmethod
-    def features(self, state: State) -> tf.Tensor:
+    def features(self, state: AnyState) -> tf.Tensor:
         """What the network sees, [batch, inputs], in the economy's own units: the network standardises."""
 
     @abc.abstractmethod
-    def policy(self, output: tf.Tensor, state: State) -> Policy:
+    def policy(self, output: tf.Tensor, state: AnyState) -> AnyPolicy:
         """An admissible policy from the network's output [batch, outputs]; no expectation: E itself calls it."""
 
     @abc.abstractmethod
-    def transition(self, state: State, policy: Policy, shock: tf.Tensor) -> State:
+    def transition(self, state: AnyState, policy: AnyPolicy, shock: tf.Tensor) -> AnyState:
         """The state one period later, when `shock` has been drawn."""
 
     @abc.abstractmethod
-    def residuals(self, state: State, policy: Policy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
+    def residuals(self, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
         """What is minimised, by condition: [batch, ages] or [batch], zero in equilibrium, unit-free."""
 
     @abc.abstractmethod
-    def initial_states(self, count: int, generator: np.random.Generator) -> State:
+    def initial_states(self, count: int, generator: np.random.Generator) -> AnyState:
         """States from which simulations begin, NumPy arrays; the first of them starts evaluation paths."""
 
-    def errors(self, state: State, policy: Policy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
+    def errors(self, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
         """What is reported, by condition; the first one judges the solution. By default the residuals."""
         return self.residuals(state, policy, E)
 
-    def is_inside(self, state: State) -> tf.Tensor:
+    def is_inside(self, state: AnyState) -> tf.Tensor:
         """Whether a track is worth following, bool [batch]; others are reset. By default: all numbers are finite."""
         finite = [tf.reshape(tf.math.is_finite(x), [tf.shape(x)[0], -1]) for x in state if x.dtype.is_floating]
         return tf.reduce_all(tf.concat(finite, axis=1), axis=1)
 
-    def flags(self, state: State, policy: Policy) -> Mapping[str, tf.Tensor]:
+    def flags(self, state: AnyState, policy: AnyPolicy) -> Mapping[str, tf.Tensor]:
         """Where a floor, clip or guard was active, by name: bool [batch, ...]; their shares are printed."""
         return {}
 
-    def definitions(self, state: State, policy: Policy) -> Mapping[str, tf.Tensor]:
+    def definitions(self, state: AnyState, policy: AnyPolicy) -> Mapping[str, tf.Tensor]:
         """Further variables to report: prices and aggregates [batch], by-age variables [batch, ages]."""
         return {}
 
-    def check_states(self, state: Mapping[str, Any]) -> State:
+    def check_states(self, state: Mapping[str, Any]) -> AnyState:
         """States that a user gives, as the economy's State of NumPy arrays; UserError says what is wrong with them."""
         example = self.initial_states(1, np.random.default_rng(0))
         for names, words in (
@@ -104,7 +111,7 @@ class Economy(abc.ABC):
         ):
             if names:
                 raise UserError(f"states: {', '.join(sorted(names))} {words}; expected {', '.join(self.State._fields)}")
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for name, like in zip(self.State._fields, example, strict=True):
             arrays[name] = _checked_array(name, state[name], like)
         count = len(arrays[self.State._fields[0]])
@@ -118,7 +125,8 @@ class Economy(abc.ABC):
             if shock.min(initial=0) < 0 or shock.max(initial=0) >= self.shocks.discrete:
                 bad = int(np.argmax((shock < 0) | (shock >= self.shocks.discrete)))
                 raise UserError(
-                    f"states: shock[{bad}] is {shock[bad]}, expected 0 to {self.shocks.discrete - 1} (arrays count from 0)"
+                    f"states: shock[{bad}] is {shock[bad]}, expected 0 to {self.shocks.discrete - 1} (arrays count "
+                    "from 0)"
                 )
         return self.State(**arrays)
 

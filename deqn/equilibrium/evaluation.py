@@ -18,9 +18,10 @@ _CHUNK = 1000  # states evaluated at a time: bounds the memory of the expectatio
 class Evaluation(NamedTuple):
     """Arrays over T states, rows of one track consecutive in time; all float64 but the shock.
 
-    state, policy: the economy's NamedTuples of arrays [T, ...]. successors: the policies that the economy
-    names `foreseen` at every value of next period's shock, [T, S, ...], empty for a continuous shock. errors: by condition, [T, ages] or [T].
-    definitions: prices, aggregates, by-age variables. flags: where a floor or guard was active. track: int [T].
+    state, policy: the economy's NamedTuples of arrays [T, ...]. successors: the policies that the economy names
+    `foreseen` at every value of next period's shock, [T, S, ...], empty for a continuous shock. errors: by condition,
+    [T, ages] or [T]. definitions: prices, aggregates, by-age variables. flags: where a floor or guard was active.
+    track: int [T].
     """
 
     state: Any
@@ -45,7 +46,7 @@ def simulated_states(rule: DecisionRule, periods: int, burn_in: int, seed: int, 
     """The states [tracks * periods, ...] visited after `burn_in`; every track begins at the first initial state."""
     economy = rule.economy
     first = economy.initial_states(1, np.random.default_rng(0))
-    start = tf.nest.map_structure(lambda x: tf.constant(np.repeat(x, tracks, axis=0)), first)
+    start = economy.tensors(tf.nest.map_structure(lambda x: np.repeat(x[:1], tracks, axis=0), first))
     key = tf.constant([seed, 1], tf.int32)
 
     @tf.function(jit_compile=True)

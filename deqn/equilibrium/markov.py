@@ -10,8 +10,6 @@ States are counted from 0 in arrays and from 1 in messages.
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse.csgraph import connected_components
-from scipy.stats import binom
 
 ROW_SUM_TOLERANCE = 1e-8  # a row typed with decimals passes; one with a digit missing does not
 
@@ -57,6 +55,9 @@ def stationary_distribution(transition: ArrayLike) -> np.ndarray:
     Returns pi [S], >= 0, zero in transient states.
     Raises ValueError if this is no chain, or if several recurrent classes make pi depend on where the path starts.
     """
+    # Here and not above: a mistake in a parameter file, which check_chain tells, has to be told within half a second.
+    from scipy.sparse.csgraph import connected_components
+
     chain = check_chain(transition)
     classes, member = connected_components(chain > 0, directed=True, connection="strong")
     closed = [c for c in range(classes) if not chain[np.ix_(member == c, member != c)].any()]
@@ -86,6 +87,8 @@ def rouwenhorst(states: int, persistence: float, innovation_sd: float) -> tuple[
     Returns the log levels [S], ascending, with mean zero, and the transition [S, S], rows = from.
     Raises ValueError outside these ranges.
     """
+    from scipy.stats import binom
+
     if states < 2:
         raise ValueError(f"rouwenhorst: states is {states}, expected at least 2")
     if not -1 < persistence < 1:

@@ -1,4 +1,4 @@
-"""Deep Equilibrium Nets as a problem for the engine: simulate, take the errors of the conditions, hand on the states."""
+"""Deep Equilibrium Nets as a problem for the engine: simulate, take the conditions' errors, hand on the states."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.exogenous import MarkovChain
 from deqn.equilibrium.settings import EquilibriumSettings, NetworkSettings, NextPeriodSettings
 from deqn.mlp.networks import MLP, WideAndDeep
-from deqn.training.errors import UserError
+from deqn.training.errors import UserError, nearest
 from deqn.training.problem import Losses, Problem
 
 _POOL = 1024  # initial states among which a reset track draws
@@ -46,6 +46,7 @@ class EquilibriumProblem(Problem):
     def __init__(self, economy: Economy, settings: EquilibriumSettings, seed: int) -> None:
         self.economy = economy
         self.settings = settings
+        self.compiler = settings.compiler
         self.updates_per_call = settings.updates_per_call
         self.seed = seed
         sampling = settings.sampling
@@ -64,6 +65,8 @@ class EquilibriumProblem(Problem):
         self.network.adapt(np.asarray(economy.features(_tensors(self.pool, economy.dtype))))
         self.copy_to_target()
         self._validation = tf.function(self._fresh_errors, jit_compile=True)
+        # Compiled even where the update is not: one operation at a time, a period of one track takes twice as long.
+        self._simulated_episode = tf.function(self._episode, jit_compile=True)
 
     def _check(self) -> None:
         """What only economy and settings together can show."""
@@ -82,6 +85,8 @@ class EquilibriumProblem(Problem):
             raise UserError("sampling.every_shock: needs network.heads: shock, got none")
         if sampling.chain is not None and len(sampling.chain) != discrete:
             raise UserError(f"sampling.chain: got {len(sampling.chain)} rows, expected {discrete}, one a shock")
+        if not self.settings.network.standardize and self.settings.network.kind != "mlp":
+            raise UserError(f"network.standardize: false needs network.kind: mlp, got {self.settings.network.kind}")
         if self.settings.network.own and self.economy.own is None:
             raise UserError(f"network.own: {type(self.economy).__name__} names no own inputs; set it to false")
 
@@ -172,8 +177,10 @@ class EquilibriumProblem(Problem):
         sampling = self.settings.sampling
         updates = sampling.epochs * (sampling.tracks * sampling.periods // self.minibatch)
         if updates == 1:
-            return self._episode(carry, key)
-        return tf.cond(tf.equal(carry.position % updates, 0), lambda: self._episode(carry, key), lambda: carry)
+            return self._simulated_episode(carry, key)
+        return tf.cond(
+            tf.equal(carry.position % updates, 0), lambda: self._simulated_episode(carry, key), lambda: carry
+        )
 
     def _episode(self, carry: Tracks, key: tf.Tensor) -> Tracks:
         sampling = self.settings.sampling
@@ -218,6 +225,7 @@ class EquilibriumProblem(Problem):
             return state, self.rule(state), tf.ones([1], self.economy.dtype)
         state_count = tf.shape(state[0])[0]
         state, policy = self.rule.under_every_shock(state)
+        assert isinstance(self.economy.shocks, MarkovChain)  # _check has seen to it
         frequency = self.economy.shocks.stationary**self.settings.sampling.shock_weight
         weight = tf.constant(frequency / frequency.mean(), self.economy.dtype)
         return state, policy, tf.repeat(weight, state_count)
@@ -245,7 +253,15 @@ def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> ker
     state = _tensors(economy.initial_states(2, np.random.default_rng(0)), economy.dtype)
     inputs = int(economy.features(state).shape[-1])
     heads = economy.shocks.discrete if settings.heads == "shock" else 1
-    common = {
+    try:
+        keras.activations.get(settings.activation)
+    except ValueError as error:
+        known = [name for name in dir(keras.activations) if name.islower() and not name.startswith("_")]
+        raise UserError(
+            f"network.activation: {settings.activation!r}; expected a Keras activation;"
+            f"{nearest(settings.activation, known)}"
+        ) from error
+    common: dict[str, Any] = {
         "inputs": inputs,
         "outputs": economy.outputs,
         "heads": heads,
@@ -255,7 +271,7 @@ def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> ker
         "dtype": economy.dtype,
     }
     if settings.kind == "mlp":
-        return MLP(**common)
+        return MLP(**common, standardized=settings.standardize)
     return WideAndDeep(
         **common,
         components=settings.components or inputs,

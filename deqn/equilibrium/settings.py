@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import pydantic
 
 from deqn.training.parameters import Section, setting
 
@@ -15,9 +17,10 @@ class NetworkSettings(Section):
     """
 
     kind: Literal["mlp", "wide_and_deep"] = setting("wide_and_deep", source="Cheng et al. (2016)")
-    hidden: list[int] = setting([128, 128], unit="neurons a layer")
+    hidden: list[Annotated[int, pydantic.Field(ge=1)]] = setting([128, 128], unit="neurons a layer")
     activation: str = setting("silu", source="any Keras activation")
     heads: Literal["none", "shock"] = setting("none")
+    standardize: bool = setting(True, source="false: an mlp sees its inputs in their own units, as AGS19's does")
     components: int | None = setting(None, unit="principal components; by default one for each input", ge=1)
     quadratics: int = setting(0, unit="components whose products enter the wide part", ge=0)
     output_scale: float = setting(0.1, unit="what the sum of wide part and perceptron is multiplied by", gt=0)
@@ -84,4 +87,7 @@ class EquilibriumSettings(Section):
     warm_start: dict[str, Any] | None = setting(None)
     validation: ValidationSettings = setting(ValidationSettings())
     evaluation: EvaluationSettings = setting(EvaluationSettings())
+    compiler: Literal["xla", "graph"] = setting(
+        "xla", source="graph for layers of many hundred neurons: XLA's matrix products use a part of the processor only"
+    )
     updates_per_call: int = setting(50, unit="updates between two looks at the clock", ge=1)

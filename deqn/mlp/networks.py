@@ -83,16 +83,26 @@ class Whiten(keras.layers.Layer):
 
 
 class MLP(keras.Model):
-    """Standardised inputs through dense layers: [batch, inputs] -> [batch, heads, outputs].
+    """Inputs, standardised or as they are, through dense layers: [batch, inputs] -> [batch, heads, outputs].
 
     hidden: widths. activation: any Keras activation. seed: of the Glorot initialisation (Glorot & Bengio 2010).
+    standardized: whether `adapt` sets the statistics of the inputs, or leaves them at mean 0 and scale 1.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, heads: int, hidden: Sequence[int], activation: str, seed: int, dtype: str
+        self,
+        inputs: int,
+        outputs: int,
+        heads: int,
+        hidden: Sequence[int],
+        activation: str,
+        seed: int,
+        dtype: str,
+        standardized: bool = True,
     ) -> None:
         super().__init__(dtype=dtype)
         self.shape_out = (heads, outputs)
+        self.standardized = standardized
         self.standardize = Standardize(dtype=dtype)
         self.layers_hidden = dense_layers(hidden, activation, seed, dtype)
         self.head = keras.layers.Dense(
@@ -104,8 +114,9 @@ class MLP(keras.Model):
         self(tf.zeros([1, inputs], dtype))
 
     def adapt(self, sample: np.ndarray) -> None:
-        """Standardises from a sample [n, inputs] of what the network will see."""
-        self.standardize.adapt(sample)
+        """Standardises from a sample [n, inputs] of what the network will see, if it is to standardise at all."""
+        if self.standardized:
+            self.standardize.adapt(sample)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[batch, inputs] -> [batch, heads, outputs]."""

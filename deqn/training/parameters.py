@@ -104,7 +104,7 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     except FileNotFoundError as error:
         files = {file.stem: file for file in sorted((project_root() / "models").rglob("*.yaml"))}
         match = closest(path.stem, files)
-        hint = f"did you mean '{_shown(files[match])}'?" if match else "expected a parameter file" + nearest("", files)
+        hint = f"did you mean '{_shown(files[match])}'?" if match else "expected a parameter file;" + nearest("", files)
         raise UserError(f"{path}: no such file; {hint}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as a parameter file: {error}") from error

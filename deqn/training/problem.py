@@ -58,9 +58,12 @@ class Problem(abc.ABC):
 
     @abc.abstractmethod
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
-        """Pure TensorFlow; all randomness comes from `key`, int32 [2]."""
+        """Pure TensorFlow (branches and loops on tensors are tf.cond and tf.while_loop).
 
-    def after_update(self) -> None:
+        All randomness comes from `key`, int32 [2].
+        """
+
+    def after_update(self) -> None:  # noqa: B027 - by default nothing follows
         """Runs in the graph after the variables have changed: averages of target networks."""
 
     def enter_phase(self, settings: Mapping[str, Any]) -> None:
@@ -76,5 +79,5 @@ class Problem(abc.ABC):
         """NumPy arrays that live on the host between episodes: replay buffers, environments."""
         return {}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - by default there is nothing to take back
         """Takes back what `host_state` gave."""

@@ -10,7 +10,11 @@ from deqn.training.parameters import Section, setting
 
 
 class OptimizerSettings(Section):
-    """A Keras 3 optimiser and its learning rate over the phase."""
+    """A Keras 3 optimiser and its learning rate over the phase.
+
+    Where it averages (ScheduleFreeAdamW, the option use_ema), validation, the best weights and the next phase take the
+    average.
+    """
 
     name: str = setting("Adam", source="a class of keras.optimizers: Adam, Muon, ScheduleFreeAdamW, SGD, ...")
     learning_rate: float = setting(1e-3, unit="per update", gt=0)
@@ -50,6 +54,9 @@ class CheckpointSettings(Section):
 
 class DivergenceSettings(Section):
     """When training counts as diverged, and what is then done.
+
+    A loss that is not finite, validation errors beyond `factor`, or no finite gradient since the last validation lead
+    back to the last good state; a lone gradient that is not finite is left out and counted.
 
     factor: the validation error, relative to the best so far, above which the run is rolled back.
     retries: how often; then the run ends with exit status 3.

@@ -1,4 +1,4 @@
-"""Values of Keras variables as named NumPy arrays, and back."""
+"""Values of Keras variables and of a carry as named NumPy arrays, and back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from deqn.training.errors import UserError
 
@@ -42,3 +43,23 @@ def assign(groups: Mapping[str, Sequence[Any]], arrays: Mapping[str, np.ndarray]
             pairs.append((variable, value))
     for variable, value in pairs:
         variable.assign(value)
+
+
+def read_carry(carry: Any) -> dict[str, np.ndarray]:
+    """The tensors of any nested structure under "carry/number"."""
+    return {f"carry/{number}": np.asarray(tensor) for number, tensor in enumerate(tf.nest.flatten(carry))}
+
+
+def carry_from(arrays: Mapping[str, np.ndarray], like: Any) -> Any:
+    """What `read_carry` read, in the structure of `like`. Raises UserError if number or shapes differ from it."""
+    tensors = tf.nest.flatten(like)
+    count = sum(name.startswith("carry/") for name in arrays)
+    given = [list(arrays[f"carry/{number}"].shape) for number in range(count)]
+    expected = [list(tensor.shape) for tensor in tensors]
+    if given != expected:
+        raise UserError(
+            f"the checkpoint carries tensors of shapes {given}, expected {expected}: it is of another problem or "
+            "another number of tracks"
+        )
+    restored = [tf.constant(arrays[f"carry/{number}"], tensor.dtype) for number, tensor in enumerate(tensors)]
+    return tf.nest.pack_sequence_as(like, restored)

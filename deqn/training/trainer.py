@@ -10,18 +10,19 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import tensorflow as tf
 
-from deqn.training import checkpoint
-from deqn.training.errors import CannotWrite, Diverged, UserError
-from deqn.training.optimizers import optimizer
-from deqn.training.problem import Problem
-from deqn.training.run_folder import Metrics, RunFolder
-from deqn.training.settings import OptimizerSettings, TrainingSettings
-from deqn.training.snapshot import assign, read
-from deqn.training.update import Advance, Tally, make_advance, update_key
+from deqn.training.errors import Diverged
+from deqn.training.judge import Judge
+from deqn.training.keeper import Keeper
+from deqn.training.optimizers import settle, settled
+from deqn.training.phases import Phases
+from deqn.training.problem import Batch, Problem
+from deqn.training.run_folder import RunFolder
+from deqn.training.settings import TrainingSettings
+from deqn.training.snapshot import assign, carry_from, read, read_carry
+from deqn.training.update import Advance, Tally, diagnose, make_advance, update_key
 from deqn.training.workers import SingleWorker, Workers
 
-STAGES = (1, 5, 100)  # percent of training at which weights are kept for figure 5 of AGS19
-MILESTONES = (6e-4, 2e-4, 1e-4, 5e-5, 2e-5)  # validation errors whose cost is recorded
+State = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays, and a rest that JSON can hold
 
 
 class Progress(NamedTuple):
@@ -77,21 +78,17 @@ class Trainer:
         self.problem, self.settings, self.folder = problem, settings, folder
         self.workers = workers or SingleWorker()
         self.report, self.should_stop, self.clock, self.say = report, should_stop, clock, say
-        self.total = sum(phase.updates for phase in settings.phases)
-        self.rate_scale = tf.Variable(1.0, trainable=False)
-        self.update, self.episode, self.phase = 0, 0, 0
+        self.phases = Phases(problem, settings.phases)
+        self.total = self.phases.total
+        self.judge = Judge(settings)
+        self.keeper = Keeper(folder if self.workers.rank == 0 else None, settings.checkpoints, self.total, say)
+        self.update, self.episode, self.rollbacks, self.skipped = 0, 0, 0, 0
         self.carry = problem.start(update_key(settings.seed, self.workers.rank, tf.constant(2**31 - 1)))
-        self.validations: dict[str, float] = {}
-        self.initial: dict[str, float] = {}  # before the first update: the warm start alone
-        self.best: dict[str, float] = {}
-        self.best_weights: dict[str, np.ndarray] = {}
-        self.rollbacks, self.skipped = 0, 0
-        self.cost_to_accuracy: dict[str, float] = {}
+        self.validations: dict[str, float] = {}  # of this episode
         self.cpu_before = 0.0  # of earlier sittings
-        self.metrics: Metrics | None = None
         self._clock_start = clock()
-        self._last_saved = time.monotonic()
-        self._enter_phase()
+        self._good: State | None = None
+        self._advance: Advance | None = None  # compiled for the present phase when first used
 
     # --- the loop --------------------------------------------------------------------------------------------------
 
@@ -100,162 +97,123 @@ class Trainer:
 
         Raises Diverged if roll-backs did not help; the last good checkpoint stands.
         """
-        if self.folder is not None and self.metrics is None:
-            self.metrics = Metrics(self.folder.metrics, keep_through=self.update)
         if self.update == 0:
-            self._validate()
-            self.initial = self.validations
-        self._good = self._state()
+            self.judge.begin(self.problem.validate())
+        self.keeper.begin(self.update)
+        if self.update == 0:
+            self._judge(self.judge.initial)
+        self._good = self._good or self._position()
         stopped = False
-        while self.update < self.total and not self._thresholds() and not stopped:
+        while not self._is_over() and not stopped:
             self._run_episode()
-            stopped = self.should_stop() and self.update < self.total
-            self._save(last=stopped or self.update >= self.total)
-        thresholds = self._thresholds() if self.settings.stop else None
-        if self.best_weights and not stopped:
-            assign(self._networks(), self.best_weights)
+            stopped = self.should_stop() and not self._is_over()
+            self.keeper.state(self.update, self._state, last=stopped or self._is_over())
+        if not stopped:
+            settle(self.phases.optimizers, self.problem.trainable)
+            if self.judge.best_weights:
+                assign(self._networks(), self.judge.best_weights)
         return Outcome(
-            self.update, stopped, thresholds, self.best, self.cpu_seconds(), self.rollbacks, self.skipped,
-            dict(self.cost_to_accuracy), self.initial,
+            self.update, stopped, self.judge.thresholds, self.judge.best, self.cpu_seconds(), self.rollbacks,
+            self.skipped, dict(self.judge.cost_to_accuracy), self.judge.initial,
         )  # fmt: skip
 
     def cpu_seconds(self) -> float:
         """Of training so far, compilation and earlier sittings included."""
         return self.cpu_before + self.clock() - self._clock_start
 
+    def _is_over(self) -> bool:
+        return self.update >= self.total or bool(self.judge.thresholds)
+
     def _run_episode(self) -> None:
-        done, sums, largest = 0, dict[str, float](), 0.0
+        """The updates on one episode's data; if training diverges within it, a roll-back instead."""
+        begun, sums, largest, is_judged, self.validations = self.update, dict[str, float](), -math.inf, False, {}
         for batch in self.problem.batches(self.episode):
-            if self.update == self._phase_end() and self.phase + 1 < len(self.settings.phases):
-                self.phase += 1
-                self._enter_phase()
+            if self.phases.due(self.update) != self.phases.number:
+                self.phases.follow(self.phases.due(self.update))
+                self._advance = None
             count = min(self.problem.updates_per_call, self._next_boundary() - self.update)
             if count <= 0:
                 break
-            example = (batch, self.carry)
-            if self._advance is None:
-                self._advance = make_advance(self.problem, self.optimizers, self.settings.seed, self.workers, example)
-            carry, tally = self._advance(batch, self.carry, tf.constant(self.update), tf.constant(count))
-            if int(tally.first_bad) >= 0 or int(tally.skipped) == count:
-                self._roll_back(self._diagnosis(batch, tally))
-                return
-            self.carry, self.skipped = carry, self.skipped + int(tally.skipped)
-            self.update, done = self.update + count, done + count - int(tally.skipped)
+            tally, diverged = self._call(batch, count)
             sums = {name: sums.get(name, 0.0) + float(value) for name, value in tally.sums.items()}
             largest = max(largest, float(tally.largest_loss))
-            if self.update % self.settings.validate_every == 0 or self.update == self.total:
-                reason = self._validate()
-                if reason:
-                    self._roll_back(reason)
-                    return
+            if not diverged and (self.update % self.settings.validate_every == 0 or self.update == self.total):
+                is_judged, diverged = True, self._validate()
+            if diverged:
+                self._roll_back(diverged)
+                return
             self._keep_stage()
+        if self.update == begun:
+            raise ValueError(
+                f"{type(self.problem).__name__}.batches({self.episode}) gave no batch, expected one or more"
+            )
         self.episode += 1
-        means = {name: value / max(done, 1) for name, value in sums.items()}
-        self._write_row(means, largest)
+        means = {name: value / (self.update - begun) for name, value in sums.items()}
+        self.keeper.row(self._row(means, largest))
         self.report(
             Progress(self.update, self.total, self.episode, means["loss"], self.validations, self.cpu_seconds())
         )
-        if self.validations:
-            self._good = self._state()
-        self.validations = {}
+        if is_judged:
+            self._good = self._position()
 
-    def _phase_end(self) -> int:
-        return sum(phase.updates for phase in self.settings.phases[: self.phase + 1])
+    def _call(self, batch: Batch, count: int) -> tuple[Tally, str | None]:
+        """Makes `count` updates on a batch; says why if a loss was not finite."""
+        if self._advance is None:
+            example = (batch, self.carry)
+            self._advance = make_advance(
+                self.problem, self.phases.optimizers, self.settings.seed, self.workers, example
+            )
+        self.carry, tally = self._advance(batch, self.carry, tf.constant(self.update), tf.constant(count))
+        bad = int(tally.first_bad)
+        if bad >= 0:
+            cause = diagnose(self.problem, batch, self.carry, self.settings.seed, self.workers.rank, bad)
+            return tally, f"{cause or 'the loss is not finite'} in update {bad}"
+        self.update, self.skipped = self.update + count, self.skipped + int(tally.skipped)
+        return tally, None
 
     def _next_boundary(self) -> int:
         """The next update at which Python has to look: validation, end of phase, a stage to keep."""
         every = self.settings.validate_every
-        stages = [at for at in self._stage_updates() if at > self.update]
-        return min([(self.update // every + 1) * every, self._phase_end(), self.total, *stages])
-
-    def _enter_phase(self) -> None:
-        phase = self.settings.phases[self.phase]
-        self.problem.enter_phase(phase.problem)
-        chosen = phase.optimizer
-        by_loss = {
-            name: chosen if isinstance(chosen, OptimizerSettings) else chosen.get(name, OptimizerSettings())
-            for name in self.problem.trainable
-        }
-        if not isinstance(chosen, OptimizerSettings) and set(chosen) != set(self.problem.trainable):
-            raise UserError(
-                f"phases.{self.phase}.optimizer: names {sorted(chosen)}, expected one optimiser, or one for each of "
-                f"{sorted(self.problem.trainable)}"
-            )
-        self.optimizers = {name: optimizer(by_loss[name], phase.updates, self.rate_scale) for name in by_loss}
-        for name, each in self.optimizers.items():
-            each.build(list(self.problem.trainable[name]))
-        self._advance: Advance | None = None
+        stages = [at for at in self.keeper.stages if at > self.update]
+        return min([(self.update // every + 1) * every, self.phases.end(), self.total, *stages])
 
     # --- judging ---------------------------------------------------------------------------------------------------
 
     def _validate(self) -> str | None:
-        """Validates and keeps the best weights; says why if this is a divergence."""
-        self.validations = dict(self.problem.validate())
-        if not self.validations:
-            return None
-        name, value = next(iter(self.validations.items()))
-        best = self.best.get(name, math.inf)
-        if not math.isfinite(value):
-            return f"the error on fresh data, {name}, is {value} after update {self.update}"
-        if value > self.settings.divergence.factor * best:
-            return (
-                f"the error on fresh data, {name}, is {value:.3g} after update {self.update}, more than "
-                f"{self.settings.divergence.factor:g} times the best so far, {best:.3g}"
-            )
-        for milestone in MILESTONES:
-            if value < milestone:
-                self.cost_to_accuracy.setdefault(f"{100 * milestone:g} %", round(self.cpu_seconds(), 1))
-        if value < best:
-            self.best = self.validations
-            self.best_weights = read(self._networks())
-            self._write(checkpoint.BEST, self.best_weights, {"update": self.update, **self.best})
+        """Judges training since the last good state; says why if it has diverged."""
+        assert self._good is not None
+        _, good = self._good
+        made = self.update - good["update"]
+        if self.skipped - good["skipped"] == made:
+            return f"no gradient of the last {made} updates, up to {self.update}, was finite"
+        with settled(self.phases.optimizers, self.problem.trainable):
+            self.validations = dict(self.problem.validate())
+            return self._judge(self.validations)
+
+    def _judge(self, errors: Mapping[str, float]) -> str | None:
+        """Keeps the weights if these errors are the best so far; says why if they are a divergence."""
+        diverged = self.judge.divergence(errors)
+        if diverged:
+            return f"after update {self.update} {diverged}"
+        if self.judge.is_best(errors, self.cpu_seconds()):
+            self.judge.best, self.judge.best_weights = dict(errors), read(self._networks())
+            self.keeper.best(self.judge.best_weights, {"update": self.update, **errors})
         return None
 
-    def _thresholds(self) -> bool:
-        """Whether every error named in `stop` was below its threshold at one validation (Algorithm 1)."""
-        unknown = set(self.settings.stop) - set(self.best)
-        if unknown and self.best:
-            raise UserError(f"stop: {sorted(unknown)} is not validated; expected any of {sorted(self.best)}")
-        return bool(self.settings.stop) and all(
-            self.best.get(name, math.inf) < threshold for name, threshold in self.settings.stop.items()
-        )
-
-    def _diagnosis(self, batch: Any, tally: Tally) -> str:
-        """Where a loss stopped being finite: update, condition and age."""
-        update = int(tally.first_bad)
-        if update < 0:
-            return f"no gradient of the last {int(tally.skipped)} updates, up to {self.update}, was finite"
-        key = update_key(self.settings.seed, self.workers.rank, tf.constant(update))
-        losses = tf.function(self.problem.losses)(batch, self.carry, key)
-        for condition, errors in losses.detail.items():
-            bad = ~np.isfinite(errors.numpy())
-            if bad.any():
-                where = ""
-                if bad.ndim > 1:
-                    age = int(np.argmax(bad.reshape(-1, bad.shape[-1]).any(axis=0)))
-                    where = f", first at age group {age + 1} of {bad.shape[-1]}"
-                return (
-                    f"condition {condition!r} is not finite in update {update}{where} ({bad.mean():.1%} of its entries)"
-                )
-        return f"the loss is not finite in update {update}"
-
     def _roll_back(self, reason: str) -> None:
-        """Back to the last good state with a smaller rate, or the end."""
+        """Back to the last good state with a smaller rate, or the end. What was best so far stays the best."""
+        assert self._good is not None
         limits = self.settings.divergence
         if self.rollbacks >= limits.retries:
-            raise Diverged(
-                f"{reason}; {self.rollbacks} roll-backs with smaller learning rates did not help"
-                + (f"; the best weights so far stand in {self.folder}" if self.folder is not None and self.best else "")
-            )
-        rollbacks = self.rollbacks + 1
-        self._restore(*self._good)
-        self.rollbacks = rollbacks
-        self.rate_scale.assign(limits.cut**rollbacks)
-        if self.metrics is not None and self.folder is not None:
-            self.metrics = Metrics(self.folder.metrics, keep_through=self.update)
+            best = f"; the best weights so far stand in {self.folder}" if self.folder and self.judge.best else ""
+            raise Diverged(f"{reason}; {self.rollbacks} roll-backs with smaller learning rates did not help{best}")
+        self._go_to(*self._good)
+        self.rollbacks += 1
+        self.phases.rate_scale.assign(limits.cut**self.rollbacks)
+        self.keeper.begin(self.update)
         self.say(
-            f"{reason}: back to update {self.update}, learning rate x {limits.cut**rollbacks:.3g} "
-            f"({rollbacks} of {limits.retries})"
+            f"{reason}: back to update {self.update}, learning rate x {limits.cut**self.rollbacks:.3g} "
+            f"({self.rollbacks} of {limits.retries})"
         )
 
     # --- what is kept ----------------------------------------------------------------------------------------------
@@ -263,108 +221,80 @@ class Trainer:
     def _networks(self) -> dict[str, list[Any]]:
         return {f"networks/{name}": list(network.weights) for name, network in self.problem.networks.items()}
 
-    def _state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Everything a resumed run needs: arrays and a JSON-like rest."""
-        variables = self._networks() | {
-            f"optimizers/{name}": list(each.variables) for name, each in self.optimizers.items()
+    def _variables(self) -> dict[str, list[Any]]:
+        return self._networks() | {
+            f"optimizers/{name}": list(each.variables) for name, each in self.phases.optimizers.items()
         }
-        arrays = read(variables) | {
-            f"carry/{number}": np.asarray(x) for number, x in enumerate(tf.nest.flatten(self.carry))
-        }
+
+    def _position(self) -> State:
+        """Where training stands: all that the next update depends on."""
+        arrays = read(self._variables()) | read_carry(self.carry)
         arrays |= {f"host/{name}": np.asarray(x) for name, x in self.problem.host_state().items()}
-        arrays |= {f"best/{name}": value for name, value in self.best_weights.items()}
-        meta = {
-            "update": self.update,
-            "episode": self.episode,
-            "phase": self.phase,
-            "best": self.best,
-            "initial": self.initial,
+        return arrays, {
+            "update": self.update, "episode": self.episode, "phase": self.phases.number, "skipped": self.skipped,
+        }  # fmt: skip
+
+    def _go_to(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+        carry = carry_from(arrays, like=self.carry)
+        if meta["phase"] != self.phases.number:
+            self.phases.enter(meta["phase"])
+            self._advance = None
+        assign(self._variables(), arrays)
+        self.carry = carry
+        self.problem.restore({k.removeprefix("host/"): v for k, v in arrays.items() if k.startswith("host/")})
+        self.update, self.episode, self.skipped = meta["update"], meta["episode"], meta["skipped"]
+
+    def _state(self) -> State:
+        """Everything a resumed run needs: where training stands, where a roll-back would lead, what was reached."""
+        assert self._good is not None
+        arrays, meta = self._position()
+        good_arrays, good = self._good
+        if good["update"] != self.update:  # else it is this very position
+            arrays |= {f"good/{name}": value for name, value in good_arrays.items()}
+            meta["good"] = good
+        reached_arrays, reached = self.judge.state()
+        return arrays | reached_arrays, meta | reached | {
             "rollbacks": self.rollbacks,
-            "skipped": self.skipped,
-            "rate_scale": float(self.rate_scale.numpy()),
-            "cost_to_accuracy": self.cost_to_accuracy,
+            "rate_scale": float(self.phases.rate_scale.numpy()),
             "cpu_seconds": self.cpu_seconds(),
             "ranks": self.workers.size,
-        }
-        return arrays, meta
+        }  # fmt: skip
 
     def resume(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         """Takes up a state that a checkpoint holds. Raises UserError if it belongs to another problem."""
+        self._go_to(arrays, meta)
+        if "good" in meta:
+            good = {k.removeprefix("good/"): v for k, v in arrays.items() if k.startswith("good/")}
+            self._good = good, meta["good"]
+        self.judge.restore(arrays, meta)
+        self.rollbacks = meta["rollbacks"]
+        self.phases.rate_scale.assign(meta["rate_scale"])
         self.cpu_before = float(meta["cpu_seconds"])
         self._clock_start = self.clock()
-        self._restore(arrays, meta)
-
-    def _restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
-        if meta["phase"] != self.phase:
-            self.phase = meta["phase"]
-            self._enter_phase()
-        variables = self._networks() | {
-            f"optimizers/{name}": list(each.variables) for name, each in self.optimizers.items()
-        }
-        assign(variables, arrays)
-        flat = tf.nest.flatten(self.carry)
-        restored = [tf.constant(arrays[f"carry/{number}"], x.dtype) for number, x in enumerate(flat)]
-        self.carry = tf.nest.pack_sequence_as(self.carry, restored)
-        self.problem.restore({k.removeprefix("host/"): v for k, v in arrays.items() if k.startswith("host/")})
-        self.best_weights = {k.removeprefix("best/"): v for k, v in arrays.items() if k.startswith("best/")}
-        self.update, self.episode, self.best = meta["update"], meta["episode"], dict(meta["best"])
-        self.initial = dict(meta["initial"])
-        self.rollbacks, self.skipped = meta["rollbacks"], meta["skipped"]
-        self.rate_scale.assign(meta["rate_scale"])
-        self.cost_to_accuracy = dict(meta["cost_to_accuracy"])
-
-    def _save(self, last: bool) -> None:
-        minutes = (time.monotonic() - self._last_saved) / 60
-        if self.folder is None or not (last or minutes >= self.settings.checkpoints.minutes):
-            return
-        arrays, meta = self._state()
-        self._write(checkpoint.LAST, arrays, meta, needed=last)
-        if self.settings.checkpoints.keep and not last:
-            self._write(checkpoint.numbered(self.update), arrays, meta)
-            checkpoint.prune(self.folder.checkpoints, self.settings.checkpoints.keep)
-        self._last_saved = time.monotonic()
-
-    def _stage_updates(self) -> dict[int, int]:
-        return {max(1, round(self.total * percent / 100)): percent for percent in STAGES}
 
     def _keep_stage(self) -> None:
-        percent = self._stage_updates().get(self.update)
-        if percent is not None:
-            self._write(f"stage-{percent}.npz", read(self._networks()), {"update": self.update, "percent": percent})
+        if self.update in self.keeper.stages:
+            with settled(self.phases.optimizers, self.problem.trainable):
+                self.keeper.stage(self.update, read(self._networks()))
 
-    def _write(
-        self, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], needed: bool = False
-    ) -> None:
-        """Writes a checkpoint; a full disk is said, and ends the run only where the checkpoint was the point."""
-        if self.folder is None or self.workers.rank != 0:
-            return
-        try:
-            checkpoint.save(self.folder.checkpoints, name, arrays, meta)
-        except CannotWrite as error:
-            if needed:
-                raise
-            self.say(f"{error}; training goes on")
-
-    def _write_row(self, means: Mapping[str, float], largest: float) -> None:
-        if self.metrics is None:
-            return
+    def _row(self, means: Mapping[str, float], largest: float) -> dict[str, Any]:
+        """A row of metrics.csv: means over the episode's updates, rates at its end."""
+        several = len(self.phases.optimizers) > 1
+        losses = {f"loss_{name}": means[name] for name in self.phases.optimizers} if several else {}
         rates = {
-            f"learning_rate_{name}" if len(self.optimizers) > 1 else "learning_rate": float(each.learning_rate)
-            for name, each in self.optimizers.items()
+            f"learning_rate_{name}" if several else "learning_rate": float(each.learning_rate)
+            for name, each in self.phases.optimizers.items()
         }
-        row = {
+        return {
             "update": self.update,
             "episode": self.episode,
-            "loss": means.get("loss", ""),
-            "loss_max": largest if means else "",
-            **{name: self.validations.get(name, "") for name in self.best},
+            "loss": means["loss"],
+            "loss_max": largest,
+            **{name: self.validations.get(name, "") for name in self.judge.initial},
             "cpu_seconds": round(self.cpu_seconds(), 2),
             **rates,
             "rollbacks": self.rollbacks,
             "skipped": self.skipped,
-            **{name: value for name, value in means.items() if name not in ("loss", *self.problem.trainable)},
+            **losses,
+            **{name: value for name, value in means.items() if name not in ("loss", *self.phases.optimizers)},
         }
-        try:
-            self.metrics.append(row)
-        except CannotWrite as error:
-            self.say(f"{error}; training goes on without this row")

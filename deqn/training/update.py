@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from deqn.training.problem import Batch, Carry, Problem
@@ -16,7 +17,8 @@ class Tally(NamedTuple):
     """What a call of several updates reports.
 
     sums: of each loss and record over the updates. largest_loss: the largest sum of losses. skipped: updates not
-    applied because loss or gradient was not finite. first_bad: the first update with a loss that is not finite, or -1.
+    applied because loss or gradient was not finite. first_bad: the update whose loss was not finite, with which the
+    call ended, or -1.
     """
 
     sums: Mapping[str, tf.Tensor]
@@ -29,7 +31,7 @@ Advance = Callable[[Batch, Carry, tf.Tensor, tf.Tensor], tuple[Carry, Tally]]
 
 
 def update_key(seed: int, rank: int, update: tf.Tensor) -> tf.Tensor:
-    """The stateless key, int32 [2], of one update on one worker."""
+    """The stateless key, int32 [2], of one update on one worker; another one inside XLA than outside of it."""
     key = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0], tf.int32), rank)
     return tf.random.experimental.stateless_fold_in(key, tf.cast(update, tf.int32))
 
@@ -39,6 +41,7 @@ def make_advance(
 ) -> Advance:
     """The function (batch, carry, first update, number of updates) -> (carry, tally) for one phase.
 
+    optimizers: built, one for each loss.
     example: a (batch, carry) of the shapes to come, from which the names of losses and records are read.
     """
     names = _names(problem, example)
@@ -48,10 +51,12 @@ def make_advance(
         with tf.GradientTape(persistent=len(problem.trainable) > 1) as tape:
             losses = problem.losses(batch, carry, update_key(seed, workers.rank, update))
         gradients = _gradients(tape, losses.minimize, problem)
-        gradients = dict(zip(gradients, _unflatten(workers.average(_flatten(gradients)), gradients), strict=True))
         total = tf.add_n([tf.cast(loss, dtype) for loss in losses.minimize.values()])
+        # The loss is averaged, too: all workers must decide alike whether an update counts.
+        total, *averaged = workers.average([total, *_flatten(gradients)])
+        gradients = dict(zip(gradients, _unflatten(averaged, gradients), strict=True))
         loss_finite = tf.math.is_finite(total)
-        finite = tf.logical_and(loss_finite, tf.math.is_finite(tf.linalg.global_norm(_flatten(gradients))))
+        finite = tf.logical_and(loss_finite, tf.math.is_finite(tf.linalg.global_norm(averaged)))
 
         def apply() -> tf.Tensor:
             for name, variables in problem.trainable.items():
@@ -62,38 +67,53 @@ def make_advance(
         skipped = tf.cond(finite, apply, lambda: tf.constant(1))
         carry = tf.nest.map_structure(lambda new, old: tf.where(loss_finite, new, old), losses.carry, carry)
         values = {"loss": total, **losses.minimize, **losses.record}
-        first = tf.logical_and(tf.logical_not(loss_finite), tally.first_bad < 0)
         return carry, Tally(
-            # A skipped update counts as zero in the sums: the caller divides by those that count.
-            {
-                name: tally.sums[name] + tf.where(loss_finite, tf.cast(values[name], dtype), tf.zeros([], dtype))
-                for name in names
-            },
+            {name: tally.sums[name] + tf.cast(values[name], dtype) for name in names},
             tf.maximum(tally.largest_loss, total),
             tally.skipped + skipped,
-            tf.where(first, update, tally.first_bad),
+            tf.where(loss_finite, tally.first_bad, update),
         )
 
     def advance(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
-        zero = tf.zeros([], dtype)
-        tally = Tally({name: zero for name in names}, zero, tf.constant(0), tf.constant(-1))
+        zero, lowest = tf.zeros([], dtype), tf.constant(-np.inf, dtype)
+        tally = Tally(dict.fromkeys(names, zero), lowest, tf.constant(0), tf.constant(-1))
+        # A loss that is not finite ends the call: weights and carry are then still those that made it.
         _, carry, tally = tf.while_loop(
-            lambda i, *_: i < count,
+            lambda i, _, tally: tf.logical_and(i < count, tally.first_bad < 0),
             lambda i, carry, tally: (i + 1, *one(batch, carry, update + i, tally)),
             (tf.constant(0), carry, tally),
         )
         return carry, tally
 
-    for name, optimizer in optimizers.items():
-        optimizer.build(list(problem.trainable[name]))  # variables can't be made while tracing
-    return tf.function(advance, jit_compile=problem.compiler == "xla")
+    # Without AutoGraph the update is traced in half the time, and errors show the problem's own lines.
+    return tf.function(advance, jit_compile=problem.compiler == "xla", autograph=False)
+
+
+def diagnose(problem: Problem, batch: Batch, carry: Carry, seed: int, rank: int, update: int) -> str | None:
+    """The first condition and age group whose error is not finite, or None if the problem's `detail` does not say."""
+
+    # Compiled as the update is: from the same key XLA draws other random numbers than TensorFlow outside of it.
+    @tf.function(jit_compile=problem.compiler == "xla", autograph=False)
+    def detail(batch: Batch, carry: Carry, update: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        return problem.losses(batch, carry, update_key(seed, rank, update)).detail
+
+    shown = detail(batch, carry, tf.constant(update))
+    for condition, errors in shown.items():
+        bad = ~np.isfinite(errors.numpy())
+        if bad.any():
+            where = ""
+            if bad.ndim > 1:
+                age = int(np.argmax(bad.reshape(-1, bad.shape[-1]).any(axis=0)))
+                where = f", first at age group {age + 1} of {bad.shape[-1]}"
+            return f"condition {condition!r} is not finite{where} ({bad.mean():.1%} of its entries)"
+    return None
 
 
 def _names(problem: Problem, example: Any) -> dict[str, Any]:
     """The names of all scalars that `losses` reports, and under "" their type; checks the shape of the answer."""
     batch, carry = example
     key = tf.constant([0, 0], tf.int32)
-    shown = tf.function(problem.losses).get_concrete_function(batch, carry, key).structured_outputs
+    shown = tf.function(problem.losses, autograph=False).get_concrete_function(batch, carry, key).structured_outputs
     if set(shown.minimize) != set(problem.trainable):
         raise ValueError(
             f"{type(problem).__name__}.losses minimises {sorted(shown.minimize)}, expected one loss for each entry of "

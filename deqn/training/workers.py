@@ -1,4 +1,4 @@
-"""Who trains: one process, or several that average their gradients. The only file that names a communication library."""
+"""Who trains: one process, or several that average gradients. The only file that names a communication library."""
 
 from __future__ import annotations
 

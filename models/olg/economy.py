@@ -116,7 +116,7 @@ class OLG(Economy):
     # --- what is reported ------------------------------------------------------------------------------------------
 
     def errors(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
-        """Multiplier-free error, whose zero is the whole optimality system; eq. 36 with the policy's multiplier; KKT."""
+        """Multiplier-free error, whose zero is all of optimality; eq. 36 with the policy's multiplier; KKT."""
         value, c = self.euler_value(E), policy.consumption[:, :-1]
         slack = policy.savings - self.p.borrowing_limit
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ class LabourProfile(Section):
     @classmethod
     def _ages_increase(cls, knots: list[tuple[float, float]]) -> list[tuple[float, float]]:
         ages = [age for age, _ in knots]
-        if any(later <= earlier for earlier, later in zip(ages, ages[1:], strict=False)):
+        if any(later <= earlier for earlier, later in itertools.pairwise(ages)):
             raise ValueError(f"got ages {ages}, expected increasing ages")
         if any(labour < 0 for _, labour in knots):
             raise ValueError("got a negative labour endowment, expected at least 0")

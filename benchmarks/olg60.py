@@ -1,0 +1,168 @@
+"""What the paper's recipe would cost on this machine, beside what benchmark60 took to each accuracy.
+
+    python benchmarks/olg60.py [RUN ...] [--updates 10] [--train]
+
+paper60.yaml: an update and a simulated episode are timed after compilation; nothing is trained to the end.
+RUN: trained runs of benchmark60, as the commands take them; by default the latest one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich import box
+from rich.table import Table
+
+from deqn.report import tables
+from deqn.training.errors import UserError
+from deqn.training.run_folder import RunFolder, find
+
+ROOT = Path(__file__).resolve().parents[1]
+PAPER, BENCHMARK = "models/olg/paper60.yaml", "models/olg/benchmark60.yaml"
+MILESTONES = ("0.06 %", "0.02 %", "0.01 %", "0.005 %", "0.002 %")  # as provenance.json names them
+ERRORS = ("mean", "p50", "p90", "p99.9", "max")
+TABLE_3 = (".06", ".04", ".13", ".54", "1.31")  # AGS19, Table 3: relative Euler error, %
+
+
+class Seconds(NamedTuple):
+    """CPU time of all threads, and time on the clock."""
+
+    cpu: float
+    wall: float
+
+
+class Cost(NamedTuple):
+    """updates: of the whole recipe. update, episode: of one minibatch's update; of one episode's simulation."""
+
+    updates: int
+    updates_an_episode: int
+    update: Seconds
+    episode: Seconds
+
+    def per_update(self) -> Seconds:
+        """An update with its share of the episode's simulation."""
+        return Seconds(*(u + e / self.updates_an_episode for u, e in zip(self.update, self.episode, strict=True)))
+
+    def total(self) -> Seconds:
+        """The whole recipe, without validation and compilation."""
+        return Seconds(*(self.updates * seconds for seconds in self.per_update()))
+
+
+def measure(file: str | Path, updates: int, overrides: Sequence[str] = ()) -> Cost:
+    """Times `updates` updates of a parameter file that trains minibatches of simulated episodes."""
+    from deqn.quiet import import_tensorflow
+
+    import_tensorflow()
+    import tensorflow as tf
+
+    from deqn.experiment import build_problem, read_experiment
+    from deqn.training.optimizers import optimizer
+    from deqn.training.update import make_advance
+    from deqn.training.workers import SingleWorker
+
+    experiment = read_experiment(ROOT / file, overrides)
+    settings, problem = experiment.file, build_problem(experiment)
+    sampling, phase = settings.sampling, settings.phases[0]
+    an_episode = sampling.epochs * (sampling.tracks * sampling.periods // problem.minibatch)
+    if not 1 <= updates < an_episode:
+        raise UserError(f"--updates: got {updates}, expected 1 to {an_episode - 1}: an episode has {an_episode}")
+    optimizers = {"policy": optimizer(phase.optimizer, phase.updates, tf.Variable(1.0))}
+    optimizers["policy"].build(list(problem.trainable["policy"]))
+    carry = problem.start(tf.constant([settings.seed, 0]))
+    advance = make_advance(problem, optimizers, settings.seed, SingleWorker(), ((), carry))
+
+    def run(first: int, count: int) -> None:
+        nonlocal carry
+        carry, tally = advance((), carry, tf.constant(first), tf.constant(count))
+        float(tally.largest_loss)  # waits for the result
+
+    run(0, 1)  # compiles, and simulates the first episode
+    several = _timed(lambda: run(1, updates))
+    carry = carry._replace(position=tf.constant(an_episode))  # the episode is over: the next update simulates
+    with_episode = _timed(lambda: run(1 + updates, 1))
+    update = Seconds(*(seconds / updates for seconds in several))
+    # Of two noisy times the difference may be negative where an episode is short.
+    episode = Seconds(*(max(a - b, 0.0) for a, b in zip(with_episode, update, strict=True)))
+    return Cost(sum(each.updates for each in settings.phases), an_episode, update, episode)
+
+
+def _timed(work: Callable[[], None]) -> Seconds:
+    cpu, wall = time.process_time(), time.perf_counter()
+    work()
+    return Seconds(time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def run_row(run: RunFolder) -> list[str]:
+    """A run's row: updates, CPU-seconds in all and to each accuracy, multiplier-free errors in %."""
+    try:
+        record: dict[str, Any] = json.loads(run.provenance.read_text())
+        reached, updates, seconds = (
+            record[key] for key in ("cost_to_accuracy_cpu_seconds", "updates", "training_cpu_seconds")
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{run}: provenance.json does not say what training cost; let it train to the end") from error
+    (errors,) = (row for row in tables.error_rows(run.path) if row["condition"] == "optimality")
+    costs = [f"{reached[each]:.0f}" if each in reached else "–" for each in MILESTONES]
+    sizes = [tables.digits(100 * errors[each]) for each in ERRORS]
+    return [str(run), f"{updates:,}", f"{seconds:,.0f}", *costs, *sizes]
+
+
+def comparison(cost: Cost, runs: Sequence[RunFolder]) -> Table:
+    """The paper's recipe here (time only), the paper's own table, and the runs."""
+    table = Table(box=box.SIMPLE_HEAD)
+    names = [f"to {each}" for each in MILESTONES]
+    for name in ("", "updates", "CPU-s", *names, *(f"{each} %" for each in ERRORS)):
+        table.add_column(name, justify="right" if name else "left")
+    nothing = ["–"] * len(MILESTONES)
+    estimated = f"{cost.total().cpu:,.0f}"
+    table.add_row("paper60 here, estimated", f"{cost.updates:,}", estimated, *nothing, *["–"] * len(ERRORS))
+    table.add_row("AGS19, Table 3", "1,000,000", "–", *nothing, *TABLE_3)
+    for run in runs:
+        table.add_row(*run_row(run))
+    return table
+
+
+def summary(cost: Cost, measured: int) -> Iterator[str]:
+    """The cost of the paper's recipe, in lines."""
+    each, total = cost.per_update(), cost.total()
+    yield (
+        f"paper60: {1000 * cost.update.cpu:.0f} CPU-ms an update ({1000 * cost.update.wall:.0f} ms on the clock), mean "
+        f"of {measured} after compilation; an episode's simulation {cost.episode.cpu:.1f} CPU-s, once in "
+        f"{cost.updates_an_episode} updates"
+    )
+    yield (
+        f"together {1000 * each.cpu:.0f} CPU-ms an update: {cost.updates:,} updates would take {total.cpu / 3600:.0f} "
+        f"CPU-hours, {total.wall / 3600:.0f} hours on the clock at the present load"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints both; trains benchmark60 only if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="trained runs of benchmark60; by default the latest")
+    parser.add_argument("--updates", type=int, default=10, help="updates of paper60 that are timed")
+    parser.add_argument("--train", action="store_true", help="train benchmark60 first")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.train:
+            subprocess.run([Path(sys.executable).with_name("deqn"), "train", BENCHMARK], cwd=ROOT, check=True)
+        runs = [find(name, ROOT) for name in chosen.runs or ["benchmark60"]]
+        cost = measure(PAPER, chosen.updates)
+        table = tables.text(comparison(cost, runs))
+    except UserError as error:
+        print(f"olg60: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    print(*summary(cost, chosen.updates), "", table, sep="\n")
+    print("CPU-s of a run: training with warm start and compilation, to its end and until fresh paths first had the")
+    print("mean error named; errors: multiplier-free, on its evaluation path (AGS19: with the network's multiplier).")
+
+
+if __name__ == "__main__":
+    main()

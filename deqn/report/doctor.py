@@ -1,0 +1,81 @@
+"""`deqn doctor`: what a poor or failed run suffers from, in an economist's words; reads the run's files only."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deqn.report import files
+from deqn.report.symptoms import SYMPTOMS, Evidence, Finding
+from deqn.training import parameters
+from deqn.training.errors import UserError
+from deqn.training.run_folder import RunFolder
+
+
+def diagnosis(run: RunFolder) -> Iterator[str]:
+    """The findings on a run as lines to print; says so if there are none. Raises UserError as `findings`."""
+    found = findings(run)
+    yield f"{run}: {len(found)} finding{'' if len(found) == 1 else 's'}" if found else f"{run}: nothing conspicuous"
+    for finding in found:
+        yield f"- {finding.name}: {finding.seen}\n  what helps: {finding.cure}"
+    if not run.errors.is_file():
+        yield f"not evaluated: deqn evaluate {run} would show where the errors sit, by condition, age and shock"
+
+
+def findings(run: RunFolder) -> list[Finding]:
+    """What is wrong with a run, causes before consequences.
+
+    A file that a run has not written yet says nothing. Raises UserError if none is there, or one is damaged.
+    """
+    evidence = _read(run)
+    if not (evidence.provenance or evidence.metrics):
+        raise UserError(f"{run.path}: neither provenance.json nor metrics.csv to read; train the run a little")
+    return [finding for symptom in SYMPTOMS if (finding := symptom(evidence))]
+
+
+def _read(run: RunFolder) -> Evidence:
+    errors = []
+    if run.errors.is_file():
+        errors = files.rows(run.errors, text=("condition", "group", "key", "unit"), numbers=("n", "mean", "max"))
+    return Evidence(
+        parameters=parameters.read(run.parameters) if run.is_run else {},
+        provenance=_provenance(run.provenance),
+        description=files.description(run.path),
+        metrics=_metrics(run.metrics),
+        errors=errors,
+        simulation=_arrays(run.simulation),
+    )
+
+
+def _provenance(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); restore it, or train the run again") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _metrics(path: Path) -> dict[str, np.ndarray]:
+    """The columns of metrics.csv, [rows] each; {} before its first row."""
+    if not path.is_file():
+        return {}
+    header = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
+    cure = "training writes it; is this a run?"
+    rows = files.rows(path, numbers=("update", "loss"), optional=[h for h in header if h not in ("update", "loss")],
+                      cure=cure)  # fmt: skip
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of simulation.npz that findings look at; {} before the evaluation."""
+    if not path.is_file():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in ("K", "k", "a", "lam", "track") if name in archive.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); {files.EVALUATE}") from error

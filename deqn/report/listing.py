@@ -1,0 +1,123 @@
+"""`deqn list`: economies, parameter files, runs with errors, cost and verdict. Standard library and rich only."""
+
+import json
+import math
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from deqn.report import tables
+from deqn.training.errors import UserError
+from deqn.training.run_folder import RunFolder
+
+
+def listing(root: Path) -> Iterator[str]:
+    """The lines to print for a project: its parameter files by economy, then its runs, newest first.
+
+    root: the folder with models/ and runs/. Files that cannot be read are passed over or shown as such, never raised.
+    """
+    files = list(_parameter_files(root))
+    yield f"economies and parameter files in {root / 'models'}"
+    yield tables.text(_files_table(root, files)) if files else "none\n"
+    runs = sorted(_runs(root), key=lambda run: run.start, reverse=True)
+    yield f"runs in {root / 'runs'}"
+    yield tables.text(_runs_table(runs)) if runs else "none; train one: deqn train FILE\n"
+
+
+def _parameter_files(root: Path) -> Iterator[tuple[Path, str, str]]:
+    """Path, economy and first comment of every parameter file. Read by pattern: YAML would take too long."""
+    for path in sorted((root / "models").glob("*/*.yaml")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        economy = re.search(r"^economy:\s*([\w.]+)", text, re.MULTILINE)
+        comment = re.match(r"#\s*(.*)", text)
+        if economy:
+            yield path, economy[1], comment[1] if comment else ""
+
+
+def _files_table(root: Path, files: list[tuple[Path, str, str]]) -> Table:
+    table = Table("economy", "parameter file", "what it is", box=box.SIMPLE_HEAD)
+    for path, economy, comment in files:
+        table.add_row(economy, str(path.relative_to(root)), comment)
+    return table
+
+
+def _runs(root: Path) -> Iterator[RunFolder]:
+    for path in (root / "runs").glob("*/*/parameters.yaml"):
+        yield RunFolder(path.parent)
+
+
+def _runs_table(runs: list[RunFolder]) -> Table:
+    """Errors are those of the first condition in errors.csv, over all ages and states of the evaluation's path."""
+    table = Table("run", "error", box=box.SIMPLE_HEAD)
+    for name in ("mean %", "p99.9 %", "max %", "CPU-seconds", "updates"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    for run in runs:
+        record = _provenance(run)
+        table.add_row(str(run), *_errors(run), *_cost(record), verdict(run, record))
+    return table
+
+
+def _provenance(run: RunFolder) -> dict[str, Any]:
+    try:
+        record = json.loads(run.provenance.read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _errors(run: RunFolder) -> list[str]:
+    try:
+        row = tables.error_rows(run.path)[0]
+    except (UserError, IndexError):
+        return ["", "", "", ""]
+    return [tables.condition_name(row["condition"]), *(tables.digits(100 * row[s]) for s in ("mean", "p99.9", "max"))]
+
+
+def _cost(record: Mapping[str, Any]) -> list[str]:
+    seconds, updates = record.get("training_cpu_seconds", math.nan), record.get("updates", "")
+    return ["" if math.isnan(seconds) else f"{seconds:.0f}", str(updates)]
+
+
+def verdict(run: RunFolder, record: Mapping[str, Any]) -> str:
+    """How a run stands, in a few words.
+
+    record: its provenance.json; a status is written when a training ends, so that a run without one is in progress or
+    was killed.
+    """
+    status = record.get("status")
+    if status is None:
+        return _in_progress(run) or f"killed; continue with --run {run.path.name} --resume"
+    if status == "stopped":
+        return f"stopped; continue with --run {run.path.name} --resume"
+    if status in ("diverged", "failed"):
+        return f"{status}; see deqn doctor {run}"
+    if record.get("thresholds_reached") is False:
+        return f"thresholds not reached; see deqn doctor {run}"
+    evaluated = "" if run.errors.is_file() else ", not evaluated"
+    return f"{'thresholds reached' if record.get('thresholds_reached') else 'done'}{evaluated}"
+
+
+def _in_progress(run: RunFolder) -> str:
+    """Who trains the run, as its lock file says, if that process can be alive; looking takes no lock from anybody."""
+    try:
+        owner = re.fullmatch(r"process (\d+) on (\S+)\s*", (run.path / ".lock").read_text())
+    except OSError:
+        return ""
+    if owner is None:
+        return ""
+    if owner[2] != socket.gethostname():
+        return f"unfinished: last trained on {owner[2]}"
+    try:
+        os.kill(int(owner[1]), 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return f"training now, process {owner[1]}"

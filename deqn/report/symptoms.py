@@ -1,0 +1,206 @@
+"""The causes that `deqn doctor` knows: each looks at a run's files and says what it saw, or nothing.
+
+The thresholds are judgements: wide enough that a run which converges shows none of them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_CLIPPED_SHARE = 1e-4  # of entries at a floor, above which a solution is said to be infeasible in places
+_JUMP = 10.0  # times the median of the five rows before
+_DOMINATES = 3.0  # times the mean over all, or the next condition
+_STUCK = 3.0  # fresh-path error over training error; a converged run has less than one
+_DRIFT_SHARE, _DRIFT_T = 0.05, 4.0  # of mean capital along the path, and in standard errors
+_FALLING = 0.9  # the error of the last quarter over the one before
+
+
+class Finding(NamedTuple):
+    """A cause: its name, the evidence with numbers, and what to do."""
+
+    name: str
+    seen: str
+    cure: str
+
+
+class Evidence(NamedTuple):
+    """What a run's files hold; empty where a file is not written yet.
+
+    metrics: columns of metrics.csv, [rows] each. errors: rows of errors.csv. simulation: arrays of simulation.npz.
+    """
+
+    parameters: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    description: Mapping[str, Any]
+    metrics: Mapping[str, np.ndarray]
+    errors: list[dict[str, Any]]
+    simulation: Mapping[str, np.ndarray]
+
+
+def broke_down(run: Evidence) -> Finding | None:
+    """Training ended as diverged, or a file could not be written."""
+    if run.provenance.get("status") not in ("diverged", "failed"):
+        return None
+    return Finding(
+        "training broke down",
+        str(run.provenance.get("message", "no message was kept")),
+        "a learning rate ten times smaller, a warm start, or --from the run of a neighbouring calibration",
+    )
+
+
+def loss_jumps(run: Evidence) -> Finding | None:
+    """Roll-backs, skipped updates, or a loss that jumps far above its recent level again and again."""
+    loss = run.metrics.get("loss", np.zeros(0))
+    jumps = sum(loss[at] > _JUMP * np.median(loss[at - 5 : at]) for at in range(5, len(loss)))
+    rollbacks, skipped = (int(np.nanmax(run.metrics[name], initial=0)) if name in run.metrics else 0
+                          for name in ("rollbacks", "skipped"))  # fmt: skip
+    if not (rollbacks or skipped or jumps >= 2):
+        return None
+    return Finding(
+        "learning rate too high",
+        f"the loss jumped more than {_JUMP:g}-fold {jumps} times; {rollbacks} roll-backs; {skipped} updates not "
+        "applied because they were not finite",
+        "a smaller phases.0.optimizer.learning_rate, a longer warm_up, or clip: 1.0",
+    )
+
+
+def clipped(run: Evidence) -> Finding | None:
+    """Floors or guards that were active, on the evaluation's path or at the end of training."""
+    shares = {f"{name} on the evaluation's path": share
+              for name, share in run.description.get("shares_of_active_guards", {}).items()}  # fmt: skip
+    for name, column in run.metrics.items():
+        if name.startswith("share_"):
+            late = np.nanmean(column[-(len(column) // 4 + 1) :])
+            shares[f"{name.removeprefix('share_')} in late training"] = float(late)
+    active = {name: share for name, share in shares.items() if share > _CLIPPED_SHARE}
+    if not active:
+        return None
+    seen = "; ".join(f"{name.replace('_', ' ')}: {share:.2%} of entries" for name, share in active.items())
+    return Finding(
+        "states where households cannot afford what the policy asks",
+        seen,
+        "errors there say nothing; a warm start, more sampling.resets, or a borrowing limit reached in steps by --from",
+    )
+
+
+def stuck_tracks(run: Evidence) -> Finding | None:
+    """Small errors where the network is trained, large ones where the economy goes."""
+    loss, fresh = run.metrics.get("loss", np.zeros(0)), run.metrics.get("error_mean", np.zeros(0))
+    fresh = fresh[np.isfinite(fresh)]
+    if not (len(loss) and len(fresh)):
+        return None
+    trained = float(np.sqrt(np.median(loss[-(len(loss) // 4 + 1) :])))
+    if not fresh[-1] > _STUCK * trained:
+        return None
+    return Finding(
+        "tracks away from the ergodic set",
+        f"the error on fresh paths, {100 * fresh[-1]:.3g} %, is {fresh[-1] / max(trained, 1e-300):.0f} times the "
+        f"training error, {100 * trained:.3g} %: the states trained on are not those that the economy visits",
+        "more sampling.tracks, a few sampling.resets, longer training; with a frozen next period, a smaller "
+        "next_period.average",
+    )
+
+
+def drift(run: Evidence) -> Finding | None:
+    """Aggregate capital that moves one way along the whole simulated path."""
+    K, track = run.simulation.get("K"), run.simulation.get("track")
+    if K is None or len(K) < 100 or not np.isfinite(K).all() or (track is not None and np.ptp(track)):
+        return None
+    # Means of twenty blocks are nearly independent, so that an ordinary regression can judge the trend.
+    means = np.array([block.mean() for block in np.array_split(K, 20)])
+    time = np.linspace(-0.5, 0.5, len(means))
+    slope = time @ means / (time @ time)
+    residual = means - means.mean() - slope * time
+    standard_error = np.sqrt(residual @ residual / (len(means) - 2) / (time @ time))
+    change = slope / means.mean()
+    if abs(change) < _DRIFT_SHARE or abs(slope) < _DRIFT_T * standard_error:
+        return None
+    return Finding(
+        "capital drifts",
+        f"aggregate capital {'rises' if change > 0 else 'falls'} by {abs(change):.0%} along the simulated path, a "
+        f"trend of {abs(slope) / max(standard_error, 1e-300):.0f} standard errors: no stationary distribution is in "
+        "sight",
+        "a longer --burn-in shows whether it settles; else train longer: small errors of one sign add up over time",
+    )
+
+
+def saturated(run: Evidence) -> Finding | None:
+    """Savings of an age that hardly differ between states, though no constraint holds them."""
+    a, k, lam = (run.simulation.get(name) for name in ("a", "k", "lam"))
+    if a is None or a.ndim != 2 or len(a) < 100 or k is None:
+        return None
+    free = np.ones(a.shape, bool) if lam is None else lam <= 0
+    same = np.isclose(a, np.median(a, axis=0), rtol=1e-6, atol=1e-9) & free
+    stiff = np.flatnonzero(same.mean(axis=0) > 0.9)
+    if not len(stiff) or np.ptp(k.sum(axis=1)) < 1e-6:
+        return None
+    ages = run.description.get("ages") or list(range(1, a.shape[1] + 2))
+    return Finding(
+        "saturated outputs",
+        f"savings at {len(stiff)} of {a.shape[1]} ages (first: {ages[stiff[0]]:g}) are the same number in nearly all "
+        "states, though the borrowing limit does not bind",
+        "the network no longer answers there: a smaller learning rate, another seed, or an activation that does not "
+        "die (silu for relu)",
+    )
+
+
+def dominating(run: Evidence) -> Finding | None:
+    """A condition, age or shock whose mean error is several times that of the others."""
+    rows = [row for row in run.errors if row["unit"] == "relative" and np.isfinite(row["mean"])]
+    overall = sorted((row for row in rows if row["group"] == "all"), key=lambda row: -row["mean"])
+    if not overall:
+        return None
+    worst = overall[0]
+    seen = []
+    if len(overall) > 1 and worst["mean"] > _DOMINATES * overall[1]["mean"]:
+        seen.append(f"condition {worst['condition']} ({_times(worst['mean'], overall[1]['mean'])} the next)")
+    for group in ("age", "shock"):
+        within = [row for row in rows if row["group"] == group and row["condition"] == worst["condition"]]
+        peak = max(within, key=lambda row: row["mean"], default=None)
+        if peak and peak["mean"] > _DOMINATES * worst["mean"]:
+            seen.append(f"{group} {peak['key']} ({_times(peak['mean'], worst['mean'])} the mean over all)")
+    if not seen:
+        return None
+    return Finding(
+        "errors sit in one place",
+        f"mean {worst['condition']} error {100 * worst['mean']:.3g} %, dominated by " + ", ".join(seen),
+        "for a condition: its entry of weights; for a shock: a sampling.chain that visits it more often; for an age: "
+        "longer training, or a network with own: true",
+    )
+
+
+def _times(value: float, other: float) -> str:
+    return f"{value / other:.0f} times" if other > 0 else "against zero for"
+
+
+def thresholds_missed(run: Evidence) -> Finding | None:
+    """Algorithm 1's thresholds were asked for and not reached."""
+    if run.provenance.get("thresholds_reached") is not False:
+        return None
+    reached = run.provenance.get("validation_of_best", {})
+    asked = run.parameters.get("stop", {})
+    seen = ", ".join(f"{name} {reached.get(name, float('nan')):.3g} (asked for {at:g})" for name, at in asked.items())
+    errors = run.metrics.get("error_mean", np.zeros(0))
+    errors = errors[np.isfinite(errors)]
+    quarter = len(errors) // 4
+    falling = quarter and errors[-quarter:].mean() < _FALLING * errors[-2 * quarter : -quarter].mean()
+    cure = (
+        "the error was still falling: more updates in the last phase"
+        if falling
+        else "the error no longer fell: a smaller final learning rate, a wider network, or more tracks"
+    )
+    return Finding("thresholds not reached", f"best on fresh paths: {seen}", cure)
+
+
+# Causes before consequences: what is named first is what to mend first.
+SYMPTOMS: tuple[Callable[[Evidence], Finding | None], ...] = (
+    broke_down,
+    loss_jumps,
+    clipped,
+    stuck_tracks,
+    drift,
+    saturated,
+    dominating,
+    thresholds_missed,
+)

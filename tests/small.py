@@ -1,0 +1,83 @@
+"""Economies small enough for proofs: a tiny parameter file, a network of random weights, states at random; float64."""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from deqn.equilibrium.decision_rule import DecisionRule
+from deqn.equilibrium.problem import build_network
+from deqn.equilibrium.settings import NetworkSettings
+from deqn.experiment import build_economy, read_experiment
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / "models/olg/tiny.yaml"
+THREE = ["parameters.cohorts=3", "parameters.labour=[0.6, 1.4, 0.5]"]
+CHAIN = np.array([[0.49, 0.49, 0.01, 0.01]] * 2 + [[0.125, 0.125, 0.375, 0.375]] * 2)  # tiny.yaml's, typed again
+
+
+def olg(*overrides, dtype="float64"):
+    """The overlapping-generations economy of tiny.yaml with these settings changed."""
+    return build_economy(read_experiment(TINY, overrides), dtype)
+
+
+def randomize(network, scale=0.1, seed=0):
+    """Random weights everywhere: what starts at zero would hide half of a network from a test."""
+    rng = np.random.default_rng(seed)
+    for weight in network.trainable_variables:
+        weight.assign(scale * rng.standard_normal(weight.shape) / np.sqrt(weight.shape[0]))
+
+
+def rule_of(economy, heads=True, seed=0, scale=0.1):
+    """A decision rule whose network has random weights and sees standardised inputs."""
+    settings = NetworkSettings(kind="mlp", hidden=[8], activation="tanh", heads="shock" if heads else "none")
+    network = build_network(economy, settings, seed)
+    network.adapt(np.asarray(economy.features(states_of(economy, 200))))
+    randomize(network, scale, seed)
+    return DecisionRule(economy, network, heads)
+
+
+def states_of(economy, count, seed=0):
+    """Initial states of the economy but the first, as tensors."""
+    state = economy.tensors(economy.initial_states(count + 1, np.random.default_rng(seed)))
+    return tf.nest.map_structure(lambda x: x[1:], state)
+
+
+def rows(state, chosen):
+    """Some of the states or policies of a NamedTuple."""
+    return tf.nest.map_structure(lambda x: tf.gather(x, chosen), state)
+
+
+def deqn(project, *arguments):
+    """Runs the command as a user types it, in a project folder; the finished process."""
+    command = [str(Path(sys.executable).with_name("deqn")), *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, env=environment)
+
+
+@functools.cache
+def trained_project():
+    """A project folder with the run runs/tiny/one of a four-cohort economy, hardly trained; removed at the end."""
+    folder = tempfile.TemporaryDirectory()
+    _KEEP.append(folder)
+    project = Path(folder.name)
+    shutil.copytree(ROOT / "models", project / "models", ignore=shutil.ignore_patterns("__pycache__"))
+    (project / "runs").mkdir()
+    settings = [
+        "parameters.cohorts=4", "parameters.labour=[0.5, 0.88, 2.2, 0.7]", "network.hidden=[8]", "network.components=3",
+        "sampling.tracks=32", "phases.0.updates=100", "validation.periods=5", "warm_start.stages=[[3, 0], [3, 3]]",
+        "network.quadratics=3", "evaluation.periods=1100", "evaluation.burn_in=100",
+    ]  # fmt: skip
+    overrides = [word for each in settings for word in ("--set", each)]
+    done = deqn(project, "train", "models/olg/tiny.yaml", "--run", "one", *overrides)
+    assert done.returncode == 0, done.stderr
+    return project
+
+
+_KEEP: list[tempfile.TemporaryDirectory] = []  # else the folder would vanish with its last reference

@@ -1,0 +1,138 @@
+"""The economy whose solution is known: its Euler equation, its policy map, and what training makes of it."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from small import ROOT, deqn, states_of
+
+from deqn.equilibrium.expectation import Expectation
+from deqn.experiment import build_economy, read_experiment
+from deqn.training.errors import UserError
+
+FILE = ROOT / "models/brock_mirman/brock_mirman.yaml"
+ALPHA, BETA = 0.36, 0.96
+Z = np.exp([-0.1, 0.0, 0.1])
+
+
+@pytest.fixture(scope="module")
+def economy():
+    return build_economy(read_experiment(FILE), "float64")
+
+
+def output_of(k, z):
+    return Z[z] * np.asarray(k) ** ALPHA
+
+
+def saving(economy, share):
+    """The policy rule that saves this share of output, through the economy's own map from outputs to policies."""
+
+    def decide(states):
+        y = [output_of(s.capital, s.shock) for s in states]
+        # 1/c = 1/c_u + 1/y with c = (1 - share) y  <=>  c_u = y (1 - share) / share
+        outputs = [tf.constant(np.log(each * (1 - share) / share)[:, None]) for each in y]
+        return [economy.policy(o, s) for o, s in zip(outputs, states, strict=True)]
+
+    return decide
+
+
+def euler_of(economy, decide, count=200):
+    state = states_of(economy, count)
+    (policy,) = decide([state])
+    E = Expectation(economy, state, policy, decide)
+    return economy.residuals(state, policy, E)["euler"].numpy(), state, policy
+
+
+def test_the_closed_form_solves_the_euler_equation(economy):
+    error, state, policy = euler_of(economy, saving(economy, ALPHA * BETA))
+    np.testing.assert_allclose(error, 0.0, atol=1e-14)
+    np.testing.assert_allclose(policy.savings, ALPHA * BETA * output_of(state.capital, state.shock), rtol=1e-13)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_saving_another_share_for_ever_errs_by_its_ratio_to_the_right_one(economy, share):
+    # beta E[alpha z' a^(alpha-1) / ((1-s) z' a^alpha)] = alpha beta / ((1-s) a), and a = s y, c = (1-s) y.
+    error, _, _ = euler_of(economy, saving(economy, share))
+    np.testing.assert_allclose(error, share / (ALPHA * BETA) - 1, rtol=1e-12)
+
+
+def test_no_constant_output_of_the_network_comes_near_the_solution(economy):
+    for output in np.linspace(-4, 2, 25):
+        decide = lambda states, x=output: [economy.policy(tf.fill([len(s.shock), 1], tf.constant(x, tf.float64)), s) for s in states]  # noqa: E501, E731, B023
+        assert np.abs(euler_of(economy, decide)[0]).mean() > 0.02
+
+
+@pytest.mark.parametrize("output", [-40.0, -1.0, 0.0, 5.0, 40.0])
+def test_every_output_of_the_network_is_affordable(economy, output):
+    state = states_of(economy, 50)
+    policy = economy.policy(tf.fill([50, 1], tf.constant(output, tf.float64)), state)
+    y = output_of(state.capital, state.shock)
+    np.testing.assert_allclose(policy.consumption + policy.savings, y, rtol=1e-14)
+    assert (policy.consumption.numpy() > 0).all()
+    assert (policy.savings.numpy() > 0).all()
+
+
+def test_savings_are_next_periods_capital_and_prices_are_marginal_products(economy):
+    state, step = states_of(economy, 20), 1e-6
+    (policy,) = saving(economy, 0.3)([state])
+    np.testing.assert_array_equal(economy.transition(state, policy, state.shock).capital, policy.savings)
+    up, down = (output_of(state.capital + move, state.shock) for move in (step, -step))
+    np.testing.assert_allclose(economy.gross_return(state), (up - down) / (2 * step), rtol=1e-8)
+
+
+def test_simulations_begin_where_capital_stays_under_the_first_shock(economy):
+    first = economy.initial_states(1, np.random.default_rng(3))
+    assert ALPHA * BETA * output_of(first.capital[0], 0) == pytest.approx(first.capital[0], rel=1e-12)
+    assert first.shock[0] == 0
+
+
+def test_states_without_capital_are_refused(economy):
+    with pytest.raises(UserError, match=r"^states: capital\[1\] is -0.1, expected above 0$"):
+        economy.check_states({"capital": [0.2, -0.1], "shock": [0, 2]})
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("parameters.log_productivity=[0.0]", "log_productivity: got 1 values, expected 3, one a shock"),
+        ("parameters.discount_factor=1.0", "parameters.discount_factor"),
+        ("parameters.transition=[[0.5, 0.6], [0.5, 0.5]]", "row 1 sums to 1.1, expected 1"),
+        ("parameters.discont_factor=0.9", "did you mean 'discount_factor'"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(override, message):
+    with pytest.raises(UserError, match=message):
+        read_experiment(FILE, [override])
+
+
+def trained(folder, *arguments):
+    """(closed-form errors, Euler errors) in % on the reported path of a run, and the run's folder."""
+    shutil.copytree(ROOT / "models/brock_mirman", folder / "models/brock_mirman")
+    (folder / "runs").mkdir()
+    done = deqn(folder, "train", "models/brock_mirman/brock_mirman.yaml", "--run", "one", *arguments)
+    assert done.returncode == 0, done.stderr
+    run = folder / "runs/brock_mirman/one"
+    with np.load(run / "simulation.npz") as file:
+        k, z, c = file["k"], file["z"].astype(int), file["c"]
+    closed_form = (1 - ALPHA * BETA) * output_of(k, z)
+    table = pd.read_csv(run / "errors.csv").query("condition == 'euler' and group == 'all'").iloc[0]
+    return 100 * np.abs(c / closed_form - 1), 100 * table[["mean", "p99.9"]].astype(float)
+
+
+def test_a_short_training_comes_within_a_thousandth_of_the_closed_form(tmp_path):
+    words = ["phases.0.updates=1500", "evaluation.periods=1200", "evaluation.burn_in=200", "validate_every=500"]
+    consumption, euler = trained(tmp_path, *(word for each in words for word in ("--set", each)))
+    assert consumption.shape == (1000,)
+    assert consumption.max() < 0.1
+    assert euler["mean"] < 0.05
+
+
+@pytest.mark.slow
+def test_the_shipped_parameter_file_reaches_the_figures_of_its_readme(tmp_path):
+    consumption, euler = trained(tmp_path, "--seed", "3")
+    assert consumption.mean() < 0.0005
+    assert np.percentile(consumption, 99.9) < 0.005
+    assert euler["mean"] < 0.0005
+    assert euler["p99.9"] < 0.005

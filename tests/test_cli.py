@@ -1,0 +1,361 @@
+"""The commands as a user types them: answers, speed, and one line for every mistake with nothing written."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from small import ROOT, deqn, trained_project
+
+from deqn.cli import main
+from deqn.report.tables import error_rows
+from deqn.training import checkpoint
+
+TINY = "models/olg/tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project folder with models and the trained run tiny/one."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(trained_project(), folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def typed(project, capfd, monkeypatch):
+    """Types a command in the project folder; (exit status, stdout, stderr). In this process: TensorFlow loads once."""
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["deqn", *map(str, words)])
+        status = 0
+        try:
+            main()
+        except SystemExit as left:
+            status = left.code
+        return status, *capfd.readouterr()
+
+    return run
+
+
+def contents(folder):
+    """Every file below a folder and when it was last written."""
+    found = {path.relative_to(folder): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    return {path: at for path, at in found.items() if "__pycache__" not in path.parts}
+
+
+@pytest.fixture
+def refused(typed, project):
+    """Types a command that has to be refused: its one line on stderr."""
+
+    def run(*words):
+        before = contents(project)
+        status, out, err = typed(*words)
+        assert (status, out) == (2, ""), err
+        assert err.count("\n") == 1 and err.startswith("deqn: "), err
+        assert contents(project) == before
+        return err
+
+    return run
+
+
+# ---- parameter files
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("parameters.discont_factor=1", "parameters.discont_factor: unknown; did you mean 'discount_factor'?"),
+        ("paramters.cohorts=3", "paramters: unknown; did you mean 'parameters'?"),
+        ("parameters.discount_factor=2", "parameters.discount_factor: 2; expected a number above 0 and below 1.5"),
+        ("parameters.transition.1=[0.49, 0.49, 0.01, 0.02]", "row 2 sums to 1.01, expected 1"),
+        ("parameters.labour=[1, 2]", "parameters.labour: got 2 numbers, expected 6, one a cohort"),
+        ("parameters.borrowing_limit=half", "parameters.borrowing_limit: 'half'; expected a number"),
+        ("economy=OLGG", "'OLGG' is not a class in models/olg/economy.py; did you mean 'OLG'?"),
+        ("network.activation=sillu", "network.activation: 'sillu'; expected a Keras activation; did you mean 'silu'?"),
+        ("network.hidden=[0]", "network.hidden.0: 0; expected a whole number at least 1"),
+        ("sampling.minibatch=5", "sampling.minibatch: got 5, expected a divisor of tracks x periods = 128"),
+        ("sampling.chain=[[0.5, 0.5], [0.5, 0.5]]", "sampling.chain: got 2 rows, expected 4, one a shock"),
+        ("phases.0.optimizer.name=Adan", "'Adan' is not in keras.optimizers; did you mean 'Adam'?"),
+        ("phases.0.problem.gradint=full", "phases.0.problem.gradint: unknown; did you mean 'gradient'?"),
+        ("warm_start.iteratons=3", "warm_start.iteratons: unknown; did you mean 'iterations'?"),
+        ("stop.eror_mean=1", "stop.eror_mean: unknown; did you mean 'error_mean'?"),
+        ("weights.eulr=2", "weights.eulr: not a condition of the economy; did you mean 'euler'?"),
+        ("seed", "--set seed: expected KEY=VALUE"),
+    ],
+)
+def test_a_mistaken_setting_is_told_in_one_line(refused, setting, words):
+    assert words in refused("train", TINY, "--set", setting)
+
+
+def test_broken_yaml_is_told_with_its_place(refused, project):
+    (project / "models/olg/broken.yaml").write_text("economy: OLG\nparameters: {cohorts: 6\n")
+    try:
+        assert "models/olg/broken.yaml, line 3, column 1: not valid YAML" in refused("train", "models/olg/broken.yaml")
+    finally:
+        (project / "models/olg/broken.yaml").unlink()
+
+
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_a_mistyped_parameter_file_names_the_nearest(refused, command):
+    assert "did you mean 'models/olg/tiny.yaml'?" in refused(command, "models/olg/tinny.yaml")
+
+
+# ---- runs
+
+
+def test_a_run_that_exists_is_not_trained_over(refused):
+    assert "run tiny/one exists; continue it with --resume" in refused("train", TINY, "--run", "one")
+
+
+def test_a_setting_other_than_a_length_must_not_change_on_resuming(refused):
+    err = refused("train", TINY, "--run", "one", "--resume", "--set", "parameters.risk_aversion=3")
+    assert "--resume:" in err and "only lengths may change" in err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "plot", "doctor"])
+def test_a_missing_run_names_the_nearest(refused, command):
+    assert "tiny/onne: no such run; did you mean 'tiny/one'?" in refused(command, "tiny/onne")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "plot", "doctor"])
+def test_a_foreign_folder_is_no_run(refused, command):
+    assert "models/olg: not a run (it has no parameters.yaml)" in refused(command, "models/olg")
+
+
+def test_from_a_mistyped_run_names_the_nearest(refused):
+    assert "did you mean 'tiny'?" in refused("train", TINY, "--from", "tinny")
+
+
+def test_from_a_run_of_another_size_is_refused(refused):
+    err = refused("train", TINY, "--run", "two", "--from", "tiny/one")
+    assert "--from tiny/one: the checkpoint" in err and "of another economy" in err
+
+
+@pytest.mark.parametrize("periods", [["--periods", "100", "--burn-in", "100"], ["--burn-in", "1100"]])
+def test_a_burn_in_that_leaves_nothing_is_refused(refused, periods):
+    assert "expected fewer than the periods" in refused("evaluate", "tiny/one", *periods)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["trian"], "No such command 'trian'. Did you mean 'train'?; see deqn --help"),
+        (["train"], "Missing argument 'FILE'; see deqn train --help"),
+        (["evaluate", "tiny", "--peroids", "3"], "No such option"),
+        (["train", TINY, "--seed", "-1"], "'--seed'"),
+    ],
+)
+def test_a_mistyped_command_or_option_is_told_in_one_line(refused, words, answer):
+    assert answer in refused(*words)
+
+
+# ---- checkpoints
+
+
+@pytest.fixture
+def tampered(project):
+    """The run tiny/tampered, a copy of tiny/one whose best.npz a test may replace."""
+    folder = project / "runs/tiny/tampered"
+    shutil.copytree(project / "runs/tiny/one", folder)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def wider(arrays):
+    return {name: np.pad(value, [(0, 1)] * value.ndim) for name, value in arrays.items()}
+
+
+def fewer(arrays):
+    return dict(list(arrays.items())[:-3])
+
+
+@pytest.mark.parametrize("other", [wider, fewer])
+@pytest.mark.parametrize("command", ["evaluate", "policy"])
+def test_a_checkpoint_of_another_network_is_refused(refused, tampered, tmp_path, other, command):
+    arrays, meta = checkpoint.load(tampered / "checkpoints/best.npz")
+    policy = {name: value for name, value in arrays.items() if name.startswith("networks/policy/")}
+    checkpoint.save(tampered / "checkpoints", "best.npz", other(policy), meta)
+    np.savez(tmp_path / "states.npz", z=[0], k=[[0, 1.0, 1.0, 1.0]])
+    more = ["--states", tmp_path / "states.npz", "--out", tampered / "out.npz"] if command == "policy" else []
+    err = refused(command, "tiny/tampered", *more)
+    assert "best.npz: the checkpoint" in err and "another economy" in err
+
+
+def test_a_damaged_checkpoint_is_refused(refused, tampered):
+    path = tampered / "checkpoints/best.npz"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert "best.npz: damaged checkpoint" in refused("evaluate", "tiny/tampered")
+
+
+# ---- states
+
+
+STATES = {"z": np.array([0, 3]), "k": np.array([[0.0, 0.1, 0.2, 0.3], [0.0, 0.2, 0.3, 0.1]])}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"k": None}, "no array k among ['z']; expected k, z"),
+        ({"k": STATES["k"][:, :3]}, "capital has shape [2, 3], expected [M, 4]"),
+        ({"z": np.array([0])}, "shock has 1 rows, expected 2"),
+        ({"k": STATES["k"] * [1, 1, np.nan, 1]}, "capital[0, 2] is nan, expected finite numbers"),
+        ({"k": -STATES["k"]}, "aggregate capital of state 0 is -0.6, expected above 0"),
+        ({"z": np.array([0, 4])}, "shock[1] is 4, expected 0 to 3 (arrays count from 0)"),
+        ({"z": np.array([0.5, 1])}, "shock holds 0.5, expected whole numbers"),
+        ({"k": STATES["k"] + 0.1}, "capital[0, 0] is 0.1, expected 0: nobody is born rich"),
+        ({"z": np.array(["a", "b"])}, "shock is not an array of numbers"),
+    ],
+)
+def test_states_that_the_economy_does_not_allow_are_refused(refused, project, tmp_path, changes, words):
+    arrays = {name: value for name, value in (STATES | changes).items() if value is not None}
+    np.savez(tmp_path / "states.npz", **arrays)
+    out = project / "policy.npz"
+    assert words in refused("policy", "tiny/one", "--states", tmp_path / "states.npz", "--out", out)
+
+
+def npy():
+    buffer = io.BytesIO()
+    np.save(buffer, STATES["k"])
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("data", [b"", b"z,k\n0,1\n", b"PK\x03\x04 half a zip", npy()])
+def test_a_states_file_that_is_no_npz_is_refused(refused, project, tmp_path, data):
+    (tmp_path / "states.npz").write_bytes(data)
+    err = refused("policy", "tiny/one", "--states", tmp_path / "states.npz", "--out", project / "policy.npz")
+    assert "cannot be read as an .npz of arrays" in err
+
+
+def test_missing_states_and_a_missing_output_folder_are_refused(refused, tmp_path):
+    assert "nowhere.npz not found" in refused("policy", "tiny/one", "--states", "nowhere.npz", "--out", "x.npz")
+    np.savez(tmp_path / "states.npz", **STATES)
+    words = ["policy", "tiny/one", "--states", tmp_path / "states.npz", "--out", "no/such/folder/policy.npz"]
+    assert "--out: no/such/folder is no folder" in refused(*words)
+
+
+# ---- answers
+
+
+def test_policy_gives_what_the_simulation_recorded(typed, project, tmp_path):
+    path = np.load(project / "runs/tiny/one/simulation.npz")
+    np.savez(tmp_path / "states.npz", z=path["z"][:50], k=path["k"][:50])
+    status, out, _ = typed("policy", "tiny/one", "--states", tmp_path / "states.npz", "--out", tmp_path / "policy.npz")
+    assert (status, out) == (0, f"policy at 50 states written to {tmp_path / 'policy.npz'}\n")
+    policy = np.load(tmp_path / "policy.npz")
+    for letter in ("a", "lam", "c"):
+        np.testing.assert_allclose(policy[letter], path[letter][:50], rtol=1e-12, atol=1e-14)
+
+
+def test_a_stem_names_its_latest_run(typed):
+    status, out, err = typed("doctor", "tiny")
+    assert (status, err) == (0, "")
+    assert out.startswith("tiny/one: ")
+
+
+def test_check_says_size_memory_and_time_and_writes_nothing(typed, project):
+    before = contents(project)
+    status, out, err = typed("check", TINY, "--set", "network.hidden=[16]")
+    assert (status, err) == (0, ""), err
+    assert "network.hidden.0: 32 -> 16" in out
+    assert "7 inputs, 5 outputs, 4 shocks" in out
+    for words in ("weights to train", "MiB", "CPU-seconds"):
+        assert words in out
+    assert contents(project) == before
+
+
+def test_list_shows_economies_files_and_runs(typed):
+    status, out, err = typed("list")
+    assert (status, err) == (0, "")
+    for words in ("OLG", TINY, "tiny/one", "Euler error, multiplier-free", "done"):
+        assert words in out
+
+
+def test_without_a_command_the_help_is_shown(typed):
+    assert typed()[:2] == typed("--help")[:2]
+    assert all(command in typed()[1] for command in ("train", "evaluate", "policy", "check", "plot", "list", "doctor"))
+
+
+def test_the_readme_recomputes_the_errors_from_the_arrays_alone(project):
+    text = (ROOT / "README.md").read_text()
+    code = text[text.index("    import numpy as np, yaml") :].partition("\n## ")[0]
+    code = textwrap.dedent(code).replace("tiny/first", "tiny/one")
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
+    row = next(row for row in error_rows(project / "runs/tiny/one") if row["condition"] == "optimality")
+    assert done.stdout == f"mean {100 * row['mean']:.2g} %, max {100 * row['max']:.2g} %\n"
+
+
+# ---- in processes of their own
+
+QUICK = [
+    ["--help"],
+    ["list"],
+    ["trian"],
+    ["evaluate", "nosuch"],
+    ["train", "models/olg/tinny.yaml"],
+    ["train", TINY, "--from", "nosuch"],
+    ["train", TINY, "--set", "parameters.discont_factor=1"],
+]
+
+
+@pytest.mark.parametrize("words", QUICK, ids=" ".join)
+def test_help_list_and_mistyped_names_answer_within_half_a_second_of_processor_time(project, words):
+    """CPU time, because this machine may be busy; the shortest of three, because caches may be cold."""
+
+    def seconds():
+        before = os.times()
+        deqn(project, *words)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    assert min(seconds() for _ in range(3)) < 0.5
+
+
+@pytest.mark.parametrize("words", QUICK, ids=" ".join)
+def test_help_list_and_mistyped_names_need_neither_tensorflow_nor_pandas(project, words):
+    code = f"""
+import sys
+from deqn.cli import main
+sys.argv = {["deqn", *words]!r}
+try:
+    main()
+except SystemExit:
+    pass
+print([name for name in ("tensorflow", "keras", "pandas", "matplotlib") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+LOAD = """
+import sys
+import deqn
+import numpy as np
+from deqn.training.errors import UserError
+solution = deqn.load(sys.argv[1])
+policy = solution.policy(capital=np.array([[0.0, 0.1, 0.2, 0.3]]), shock=np.array([2]))
+path = solution.simulate(periods=20, seed=3)
+print(policy.savings.shape, policy.savings.dtype, path["k"].shape, path["z"].min() >= 0)
+try:
+    solution.policy(capital=np.ones((1, 4)))
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_script_in_another_folder_loads_a_run_by_its_path_and_tensorflow_stays_silent(project, tmp_path):
+    (tmp_path / "script.py").write_text(LOAD)
+    command = [sys.executable, "script.py", str(project / "runs/tiny/one")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "(1, 3) float64 (20, 4) True",
+        "states: shock missing; expected capital, shock",
+    ]

@@ -1,0 +1,97 @@
+"""`deqn list` on made project folders."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from deqn.report.listing import listing
+from deqn.training.run_folder import RunFolder
+
+COLUMNS = "condition,group,key,unit,n,mean,max,p0.1,p10,p50,p90,p99.9"
+
+
+def a_run(project, name, errors=False, **record):
+    run = RunFolder(project / "runs" / name)
+    run.path.mkdir(parents=True)
+    run.parameters.write_text("seed: 0\n")
+    run.provenance.write_text(json.dumps(record))
+    if errors:
+        run.errors.write_text(f"{COLUMNS}\noptimality,all,,relative,9,3.2e-05,4e-3,0,1e-6,2e-5,6e-5,5.4e-4\n")
+    return run
+
+
+def row(project, name):
+    """The cells of a run in the table."""
+    line = next(line for text in listing(project) for line in text.splitlines() if line.startswith(f"| {name} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_finished_run_shows_errors_in_percent_cost_and_updates(tmp_path):
+    a_run(tmp_path, "olg/first", errors=True, status="done", training_cpu_seconds=251.4, updates=8000)
+    cells = row(tmp_path, "olg/first")
+    assert cells == ["olg/first", "Euler error, multiplier-free", ".0032", ".054", ".40", "251", "8000", "done"]
+
+
+@pytest.mark.parametrize(
+    ("record", "verdict"),
+    [
+        ({"status": "done", "thresholds_reached": True}, "thresholds reached"),
+        ({"status": "done", "thresholds_reached": False}, "thresholds not reached; see deqn doctor olg/first"),
+        ({"status": "diverged"}, "diverged; see deqn doctor olg/first"),
+        ({"status": "stopped"}, "stopped; continue with --run first --resume"),
+        ({}, "killed; continue with --run first --resume"),
+    ],
+)
+def test_the_verdict_says_how_a_training_ended(tmp_path, record, verdict):
+    a_run(tmp_path, "olg/first", errors=True, **record)
+    assert row(tmp_path, "olg/first")[-1] == verdict
+
+
+def test_a_run_without_errors_is_not_evaluated(tmp_path):
+    a_run(tmp_path, "olg/first", status="done")
+    assert row(tmp_path, "olg/first")[-1] == "done, not evaluated"
+
+
+def test_a_run_whose_process_lives_is_training_and_one_whose_process_died_was_killed(tmp_path):
+    run = a_run(tmp_path, "olg/first")
+    (run.path / ".lock").write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+    assert row(tmp_path, "olg/first")[-1] == f"training now, process {os.getpid()}"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (run.path / ".lock").write_text(f"process {gone.pid} on {socket.gethostname()}\n")
+    assert row(tmp_path, "olg/first")[-1].startswith("killed")
+    (run.path / ".lock").write_text("process 1 on node17\n")
+    assert row(tmp_path, "olg/first")[-1] == "unfinished: last trained on node17"
+
+
+def test_damaged_files_do_not_hide_the_other_runs(tmp_path):
+    a_run(tmp_path, "olg/first", errors=True, status="done")
+    damaged = a_run(tmp_path, "olg/second")
+    damaged.provenance.write_text("{half")
+    damaged.errors.write_text("nonsense")
+    assert row(tmp_path, "olg/second")[1:5] == ["", "", "", ""]
+    assert row(tmp_path, "olg/first")[2] == ".0032"
+
+
+def test_the_newest_run_comes_first(tmp_path):
+    a_run(tmp_path, "olg/old", status="done", start="2026-01-01T00:00:00+00:00")
+    a_run(tmp_path, "olg/new", status="done", start="2026-02-01T00:00:00+00:00")
+    text = "\n".join(listing(tmp_path))
+    assert text.index("olg/new") < text.index("olg/old")
+
+
+def test_parameter_files_stand_with_economy_and_first_comment_and_other_yaml_does_not(tmp_path):
+    (tmp_path / "models/olg").mkdir(parents=True)
+    (tmp_path / "models/olg/tiny.yaml").write_text("# Six cohorts.\neconomy: OLG\n")
+    (tmp_path / "models/olg/notes.yaml").write_text("economies: many\n")
+    text = "\n".join(listing(tmp_path))
+    assert "| OLG     | models/olg/tiny.yaml | Six cohorts. |" in text
+    assert "notes.yaml" not in text
+
+
+def test_an_empty_project_says_what_to_do(tmp_path):
+    assert "none; train one: deqn train FILE" in "\n".join(listing(tmp_path))

@@ -1,0 +1,312 @@
+"""The overlapping-generations economy against hand computation, accounting identities, SciPy, and a NumPy loop."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.optimize import fsolve
+from small import CHAIN, THREE, TINY, deqn, olg, rows, rule_of, states_of, trained_project
+
+from deqn.equilibrium.expectation import Expectation
+from deqn.experiment import build_economy, read_experiment
+from deqn.training.errors import UserError
+
+TWO = ["parameters.cohorts=2", "parameters.labour=[0.7, 0.3]", "parameters.discount_factor=0.5"]
+TFP, DELTA = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
+
+
+# ---- two cohorts by hand
+
+
+def two_cohorts(wanted):
+    """Two cohorts, k = (0, .4), shock 2 of 4, where the young want to consume `wanted`: (economy, policy, errors)."""
+    economy = olg(*TWO)
+    state = economy.State(tf.constant([[0.0, 0.4]], tf.float64), tf.constant([1]))
+    # r and w at K = .4, L = 1 are worked out in the tests; here only the network's output that asks for `wanted`.
+    default = economy.policy(tf.zeros([1, 1], tf.float64), state).unconstrained
+    policy = economy.policy(wanted / default - 1, state)
+    decide = lambda states: [economy.policy(tf.zeros([1, 1], tf.float64), s) for s in states]  # noqa: E731 - the old
+    return economy, policy, economy.errors(state, policy, Expectation(economy, state, policy, decide))
+
+
+def by_hand(c):
+    """The young's budget and Euler equation when they consume c; tomorrow's old consume all they have."""
+    r = 0.3 * 1.15 * 0.4**-0.7 + 0.5
+    w = 0.7 * 1.15 * 0.4**0.3
+    a = 0.7 * w - c
+    value = 0.0
+    for probability, tfp, depreciation in zip([0.49, 0.49, 0.01, 0.01], TFP, DELTA, strict=True):
+        r_next = 0.3 * tfp * a**-0.7 + 1 - depreciation
+        w_next = 0.7 * tfp * a**0.3
+        value += 0.5 * probability * r_next / (r_next * a + 0.3 * w_next) ** 2
+    return r, w, a, value
+
+
+def test_prices_and_budgets_of_two_cohorts_are_those_worked_out_by_hand():
+    economy, policy, _ = two_cohorts(0.25)
+    r, w, a, _ = by_hand(0.25)
+    state = economy.State(tf.constant([[0.0, 0.4]], tf.float64), tf.constant([1]))
+    np.testing.assert_allclose(tf.concat(economy.prices(state), 1), [[r, w]], rtol=1e-14)
+    np.testing.assert_allclose([r, w], [1.15519, 0.61154], rtol=1e-4)  # on paper
+    np.testing.assert_allclose(policy.consumption, [[0.25, r * 0.4 + 0.3 * w]], rtol=1e-14)
+    np.testing.assert_allclose(policy.savings, [[a]], rtol=1e-14)
+
+
+def test_errors_of_two_cohorts_who_are_free_to_save_are_those_worked_out_by_hand():
+    _, policy, errors = two_cohorts(0.25)
+    _, _, a, value = by_hand(0.25)
+    euler = value**-0.5 / 0.25 - 1
+    np.testing.assert_allclose(errors["euler"], [[euler]], rtol=1e-12)
+    np.testing.assert_allclose(errors["optimality"], [[min(euler, a / 0.25)]], rtol=1e-12)
+    assert float(policy.multiplier[0, 0]) == float(errors["kkt"][0, 0]) == 0.0
+
+
+def test_the_multiplier_of_two_cohorts_at_the_borrowing_limit_is_the_one_worked_out_by_hand():
+    economy = olg(*TWO, "parameters.borrowing_limit=-0.1")
+    state = economy.State(tf.constant([[0.0, 0.4]], tf.float64), tf.constant([1]))
+    default = economy.policy(tf.zeros([1, 1], tf.float64), state).unconstrained
+    policy = economy.policy(0.9 / default - 1, state)  # would like .9, has .7 w + .1
+    cash = 0.7 * 0.7 * 1.15 * 0.4**0.3 + 0.1
+    np.testing.assert_allclose(policy.consumption[0, 0], cash, rtol=1e-14)
+    np.testing.assert_allclose(policy.savings, [[-0.1]], rtol=1e-14)
+    np.testing.assert_allclose(policy.multiplier, [[cash**-2 - 0.9**-2]], rtol=1e-12)
+
+
+def test_the_error_without_a_multiplier_excuses_a_binding_household_only_if_it_wants_to_borrow():
+    economy = olg(*THREE)
+    state = states_of(economy, 1)
+    policy = rule_of(economy)(state)
+    binding = policy._replace(savings=tf.zeros([1, 2], tf.float64))
+    for value, expected in ((1e-4, 0.0), (1e4, 1e4**-0.5 / policy.consumption.numpy()[:, :2] - 1)):
+        E = lambda f, value=value: tf.fill([1, 2], tf.constant(value / 0.5987369, tf.float64))  # noqa: E731
+        np.testing.assert_allclose(economy.errors(state, binding, E)["optimality"], np.broadcast_to(expected, (1, 2)))
+
+
+# ---- identities at random states
+
+
+@pytest.fixture(scope="module", params=[0.0, -0.3])
+def drawn(request):
+    """(economy, states, policies) of six cohorts under a random rule that makes many of them want to borrow."""
+    economy = olg(f"parameters.borrowing_limit={request.param}")
+    rule, state = rule_of(economy, scale=2.0), states_of(economy, 300)
+    return economy, state, rule(state)
+
+
+def test_every_budget_and_the_goods_market_clear(drawn):
+    economy, state, policy = drawn
+    k, c = state.capital.numpy(), policy.consumption.numpy()
+    a = np.pad(policy.savings, [(0, 0), (0, 1)])
+    K, L, labour = k.sum(1), 6.545, np.array([0.78, 1.18, 1.4, 1.4, 1.085, 0.7])
+    tfp, delta = np.take(TFP, state.shock), np.take(DELTA, state.shock)
+    Y = tfp * K**0.3 * L**0.7
+    r, w = 0.3 * Y / K + 1 - delta, 0.7 * Y / L
+    affordable = (r[:, None] * k + w[:, None] * labour)[:, -1] > 1e-5
+    np.testing.assert_allclose((c + a)[affordable], (r[:, None] * k + w[:, None] * labour)[affordable], rtol=1e-13)
+    np.testing.assert_allclose((c + a).sum(1)[affordable], (Y + (1 - delta) * K)[affordable], rtol=1e-13)
+    defined = economy.definitions(state, policy)
+    np.testing.assert_allclose(defined["Y"], Y, rtol=1e-13)
+    np.testing.assert_allclose(defined["C"] + defined["I"], Y, rtol=1e-12)
+    assert affordable.mean() > 0.9
+
+
+def test_the_newborn_hold_nothing_and_savings_are_carried_to_the_next_age(drawn):
+    economy, state, policy = drawn
+    following = economy.transition(state, policy, state.shock)
+    np.testing.assert_array_equal(following.capital[:, 0], 0.0)
+    np.testing.assert_array_equal(following.capital[:, 1:], policy.savings)
+
+
+def test_the_borrowing_limit_holds_and_one_of_multiplier_and_slack_is_zero(drawn):
+    economy, _, policy = drawn
+    slack, multiplier = policy.savings.numpy() - economy.p.borrowing_limit, policy.multiplier.numpy()
+    binding = multiplier > 0
+    assert 0.1 < binding.mean() < 0.9
+    assert (multiplier >= 0).all()
+    np.testing.assert_allclose(slack[binding], 0.0, atol=1e-16 if economy.p.borrowing_limit == 0 else 1e-15)
+    assert (slack[~binding] >= 0).all()
+
+
+def test_at_a_limit_of_zero_complementarity_is_exact(drawn):
+    economy, _, policy = drawn
+    if economy.p.borrowing_limit == 0:
+        np.testing.assert_array_equal(policy.multiplier * policy.savings, 0.0)
+
+
+def test_the_multiplier_is_the_gap_of_marginal_utilities_at_the_limit(drawn):
+    _, _, policy = drawn
+    c, wanted = policy.consumption.numpy()[:, :-1], policy.unconstrained.numpy()
+    np.testing.assert_array_equal(c, np.minimum(c, wanted))
+    np.testing.assert_allclose(policy.multiplier, c**-2.0 - wanted**-2.0, rtol=1e-9, atol=1e-12)
+
+
+def test_no_cohort_sees_another_beyond_prices_but_through_the_network():
+    economy = olg()
+    state = states_of(economy, 4)
+    output = tf.constant(np.random.default_rng(0).normal(0, 0.1, (4, 5)))
+    swapped = state._replace(capital=tf.gather(state.capital, [0, 2, 1, 3, 4, 5], axis=1))
+    one, other = economy.policy(output, state), economy.policy(output, swapped)
+    np.testing.assert_allclose(one.consumption[:, 3:], other.consumption[:, 3:], rtol=1e-14)
+
+
+# ---- the steady state
+
+ONE_SHOCK = ["parameters.transition=[[1.0]]", "parameters.tfp=[1.0]", "parameters.depreciation=[0.5]"]
+LABOUR = np.array([0.78, 1.18, 1.4, 1.4, 1.085, 0.7])
+
+
+def life_cycle_by_scipy():
+    """Savings of six cohorts in the steady state with TFP 1 and depreciation .5: five Euler equations, solved as one."""
+
+    def euler(a):
+        k = np.concatenate([[0.0], a])
+        r = 0.3 * (k.sum() / 6.545) ** -0.7 + 0.5
+        w = 0.7 * (k.sum() / 6.545) ** 0.3
+        c = r * k + w * LABOUR - np.append(a, 0.0)
+        return 0.5987369 * r * (c[:-1] / c[1:]) ** 2 - 1
+
+    a, _, status, message = fsolve(euler, [0.05, 0.1, 0.15, 0.15, 0.1], full_output=True, xtol=1e-13)
+    assert status == 1, message
+    return a
+
+
+def test_the_steady_state_is_the_one_that_scipy_finds_from_the_euler_equations():
+    steady = olg(*ONE_SHOCK, "parameters.borrowing_limit=-5").steady
+    np.testing.assert_allclose(steady.capital, np.concatenate([[0.0], life_cycle_by_scipy()]), rtol=1e-8, atol=1e-12)
+
+
+def test_a_household_that_expects_steady_prices_for_ever_solves_its_euler_equations():
+    economy = olg(*ONE_SHOCK, "parameters.borrowing_limit=-5")
+    state = economy.tensors(economy.State(economy.steady.capital[None], np.zeros(1, int)))
+    policy = economy.policy(tf.zeros([1, 5], tf.float64), state)
+    decide = lambda states: [economy.policy(tf.zeros([1, 5], tf.float64), s) for s in states]  # noqa: E731
+    euler = economy.errors(state, policy, Expectation(economy, state, policy, decide))["euler"]
+    np.testing.assert_allclose(euler, 0.0, atol=1e-10)
+    np.testing.assert_allclose(policy.savings[0], economy.steady.capital[1:], rtol=1e-9, atol=1e-12)
+
+
+def test_sixty_cohorts_have_a_steady_state_that_closes_the_capital_market():
+    economy = build_economy(read_experiment(TINY.with_name("benchmark60.yaml"), []), "float64")
+    capital, c = economy.steady.capital, economy.steady.consumption
+    K, labour = capital.sum(), economy.labour
+    by_hand = 21 * (0.6 + 1.4) / 2 + 20 * 1.4 + 10 * (1.33 + 0.7) / 2 + 9 * 0.7  # ages 21-41, 42-61, 62-71, 72-80
+    assert labour.sum() == pytest.approx(by_hand, rel=1e-12)
+    eta, delta = 1.0, (0.5 * 0.25 + 0.9 * 0.02) / 0.27
+    r = 0.3 * eta * (K / labour.sum()) ** -0.7 + 1 - delta
+    w = 0.7 * eta * (K / labour.sum()) ** 0.3
+    np.testing.assert_allclose(c + np.append(capital[1:], 0.0), r * capital + w * labour, rtol=1e-9)
+    np.testing.assert_allclose(c[1:] / c[:-1], (0.95 * r) ** 0.5, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_network_trained_without_shocks_settles_where_scipy_does(tmp_path):
+    import deqn as package
+
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "models").symlink_to(TINY.parents[1])
+    settings = [
+        *ONE_SHOCK, "parameters.borrowing_limit=-5", "sampling.every_shock=false", "sampling.resets=0.05",
+        "evaluation.periods=50", "evaluation.burn_in=10", "network.quadratics=0", "warm_start=null",
+    ]  # fmt: skip
+    words = [word for each in settings for word in ("--set", each)]
+    done = deqn(tmp_path, "train", "models/olg/tiny.yaml", "--run", "one", *words)
+    assert done.returncode == 0, done.stderr
+    solution, state = package.load(tmp_path / "runs/tiny/one"), life_cycle_by_scipy()
+    capital = 1.2 * np.concatenate([[0.0], state])[None]
+    for _ in range(60):
+        capital = np.pad(solution.policy(capital=capital, shock=[0]).savings, [(0, 0), (1, 0)])
+    np.testing.assert_allclose(capital[0, 1:], state, atol=1e-4 * state.max())
+
+
+# ---- the files of a run, without this package
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    with np.load(trained_project() / "runs/tiny/one/simulation.npz") as file:
+        return dict(file)
+
+
+def test_simulation_npz_has_the_arrays_and_shapes_promised(arrays):
+    shapes = {"z": (1000,), "k": (1000, 4), "a": (1000, 3), "lam": (1000, 3), "c": (1000, 4), "a_next": (1000, 4, 3)}
+    assert {name: arrays[name].shape for name in shapes} == shapes
+    assert all(arrays[name].dtype == np.float64 for name in shapes if name != "z")
+    assert set(np.unique(arrays["z"])) <= {0, 1, 2, 3}
+
+
+def test_every_error_of_a_run_is_what_a_loop_over_its_arrays_gives(arrays):
+    import pandas as pd
+
+    beta, L, labour = 0.5987369, 4.28, [0.5, 0.88, 2.2, 0.7]
+    euler, optimality, kkt = (np.zeros((1000, 3)) for _ in range(3))
+    for t in range(1000):
+        k, a, c = arrays["k"][t], arrays["a"][t], arrays["c"][t]
+        value = np.zeros(3)
+        for z in range(4):
+            k_next = np.concatenate([[0.0], a])
+            r = 0.3 * TFP[z] * (k_next.sum() / L) ** -0.7 + 1 - DELTA[z]
+            w = 0.7 * TFP[z] * (k_next.sum() / L) ** 0.3
+            c_next = r * k_next + w * np.array(labour) - np.append(arrays["a_next"][t, z], 0.0)
+            value += CHAIN[int(arrays["z"][t]), z] * beta * r * c_next[1:] ** -2.0
+        euler[t] = (value + arrays["lam"][t]) ** -0.5 / c[:3] - 1
+        optimality[t] = np.minimum(value**-0.5 / c[:3] - 1, a / c[:3])
+        kkt[t] = arrays["lam"][t] * a
+    table = pd.read_csv(trained_project() / "runs/tiny/one/errors.csv").query("group == 'all'").set_index("condition")
+    for name, errors in (("euler", euler), ("optimality", optimality), ("kkt", kkt)):
+        sizes = np.abs(errors)
+        expected = [sizes.mean(), sizes.max(), *np.percentile(sizes, [0.1, 10, 50, 90, 99.9])]
+        found = table.loc[name, ["mean", "max", "p0.1", "p10", "p50", "p90", "p99.9"]].astype(float)
+        np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-13)
+    assert 0 < table.loc["optimality", "mean"] < 0.1
+
+
+def test_the_path_of_a_run_obeys_its_own_policy_and_prices(arrays):
+    k, a, c, z = arrays["k"], arrays["a"], arrays["c"], arrays["z"].astype(int)
+    np.testing.assert_allclose(k[1:, 1:], a[:-1], rtol=1e-12, atol=1e-16)
+    K = k.sum(1)
+    r = 0.3 * np.take(TFP, z) * (K / 4.28) ** -0.7 + 1 - np.take(DELTA, z)
+    w = 0.7 * np.take(TFP, z) * (K / 4.28) ** 0.3
+    np.testing.assert_allclose(arrays["r"], r, rtol=1e-12)
+    np.testing.assert_allclose(arrays["w"], w, rtol=1e-12)
+    cash = r[:, None] * k + w[:, None] * np.array([0.5, 0.88, 2.2, 0.7])
+    np.testing.assert_allclose(c + np.pad(a, [(0, 0), (0, 1)]), cash, rtol=1e-12)
+    # What was foreseen for the shock that then came is what was done.
+    came = arrays["a_next"][np.arange(999), z[1:]]
+    np.testing.assert_allclose(came, a[1:], rtol=1e-10, atol=1e-14)
+
+
+# ---- parameters and states a user may get wrong
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("parameters.labour=[1.0, 1.0]", "labour: got 2 numbers, expected 6, one a cohort"),
+        ("parameters.labour=[0, 0, 0, 0, 0, 0]", "labour: .* not all 0"),
+        ("parameters.tfp=[1.0]", "tfp: got 1 values, expected 4, one a shock"),
+        ("parameters.tfp=[1, 1, 1, 0]", "tfp: .* above 0"),
+        ("parameters.depreciation=[0.5, 0.5, 0.9, 1.9]", "depreciation: .* from 0 to 1"),
+        ("parameters.borrowing_limit=0.1", "borrowing_limit"),
+        ("parameters.labour={knots: [[40, 1.0], [21, 0.5]]}", "increasing ages"),
+        ("parameters.transition=[[0.5, 0.6], [0.5, 0.5]]", "row 1 sums to 1.1, expected 1"),
+    ],
+)
+def test_parameters_out_of_range_are_refused_in_one_line(override, message):
+    with pytest.raises(UserError, match=message) as error:
+        olg(override)
+    assert "\n" not in str(error.value)
+
+
+def test_labour_is_linear_between_knots():
+    knots = "parameters.labour={knots: [[21, 0.6], [41, 1.4], [71, 0.8]]}"
+    np.testing.assert_allclose(olg(knots).labour, [0.6, 1.0, 1.4, 1.2, 1.0, 0.8], rtol=1e-14)
+
+
+def test_residuals_do_not_depend_on_which_states_are_evaluated_together():
+    economy = olg(*THREE)
+    rule, state = rule_of(economy), states_of(economy, 8)
+    policy = rule(state)
+    together = economy.residuals(state, policy, rule.expectation(state, policy))["euler"]
+    for m in (0, 5):
+        alone, its_policy = rows(state, [m]), rows(policy, [m])
+        residual = economy.residuals(alone, its_policy, rule.expectation(alone, its_policy))["euler"]
+        np.testing.assert_allclose(residual[0], together[m], rtol=1e-11, atol=1e-15)
