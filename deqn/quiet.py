@@ -17,6 +17,7 @@ def import_tensorflow() -> None:
     with _held_stderr():
         import tensorflow as tf
 
+        tf.get_logger().setLevel("ERROR")  # AutoGraph's warnings too
         tf.function(lambda x: x + 1.0, jit_compile=True)(tf.constant(0.0))
 
 

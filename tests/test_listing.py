@@ -14,13 +14,13 @@ from deqn.training.run_folder import RunFolder
 COLUMNS = "condition,group,key,unit,n,mean,max,p0.1,p10,p50,p90,p99.9"
 
 
-def a_run(project, name, errors=False, **record):
+def a_run(project, name, errors=False, mean=3.2e-5, **record):
     run = RunFolder(project / "runs" / name)
     run.path.mkdir(parents=True)
     run.parameters.write_text("seed: 0\n")
     run.provenance.write_text(json.dumps(record))
     if errors:
-        run.errors.write_text(f"{COLUMNS}\noptimality,all,,relative,9,3.2e-05,4e-3,0,1e-6,2e-5,6e-5,5.4e-4\n")
+        run.errors.write_text(f"{COLUMNS}\noptimality,all,,relative,9,{mean},4e-3,0,1e-6,2e-5,6e-5,5.4e-4\n")
     return run
 
 
@@ -54,6 +54,11 @@ def test_the_verdict_says_how_a_training_ended(tmp_path, record, verdict):
 def test_a_run_without_errors_is_not_evaluated(tmp_path):
     a_run(tmp_path, "olg/first", status="done")
     assert row(tmp_path, "olg/first")[-1] == "done, not evaluated"
+
+
+def test_a_finished_run_with_errors_of_several_percent_is_not_called_done(tmp_path):
+    a_run(tmp_path, "olg/first", errors=True, mean=0.03, status="done")
+    assert row(tmp_path, "olg/first")[-1] == "far from an equilibrium; see deqn doctor olg/first"
 
 
 def test_a_run_whose_process_lives_is_training_and_one_whose_process_died_was_killed(tmp_path):

@@ -16,6 +16,8 @@ from deqn.report import tables
 from deqn.training.errors import UserError
 from deqn.training.run_folder import RunFolder
 
+_FAR = 0.02  # mean relative error above which a finished run is not called done: twenty dollars in a thousand
+
 
 def listing(root: Path) -> Iterator[str]:
     """The lines to print for a project: its parameter files by economy, then its runs, newest first.
@@ -72,10 +74,22 @@ def _provenance(run: RunFolder) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _errors(run: RunFolder) -> list[str]:
+def _first_row(run: RunFolder) -> dict[str, Any] | None:
+    """The first condition's errors over all states; None where they cannot be read."""
     try:
-        row = tables.error_rows(run.path)[0]
+        return tables.error_rows(run.path)[0]
     except (UserError, IndexError):
+        return None
+
+
+def _mean_error(run: RunFolder) -> float:
+    row = _first_row(run)
+    return row["mean"] if row else math.nan
+
+
+def _errors(run: RunFolder) -> list[str]:
+    row = _first_row(run)
+    if row is None:
         return ["", "", "", ""]
     return [tables.condition_name(row["condition"]), *(tables.digits(100 * row[s]) for s in ("mean", "p99.9", "max"))]
 
@@ -100,6 +114,8 @@ def verdict(run: RunFolder, record: Mapping[str, Any]) -> str:
         return f"{status}; see deqn doctor {run}"
     if record.get("thresholds_reached") is False:
         return f"thresholds not reached; see deqn doctor {run}"
+    if _mean_error(run) > _FAR:
+        return f"far from an equilibrium; see deqn doctor {run}"
     evaluated = "" if run.errors.is_file() else ", not evaluated"
     return f"{'thresholds reached' if record.get('thresholds_reached') else 'done'}{evaluated}"
 

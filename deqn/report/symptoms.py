@@ -80,7 +80,7 @@ def clipped(run: Evidence) -> Finding | None:
     return Finding(
         "states where households cannot afford what the policy asks",
         seen,
-        "errors there say nothing; a warm start, more sampling.resets, or a borrowing limit reached in steps by --from",
+        "errors there say nothing; begin from the warm start, with a smaller learning rate or more sampling.resets",
     )
 
 
