@@ -86,6 +86,10 @@ def _take_network(problem: EquilibriumProblem, other: RunFolder) -> None:
     except UserError as error:
         raise UserError(f"--from {other}: {error}") from error
     problem.copy_to_target()
+    # Its inputs were standardised on states that the other run visits: start among these, not far from them.
+    if latest := checkpoint.latest(other.checkpoints, warn=lambda _: None):
+        arrays, _ = checkpoint.load(latest)
+        problem.restore({k.removeprefix("host/"): v for k, v in arrays.items() if k.startswith("host/")})
 
 
 def train(

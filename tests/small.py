@@ -49,6 +49,16 @@ def states_of(economy, count, seed=0):
     return tf.nest.map_structure(lambda x: x[1:], state)
 
 
+def constant(economy, output):
+    """What decides at a list of states, as E wants it, if the network gives this number everywhere."""
+
+    def decide(states):
+        shape = [states[0][0].shape[0], economy.outputs]
+        return [economy.policy(tf.fill(shape, tf.constant(output, tf.float64)), state) for state in states]
+
+    return decide
+
+
 def rows(state, chosen):
     """Some of the states or policies of a NamedTuple."""
     return tf.nest.map_structure(lambda x: tf.gather(x, chosen), state)

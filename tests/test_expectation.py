@@ -151,10 +151,15 @@ def test_another_rule_may_decide_in_the_next_period():
     assert np.abs(found / own - 1).max() > 1e-3
 
 
+class PointAndShock(NamedTuple):
+    logs: tf.Tensor  # [batch, 2]
+    shock: tf.Tensor  # [batch]
+
+
 class Seer(Walk):
     """Its features see the shock, which a network with heads must not."""
 
-    State = NamedTuple("State", [("logs", tf.Tensor), ("shock", tf.Tensor)])
+    State = PointAndShock
 
     def __init__(self):
         super().__init__()

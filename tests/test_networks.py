@@ -173,12 +173,6 @@ def test_the_output_is_the_scaled_sum_of_wide_part_perceptron_and_own_input():
             np.testing.assert_allclose(output[:, head, each], 0.1 * expected, rtol=1e-9, atol=1e-12)
 
 
-def test_without_train_wide_training_leaves_the_wide_part_alone_and_moves_the_rest():
-    kept, moved = wide_and_deep(train_wide=False), wide_and_deep()
-    names = [{variable.path.split("/")[-2] for variable in network.trainable_variables} for network in (kept, moved)]
-    assert names == [{"hidden_0", "head"}, {"hidden_0", "head", "wide"}]
-
-
 @pytest.mark.parametrize("make", [mlp, lambda **changes: wide_and_deep(own=[0, 1, 2], **changes)])
 def test_weights_that_were_saved_restore_the_outputs_exactly(make, tmp_path):
     network, x = randomised(make()), sample(20)

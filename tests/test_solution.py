@@ -1,11 +1,14 @@
-"""What Python users hold: a loaded solution's policy and paths, and the mistakes it refuses."""
+"""What a run leaves: its arrays, judged without this package; a loaded solution's policy and paths; its refusals."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from small import trained_project
+from small import CHAIN, trained_project
 
 import deqn
 from deqn.training.errors import UserError
+
+TFP, DELTA = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +20,58 @@ def solution():
 def arrays():
     with np.load(trained_project() / "runs/tiny/one/simulation.npz") as file:
         return dict(file)
+
+
+# ---- the files of a run, without this package
+
+
+def test_simulation_npz_has_the_arrays_and_shapes_promised(arrays):
+    shapes = {"z": (1000,), "k": (1000, 4), "a": (1000, 3), "lam": (1000, 3), "c": (1000, 4), "a_next": (1000, 4, 3)}
+    assert {name: arrays[name].shape for name in shapes} == shapes
+    assert all(arrays[name].dtype == np.float64 for name in shapes if name != "z")
+    assert set(np.unique(arrays["z"])) <= {0, 1, 2, 3}
+
+
+def test_every_error_of_a_run_is_what_a_loop_over_its_arrays_gives(arrays):
+    beta, L, labour = 0.5987369, 4.28, [0.5, 0.88, 2.2, 0.7]
+    euler, optimality, kkt = (np.zeros((1000, 3)) for _ in range(3))
+    for t in range(1000):
+        a, c = arrays["a"][t], arrays["c"][t]
+        value = np.zeros(3)
+        for z in range(4):
+            k_next = np.concatenate([[0.0], a])
+            r = 0.3 * TFP[z] * (k_next.sum() / L) ** -0.7 + 1 - DELTA[z]
+            w = 0.7 * TFP[z] * (k_next.sum() / L) ** 0.3
+            c_next = r * k_next + w * np.array(labour) - np.append(arrays["a_next"][t, z], 0.0)
+            value += CHAIN[int(arrays["z"][t]), z] * beta * r * c_next[1:] ** -2.0
+        euler[t] = (value + arrays["lam"][t]) ** -0.5 / c[:3] - 1
+        optimality[t] = np.minimum(value**-0.5 / c[:3] - 1, a / c[:3])
+        kkt[t] = arrays["lam"][t] * a
+    table = pd.read_csv(trained_project() / "runs/tiny/one/errors.csv").query("group == 'all'").set_index("condition")
+    for name, errors in (("euler", euler), ("optimality", optimality), ("kkt", kkt)):
+        sizes = np.abs(errors)
+        expected = [sizes.mean(), sizes.max(), *np.percentile(sizes, [0.1, 10, 50, 90, 99.9])]
+        found = table.loc[name, ["mean", "max", "p0.1", "p10", "p50", "p90", "p99.9"]].astype(float)
+        np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-13)
+    assert 0 < table.loc["optimality", "mean"] < 0.1
+
+
+def test_the_path_of_a_run_obeys_its_own_policy_and_prices(arrays):
+    k, a, c, z = arrays["k"], arrays["a"], arrays["c"], arrays["z"].astype(int)
+    np.testing.assert_allclose(k[1:, 1:], a[:-1], rtol=1e-12, atol=1e-16)
+    K = k.sum(1)
+    r = 0.3 * np.take(TFP, z) * (K / 4.28) ** -0.7 + 1 - np.take(DELTA, z)
+    w = 0.7 * np.take(TFP, z) * (K / 4.28) ** 0.3
+    np.testing.assert_allclose(arrays["r"], r, rtol=1e-12)
+    np.testing.assert_allclose(arrays["w"], w, rtol=1e-12)
+    cash = r[:, None] * k + w[:, None] * np.array([0.5, 0.88, 2.2, 0.7])
+    np.testing.assert_allclose(c + np.pad(a, [(0, 0), (0, 1)]), cash, rtol=1e-12)
+    # What was foreseen for the shock that then came is what was done.
+    came = arrays["a_next"][np.arange(999), z[1:]]
+    np.testing.assert_allclose(came, a[1:], rtol=1e-10, atol=1e-14)
+
+
+# ---- from Python
 
 
 def states(count, seed=0):

@@ -177,7 +177,9 @@ def test_a_random_loss_that_is_not_finite_is_traced_to_its_cause_though_only_xla
 
 def test_a_rate_that_is_too_large_is_cut_until_training_succeeds(folder):
     problem = Bowl()
-    outcome, said = train(problem, settings(200, {"name": "SGD", "learning_rate": 0.7}, validate_every=10), folder)
+    rate = {"name": "SGD", "learning_rate": 0.7}
+    chosen = settings(200, rate, validate_every=10, divergence={"factor": 50})
+    outcome, said = train(problem, chosen, folder)
     factor = np.abs(1 - 0.7 * Bowl.curvature[1]) ** 10
     assert factor > 50
     assert said == [

@@ -125,7 +125,7 @@ class EquilibriumProblem(Problem):
 
     def losses(self, batch: Any, carry: Tracks, key: tf.Tensor) -> Losses:
         """One minibatch of the episode: errors of every condition, and the tracks moved on when the episode is over."""
-        carry = self._next_episode_if_due(carry, key)
+        before, carry = carry.resets, self._next_episode_if_due(carry, key)
         state = self._minibatch(carry)
         state, policy, weight = self._judged(state)
         frozen = self.next_period.gradient == "frozen"
@@ -134,6 +134,8 @@ class EquilibriumProblem(Problem):
         means = {name: tf.reduce_mean(_by_state(residual**2) * weight) for name, residual in residuals.items()}
         loss = tf.add_n([self.settings.weights.get(name, 1.0) * mean for name, mean in means.items()])
         record = {f"loss_{name}": mean for name, mean in means.items()} if len(means) > 1 else {}
+        left, drawn = tf.unstack(tf.cast(carry.resets - before, tf.float32))
+        record |= {"tracks_left": left, "tracks_reset_at_random": drawn}
         flags = {
             f"share_{name}": tf.reduce_mean(tf.cast(flag, tf.float32))
             for name, flag in self.economy.flags(state, policy).items()
@@ -278,7 +280,6 @@ def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> ker
         quadratics=settings.quadratics,
         output_scale=settings.output_scale,
         own=economy.own if settings.own else None,
-        train_wide=settings.train_wide,
     )
 
 

@@ -13,7 +13,7 @@ class NetworkSettings(Section):
     """The network from states to policies.
 
     heads: "shock" gives one output for each value of a discrete shock, from features that do not depend on it.
-    components, quadratics, output_scale, own, train_wide: of a wide-and-deep network (deqn.mlp.networks.WideAndDeep).
+    components, quadratics, output_scale, own: of a wide-and-deep network (deqn.mlp.networks.WideAndDeep).
     """
 
     kind: Literal["mlp", "wide_and_deep"] = setting("wide_and_deep", source="Cheng et al. (2016)")
@@ -25,7 +25,6 @@ class NetworkSettings(Section):
     quadratics: int = setting(0, unit="components whose products enter the wide part", ge=0)
     output_scale: float = setting(0.1, unit="what the sum of wide part and perceptron is multiplied by", gt=0)
     own: bool = setting(False, source="whether an output's own input multiplies a second output of the perceptron")
-    train_wide: bool = setting(True, source="false leaves the wide part as the warm start fitted it")
 
 
 class SamplingSettings(Section):

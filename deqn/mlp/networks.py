@@ -15,7 +15,9 @@ import tensorflow as tf
 
 # Inputs with a tiny spread (the wealth of the youngest) would reach tens of standard deviations and upset Muon.
 _SMALLEST_RELATIVE_SPREAD = 0.1
-_LARGEST_WHITENED = 5.0
+# So many standard deviations of a component are shown to the hidden layers, and to the wide part with its products: a
+# calibration that the statistics were not made for would else be answered by thousands.
+_LARGEST_WHITENED, _LARGEST_WIDE = 5.0, 10.0
 # Directions in which the sample hardly varies are where a small change of policy moves the economy many of their
 # standard deviations: they are whitened as if they had this share of the largest component's standard deviation.
 _SMALLEST_SPREAD_SHARE = 1e-4
@@ -135,8 +137,7 @@ class WideAndDeep(keras.Model):
     (clipped at five standard deviations) and the standardised inputs, through the hidden layers; A, B start at zero;
     own: the standardised input that belongs to each output (a cohort's own wealth), if `own` names one.
 
-    own: for each output the index of its input, or None. train_wide: whether updates move the wide part, or leave it
-    where a warm start has put it.
+    own: for each output the index of its input, or None.
     """
 
     def __init__(
@@ -152,7 +153,6 @@ class WideAndDeep(keras.Model):
         quadratics: int,
         output_scale: float,
         own: Sequence[int] | None = None,
-        train_wide: bool = True,
     ) -> None:
         super().__init__(dtype=dtype)
         self.shape_out = (heads, outputs)
@@ -163,7 +163,6 @@ class WideAndDeep(keras.Model):
         self.standardize = Standardize(dtype=dtype)
         self.whiten = Whiten(components, dtype=dtype)
         self.wide = keras.layers.Dense(heads * outputs, kernel_initializer="zeros", dtype=dtype, name="wide")
-        self.wide.trainable = train_wide
         self.layers_hidden = dense_layers(hidden, activation, seed, dtype)
         columns = heads * outputs * (1 if own is None else 2)
         self.head = keras.layers.Dense(columns, kernel_initializer="zeros", dtype=dtype, name="head")
@@ -173,6 +172,10 @@ class WideAndDeep(keras.Model):
         """Standardises and whitens from a sample [n, inputs] of what the network will see."""
         self.standardize.adapt(sample)
         self.whiten.adapt(sample)
+
+    def components(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[batch, inputs] -> [batch, components]: whitened, at most ten standard deviations."""
+        return tf.clip_by_value(self.whiten(inputs), -_LARGEST_WIDE, _LARGEST_WIDE)
 
     def wide_features(self, components: tf.Tensor) -> tf.Tensor:
         """[batch, components] -> [batch, components + pairs]: the components and the products of the first few."""
@@ -184,7 +187,8 @@ class WideAndDeep(keras.Model):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[batch, inputs] -> [batch, heads, outputs]."""
-        standardized, components = self.standardize(inputs), self.whiten(inputs)
+        standardized = self.standardize(inputs)
+        components = self.components(inputs)
         wide = self.wide(self.wide_features(components))
         clipped = tf.clip_by_value(components, -_LARGEST_WHITENED, _LARGEST_WHITENED)
         x = tf.concat([clipped, standardized], axis=1)

@@ -63,7 +63,7 @@ class DivergenceSettings(Section):
     cut: what the learning rate is multiplied by each time.
     """
 
-    factor: float = setting(50.0, unit="ratio of validation errors", gt=1)
+    factor: float = setting(300.0, unit="ratio of validation errors", gt=1)
     retries: int = setting(3, unit="times", ge=0)
     cut: float = setting(0.3, unit="ratio of learning rates", gt=0, lt=1)
 

@@ -8,7 +8,7 @@ the coefficients that way:
 
 Features enter in stages: first a few principal components, then all, then products of the first three. So it converges
 for every borrowing limit in [-1, 0] without a homotopy. Products of ten halve the warm start's own error at a limit of
-zero, but far out they carry the policy away (-1 fails), and the network then has more to mend: it ends twice as far off.
+zero, but on outlying tracks they carry the policy away (at -1 it fails), and the network ends twice as far off.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def warm_start(problem: EquilibriumProblem, settings: WarmStartSettings, say: Ca
 
 def _features(problem: EquilibriumProblem, state) -> np.ndarray:
     """[M, 1 + components + pairs] float64: constant first."""
-    components = problem.network.whiten(problem.economy.features(state))
-    wide = problem.network.wide_features(components).numpy().astype(np.float64)
+    network = problem.network
+    wide = network.wide_features(network.components(problem.economy.features(state))).numpy().astype(np.float64)
     return np.concatenate([np.ones((len(wide), 1)), wide], axis=1)
 
 
