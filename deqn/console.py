@@ -80,7 +80,7 @@ def costs(outcome: Outcome) -> Iterator[str]:
     if outcome.best:
         name, best = next(iter(outcome.best.items()))
         before = outcome.initial.get(name, float("nan"))
-        yield f"mean error on fresh paths: {100 * before:.4f} % before training, {100 * best:.4f} % after, best weights"
+        yield f"mean error on fresh paths: {100 * before:.3g} % before training, {100 * best:.3g} % after, best weights"
     if outcome.cost_to_accuracy:
         passed = ", ".join(f"{level} {seconds:g}" for level, seconds in outcome.cost_to_accuracy.items())
         yield f"CPU-seconds until it first passed: {passed}"
@@ -125,7 +125,7 @@ class Console:
 
     def _line(self, progress: Progress, elapsed: float) -> str:
         assert self.first_update is not None
-        error = "" if self.error is None else f"  error on fresh paths {100 * self.error:.4f} %"
+        error = "" if self.error is None else f"  error on fresh paths {100 * self.error:.3g} %"
         rate = (progress.update - self.first_update) / elapsed if elapsed > 0 else 0.0
         left = _clock((progress.updates - progress.update) / rate) if rate else ""
         speed = f"  {rate:.{0 if rate >= 10 else 2}f} updates/s  {left} left" if rate else ""

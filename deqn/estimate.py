@@ -62,7 +62,7 @@ def checkpoint_mebibytes(problem: EquilibriumProblem) -> float:
 
 def one_state(problem: EquilibriumProblem) -> Any:
     """A state [1] of the economy, as tensors."""
-    return problem.tensors(problem.economy.initial_states(1, np.random.default_rng(0)))
+    return problem.economy.tensors(problem.economy.initial_states(1, np.random.default_rng(0)))
 
 
 def _numbers(arrays: Any) -> int:

@@ -122,7 +122,7 @@ def _check_weights(weights: Mapping[str, float], problem: EquilibriumProblem) ->
     """Only the equations themselves know the names of their conditions."""
     import numpy as np
 
-    state = problem.tensors(problem.economy.initial_states(1, np.random.default_rng(0)))
+    state = problem.economy.tensors(problem.economy.initial_states(1, np.random.default_rng(0)))
     policy = problem.rule(state)
     conditions = problem.economy.residuals(state, policy, problem.rule.expectation(state, policy))
     for name in weights:

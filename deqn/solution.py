@@ -44,6 +44,8 @@ class Solution:
     """Decision rules of an economy in float64."""
 
     def __init__(self, run: RunFolder, experiment: Experiment, arrays: Mapping[str, np.ndarray]) -> None:
+        import tensorflow as tf
+
         from deqn.equilibrium.decision_rule import DecisionRule
         from deqn.equilibrium.problem import build_network
         from deqn.training import snapshot
@@ -55,6 +57,7 @@ class Solution:
         policy = {name: value for name, value in arrays.items() if name.startswith("networks/policy/")}
         snapshot.assign({"networks/policy": list(self.network.weights)}, policy)
         self.rule = DecisionRule(self.economy, self.network, settings.heads == "shock")
+        self._compiled_rule = tf.function(self.rule, jit_compile=True)
 
     def policy(self, **state: Any) -> Any:
         """The policy at given states, as the economy's Policy of float64 arrays [M, ...].
@@ -64,7 +67,7 @@ class Solution:
         """
         from deqn.equilibrium.evaluation import map_chunks
 
-        return map_chunks(self.rule, self.economy.check_states(state))
+        return map_chunks(self._compiled_rule, self.economy.check_states(state))
 
     def simulate(self, periods: int, seed: int = 0, burn_in: int = 0, tracks: int = 1) -> dict[str, np.ndarray]:
         """Paths under the true process, `tracks` one after the other, each from the first initial state.

@@ -12,7 +12,7 @@ from deqn.equilibrium import simulation
 from deqn.equilibrium.decision_rule import DecisionRule
 from deqn.training.errors import UserError
 
-_CHUNK = 1000  # states evaluated at a time: bounds the memory of the expectation
+_CHUNK = 1024  # states evaluated at a time: bounds the memory of the expectation
 
 
 class Evaluation(NamedTuple):
@@ -72,20 +72,22 @@ def at_states(rule: DecisionRule, state: Any) -> tuple[Any, Any, dict, dict, dic
         errors = dict(economy.errors(state, policy, E))
         return policy, following, errors, dict(economy.definitions(state, policy)), dict(economy.flags(state, policy))
 
-    pieces = map_chunks(judge, state)
+    pieces = map_chunks(tf.function(judge, jit_compile=True), state)
     return (state, *pieces)
 
 
 def map_chunks(f: Callable[[Any], Any], state: Any) -> Any:
-    """f at all states of NumPy arrays, a chunk at a time, compiled once; NumPy arrays in the structure f returns."""
+    """A compiled f at all states of NumPy arrays, a chunk at a time; NumPy arrays in the structure f returns.
+
+    Chunks have few sizes (1, 2, 4, ... 1024), because f is compiled for each.
+    """
     total = len(state[0])
-    size = min(_CHUNK, total)
-    compiled = tf.function(f, jit_compile=True)
+    size = min(_CHUNK, 1 << (total - 1).bit_length())
     pieces = []
     for begin in range(0, total, size):
         # The last chunk is filled with copies of its last state, so that no second shape is compiled.
         index = np.minimum(np.arange(begin, begin + size), total - 1)
-        piece = compiled(tf.nest.map_structure(lambda x, index=index: tf.constant(x[index]), state))
+        piece = f(tf.nest.map_structure(lambda x, index=index: tf.constant(x[index]), state))
         keep = min(size, total - begin)
         pieces.append(tf.nest.map_structure(lambda x, keep=keep: x.numpy()[:keep], piece))
     return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *pieces)

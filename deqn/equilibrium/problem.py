@@ -62,7 +62,7 @@ class EquilibriumProblem(Problem):
         self.next_period = settings.next_period
         self.chain = MarkovChain(sampling.chain) if sampling.chain is not None else economy.shocks
         self.pool = self._initial_pool()
-        self.network.adapt(np.asarray(economy.features(_tensors(self.pool, economy.dtype))))
+        self.network.adapt(np.asarray(economy.features(economy.tensors(self.pool))))
         self.copy_to_target()
         self._validation = tf.function(self._fresh_errors, jit_compile=True)
         # Compiled even where the update is not: one operation at a time, a period of one track takes twice as long.
@@ -94,10 +94,6 @@ class EquilibriumProblem(Problem):
         generator = np.random.default_rng([self.seed, 1])
         return self.economy.initial_states(_POOL, generator)
 
-    def tensors(self, state: Any) -> Any:
-        """A state of NumPy arrays as tensors of the economy's type."""
-        return _tensors(state, self.economy.dtype)
-
     def take_pool(self, state: Any) -> None:
         """These states, [n] of any number, become the ones from which tracks and validation paths begin."""
         self.pool = tf.nest.map_structure(lambda x: np.resize(np.asarray(x), (_POOL, *x.shape[1:])), state)
@@ -106,7 +102,7 @@ class EquilibriumProblem(Problem):
         """Tracks one period later under the sampling chain, with resets; and how many were reset."""
         keys = [tf.random.experimental.stateless_fold_in(key, number) for number in range(2)]
         following = simulation.step(self.economy, self.chain, self.rule, state, keys[0])
-        return self._reset(following, self.tensors(self.pool), keys[1])
+        return self._reset(following, self.economy.tensors(self.pool), keys[1])
 
     def copy_to_target(self) -> None:
         """The target network becomes the policy network."""
@@ -118,7 +114,7 @@ class EquilibriumProblem(Problem):
     def start(self, key: tf.Tensor) -> Tracks:
         """Tracks drawn from the pool; the first episode is simulated by the first update."""
         sampling = self.settings.sampling
-        pool = _tensors(self.pool, self.economy.dtype)
+        pool = self.economy.tensors(self.pool)
         now = _rows(pool, sampling.tracks, key)
         episode = tf.nest.map_structure(lambda x: tf.repeat(x, sampling.periods, axis=0), now)
         return Tracks(now, episode, pool, tf.zeros([], tf.int32), key, tf.zeros([2], tf.int32))
@@ -161,7 +157,7 @@ class EquilibriumProblem(Problem):
 
     def validate(self) -> Mapping[str, float]:
         """Errors of the first reported condition on fresh paths under the true process, fractions."""
-        mean, p999, largest = self._validation(self.tensors(self.pool))
+        mean, p999, largest = self._validation(self.economy.tensors(self.pool))
         return {"error_mean": float(mean), "error_p999": float(p999), "error_max": float(largest)}
 
     def host_state(self) -> Mapping[str, Any]:
@@ -252,7 +248,7 @@ class EquilibriumProblem(Problem):
 
 def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> keras.Model:
     """The network of the settings for an economy's inputs and outputs."""
-    state = _tensors(economy.initial_states(2, np.random.default_rng(0)), economy.dtype)
+    state = economy.tensors(economy.initial_states(2, np.random.default_rng(0)))
     inputs = int(economy.features(state).shape[-1])
     heads = economy.shocks.discrete if settings.heads == "shock" else 1
     try:
@@ -280,13 +276,6 @@ def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> ker
         quadratics=settings.quadratics,
         output_scale=settings.output_scale,
         own=economy.own if settings.own else None,
-    )
-
-
-def _tensors(state: Any, dtype: str) -> Any:
-    """NumPy arrays of a state as tensors: floats in the economy's type, integers as int32."""
-    return tf.nest.map_structure(
-        lambda x: tf.constant(x, dtype if np.issubdtype(np.asarray(x).dtype, np.floating) else tf.int32), state
     )
 
 

@@ -51,7 +51,7 @@ def warm_start(problem: EquilibriumProblem, settings: WarmStartSettings, say: Ca
         return tf.reshape(errors, [economy.shocks.discrete, -1, economy.outputs]), following
 
     generator = np.random.default_rng([problem.seed, 2])
-    state = problem.tensors(economy.initial_states(settings.tracks, generator))
+    state = economy.tensors(economy.initial_states(settings.tracks, generator))
     count = 0
     with threadpool_limits(1, "blas"):  # small matrices: a second thread doubles the CPU time
         for stage, (components, quadratics) in enumerate(settings.stages):
