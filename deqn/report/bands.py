@@ -161,7 +161,9 @@ def _limits(panels: Sequence[Axes], data: pd.DataFrame) -> None:
         panels[0].set_ylim(bottom, math.ceil(2 * shown.max() + 0.2) / 2)
     else:
         panels[0].set_ylim(ROUNDING, 0)
-    if shown.size < values.size:
+        words = "every error is below $10^{-10}$"
+        panels[0].text(0.5, 0.5, words, transform=panels[0].transAxes, ha="center", va="center", color=GREY)
+    if 0 < shown.size < values.size:
         panels[0].set_title("not shown: errors below $10^{-10}$", loc="left", color=GREY, fontsize=7)
 
 

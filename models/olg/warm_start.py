@@ -7,8 +7,9 @@ the coefficients that way:
     coefficients += damping * (F'F / M + ridge)^-1 F' d / M,    d = (1 + output) e
 
 Features enter in stages: first a few principal components, then all, then products of the first three. So it converges
-for every borrowing limit in [-1, 0] without a homotopy. Products of ten halve the warm start's own error at a limit of
-zero, but on outlying tracks they carry the policy away (at -1 it fails), and the network ends twice as far off.
+for every borrowing limit in [-1, 0] without a homotopy. Products of ten fit a little better at a limit of zero (.053 %
+against .065 % on fresh paths), but on outlying tracks they carry the policy away: at -1 the iteration breaks down, and
+at zero the network, from there, reached .0043 % in 3,000 updates instead of .0026 % (both with the wide part held).
 """
 
 from __future__ import annotations
