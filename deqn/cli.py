@@ -18,6 +18,7 @@ from deqn.training.errors import Diverged, Stopped, UserError
 from deqn.training.run_folder import RunFolder, find, project_root
 
 if TYPE_CHECKING:
+    from deqn.equilibrium.settings import EvaluationSettings
     from deqn.train import Request
 
 app = typer.Typer(
@@ -125,8 +126,7 @@ def _train(experiment: Experiment, request: Request, folder: RunFolder) -> None:
         wanted = ", ".join(f"{name} {value:g}" for name, value in experiment.file.stop.items())
         reached = ", ".join(f"{name} {value:.3g}" for name, value in outcome.best.items())
         console.say(f"thresholds not reached: asked for {wanted}; best {reached}; deqn doctor {folder} says more")
-    settings = experiment.file.evaluation
-    _evaluate(folder, settings.periods, settings.burn_in, settings.seed)
+    _evaluate(folder, experiment.file.evaluation)
     _plot(folder)
 
 
@@ -136,33 +136,33 @@ def evaluate(
     periods: Annotated[int | None, typer.Option(min=2, help="periods simulated, the burn-in among them")] = None,
     burn_in: Annotated[int | None, typer.Option("--burn-in", min=0, help="first periods dropped")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="of the path")] = None,
+    tracks: Annotated[int | None, typer.Option("--tracks", min=1, help="paths of so many periods each")] = None,
 ) -> None:
     """Simulate a run's best policy in float64; write arrays and tables, print the errors."""
     from deqn.experiment import experiment_of
 
     folder = find(run, project_root())
-    defaults = experiment_of(folder).file.evaluation
-    chosen = (
-        defaults.periods if periods is None else periods,
-        defaults.burn_in if burn_in is None else burn_in,
-        defaults.seed if seed is None else seed,
+    given = {"periods": periods, "burn_in": burn_in, "seed": seed, "tracks": tracks}
+    chosen = experiment_of(folder).file.evaluation.model_copy(
+        update={name: value for name, value in given.items() if value is not None}
     )
-    if chosen[1] >= chosen[0]:
-        raise UserError(f"--burn-in: got {chosen[1]} of {chosen[0]} periods, expected fewer than the periods")
-    _with_tensorflow(_evaluate)(folder, *chosen)
+    if chosen.burn_in >= chosen.periods:
+        raise UserError(f"--burn-in: got {chosen.burn_in} of {chosen.periods} periods, expected fewer than the periods")
+    _with_tensorflow(_evaluate)(folder, chosen)
 
 
-def _evaluate(folder: RunFolder, periods: int, burn_in: int, seed: int) -> None:
+def _evaluate(folder: RunFolder, path: EvaluationSettings) -> None:
     from deqn.report import tables
     from deqn.results import write_results
 
     start = time.process_time()
-    shares = write_results(folder, periods, burn_in, seed)
-    print(f"\n{folder}: one path of {periods} periods, the first {burn_in} dropped, seed {seed}\n")
+    shares = write_results(folder, path)
+    paths = "one path" if path.tracks == 1 else f"{path.tracks} paths"
+    print(f"\n{folder}: {paths} of {path.periods} periods, the first {path.burn_in} dropped, seed {path.seed}\n")
     print(tables.text(tables.error_table(folder.path)))
     print(tables.text(tables.where_table(folder.path)))
     active = ", ".join(f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
-    print(f"share of entries where a guard was active: {active or 'the economy has none'}")
+    print(f"share of entries where a constraint or guard was active: {active or 'the economy has none'}")
     print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}")
 
 

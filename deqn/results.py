@@ -14,6 +14,7 @@ import numpy as np
 
 from deqn.equilibrium import accuracy
 from deqn.equilibrium.evaluation import Evaluation, evaluate
+from deqn.equilibrium.settings import EvaluationSettings
 from deqn.solution import Solution, load_run
 from deqn.training.errors import UserError
 from deqn.training.run_folder import RunFolder, write_atomically
@@ -21,13 +22,13 @@ from deqn.training.run_folder import RunFolder, write_atomically
 _STAGE_PERIODS, _STAGE_BURN_IN = 1200, 200  # figure 5's early stages need shape, not precision
 
 
-def write_results(run: RunFolder, periods: int, burn_in: int, seed: int) -> Mapping[str, float]:
-    """Evaluates a run's best weights on a path and writes simulation.npz, errors.csv, moments.csv, by_age.csv.
+def write_results(run: RunFolder, path: EvaluationSettings) -> Mapping[str, float]:
+    """Evaluates a run's best weights on simulated paths and writes simulation.npz, errors.csv, moments.csv, by_age.csv.
 
     Returns the shares of states in which a floor or guard was active, by name.
     """
     solution = load_run(run)
-    evaluation = evaluate(solution.rule, periods, burn_in, seed)
+    evaluation = evaluate(solution.rule, path.periods, path.burn_in, path.seed, path.tracks)
     economy = solution.economy
     shock = evaluation.state.shock if economy.shocks.discrete else None
     _save_arrays(run.simulation, solution.arrays(evaluation))
@@ -51,7 +52,7 @@ def write_results(run: RunFolder, periods: int, burn_in: int, seed: int) -> Mapp
         "age_label": economy.age_label,
         "units": dict(economy.units),
         "letters": dict(economy.letters),
-        "evaluation": {"periods": periods, "burn_in": burn_in, "seed": seed},
+        "evaluation": path.model_dump(),
         "shares_of_active_guards": shares,
     }
     write_atomically(run.path / "description.json", json.dumps(description, indent=1) + "\n")

@@ -70,7 +70,7 @@ class Solution:
         return map_chunks(self._compiled_rule, self.economy.check_states(state))
 
     def simulate(self, periods: int, seed: int = 0, burn_in: int = 0, tracks: int = 1) -> dict[str, np.ndarray]:
-        """Paths under the true process, `tracks` one after the other, each from the first initial state.
+        """Paths under the true process, `tracks` one after the other, from the first initial states.
 
         Returns arrays by their letters, float64: for the overlapping generations k, z, a, lam, c, and the economy's
         definitions (K, Y, r, w, ...).

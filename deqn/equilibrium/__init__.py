@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from deqn.equilibrium.economy import Economy
     from deqn.equilibrium.exogenous import Gaussian, MarkovChain
+    from deqn.equilibrium.parameter_types import TransitionMatrix
 
-_HOMES = {"Economy": "economy", "MarkovChain": "exogenous", "Gaussian": "exogenous"}
-__all__ = ["Economy", "Gaussian", "MarkovChain"]
+_HOMES = {
+    "Economy": "economy",
+    "MarkovChain": "exogenous",
+    "Gaussian": "exogenous",
+    "TransitionMatrix": "parameter_types",
+}
+__all__ = ["Economy", "Gaussian", "MarkovChain", "TransitionMatrix"]
 
 
 def __getattr__(name: str) -> Any:

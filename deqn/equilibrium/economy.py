@@ -83,7 +83,7 @@ class Economy(abc.ABC):
 
     @abc.abstractmethod
     def initial_states(self, count: int, generator: np.random.Generator) -> AnyState:
-        """States from which simulations begin, NumPy arrays; the first of them starts evaluation paths."""
+        """States from which simulations begin, NumPy arrays; the first of them start evaluation paths."""
 
     def errors(self, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
         """What is reported, by condition; the first one judges the solution. By default the residuals."""

@@ -43,10 +43,9 @@ def evaluate(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: 
 
 
 def simulated_states(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: int) -> Any:
-    """The states [tracks * periods, ...] visited after `burn_in`; every track begins at the first initial state."""
+    """The states [tracks * periods, ...] visited after `burn_in`; they begin at the first initial states."""
     economy = rule.economy
-    first = economy.initial_states(1, np.random.default_rng(0))
-    start = economy.tensors(tf.nest.map_structure(lambda x: np.repeat(x[:1], tracks, axis=0), first))
+    start = economy.tensors(economy.initial_states(tracks, np.random.default_rng(0)))
     key = tf.constant([seed, 1], tf.int32)
 
     @tf.function(jit_compile=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from deqn.equilibrium.parameter_types import TransitionMatrix
 from deqn.training.parameters import Section, setting
 
 
@@ -38,7 +39,7 @@ class SamplingSettings(Section):
     periods: int = setting(1, unit="periods an episode", ge=1)
     epochs: int = setting(1, unit="passes over an episode's states", ge=1)
     minibatch: int | None = setting(None, unit="states an update; by default all of the episode's", ge=1)
-    chain: list[list[float]] | None = setting(None, unit="probability a period, rows = from")
+    chain: TransitionMatrix | None = setting(None, unit="probability a period, rows = from")
     every_shock: bool = setting(False)
     shock_weight: float = setting(0.5, unit="power of the stationary probability", ge=0)
     resets: float = setting(0.0, unit="probability a period that a track starts anew", ge=0, le=1)
@@ -65,9 +66,10 @@ class ValidationSettings(Section):
 
 
 class EvaluationSettings(Section):
-    """The path on which the reported figures are measured."""
+    """The paths on which the reported figures are measured, which begin at the economy's first initial states."""
 
-    periods: int = setting(12000, unit="periods simulated", ge=2)
+    tracks: int = setting(1, unit="paths; more than one for an economy whose parameters are states", ge=1)
+    periods: int = setting(12000, unit="periods simulated, of each path", ge=2)
     burn_in: int = setting(2000, unit="of these dropped", ge=0)
     seed: int = setting(1, ge=0, lt=2**31)
 

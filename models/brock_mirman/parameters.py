@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pydantic
 
-from deqn.equilibrium.markov import check_chain
+from deqn.equilibrium import TransitionMatrix
 from deqn.training.parameters import Section, setting
 
 BM72 = "Brock & Mirman (1972)"
@@ -18,21 +18,12 @@ class Parameters(Section):
     log_productivity: list[float] = setting(
         [-0.1, 0.0, 0.1], unit="log points, by shock", source="this calibration", min_length=1
     )
-    transition: list[list[float]] = setting(
+    transition: TransitionMatrix = setting(
         [[0.8, 0.15, 0.05], [0.1, 0.8, 0.1], [0.05, 0.15, 0.8]],
         unit="probability per period, rows = from",
         source="this calibration",
         min_length=1,
     )
-
-    @pydantic.field_validator("transition")
-    @classmethod
-    def _is_chain(cls, value: list[list[float]]) -> list[list[float]]:
-        try:
-            check_chain(value)
-        except ValueError as error:
-            raise ValueError(str(error).removeprefix("transition: ")) from error
-        return value
 
     @pydantic.model_validator(mode="after")
     def _lengths_agree(self) -> Parameters:
