@@ -52,6 +52,8 @@ def write_results(run: RunFolder, path: EvaluationSettings) -> Mapping[str, floa
         "age_label": economy.age_label,
         "units": dict(economy.units),
         "letters": dict(economy.letters),
+        "states": list(economy.State._fields),
+        "policies": list(economy.Policy._fields),
         "evaluation": path.model_dump(),
         "shares_of_active_guards": shares,
     }

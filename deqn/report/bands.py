@@ -1,18 +1,15 @@
 """Figures by age: the distribution over simulated states as bands of percentiles (AGS19, figures 5 to 7)."""
 
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deqn.report import files
-from deqn.report.paper import COLOURS, DASHES, GREY, INK, MIDDLE, PALE, Drawing
+from deqn.report.paper import COLOURS, DASHES, GREY, INK, MIDDLE, PALE, Drawing, axis_label, palette
 
 STATISTICS = ("mean", "p0.1", "p10", "p50", "p90", "p99.9")
 BANDS = {
@@ -99,12 +96,12 @@ def by_shock(folder: Path) -> Drawing | None:
     if not variables:
         return None
     shocks = list(dict.fromkeys(data["shock"]))
-    names = _shock_names(folder, shocks)
+    names = files.shock_names(folder, shocks)
     figure = Figure(figsize=(0.3 + 2.5 * len(variables), 3.1), layout="constrained")
     panels = figure.subplots(1, len(variables), sharex=True, squeeze=False)[0]
     for variable, panel in zip(variables, panels, strict=True):
         rows = data[data["variable"] == variable]
-        for position, (shock, colour) in enumerate(zip(shocks, _colours(len(shocks)), strict=True)):
+        for position, (shock, colour) in enumerate(zip(shocks, palette(len(shocks)), strict=True)):
             line = rows[rows["shock"] == shock].sort_values("age")
             dash = DASHES[position % len(DASHES)]
             panel.plot(line["age"], line["mean"], color=colour, linestyle=dash, label=names[shock])
@@ -175,19 +172,7 @@ def _label(rows: pd.DataFrame) -> str:
     variable, unit = rows["variable"].iloc[0], rows["unit"].iloc[0]
     if variable.startswith("log10_"):
         return LABELS.get(variable, rf"$\log_{{10}}$ |{variable.removeprefix('log10_').replace('_', ' ')} error|")
-    lines = textwrap.wrap(f"[{unit}]", 19) if unit else []
-    return "\n".join([variable.replace("_", " "), *lines])
-
-
-def _shock_names(folder: Path, shocks: Sequence[str]) -> dict[str, str]:
-    names = files.description(folder).get("shock_names") or []
-    return {s: str(names[int(s) - 1]) if s.isdigit() and 0 < int(s) <= len(names) else f"shock {s}" for s in shocks}
-
-
-def _colours(count: int) -> list[Any]:
-    if count <= len(COLOURS):
-        return list(COLOURS[:count])
-    return [matplotlib.colormaps["viridis"](0.95 * position / (count - 1)) for position in range(count)]
+    return axis_label(variable, unit)
 
 
 def _is_number(stem: str) -> bool:

@@ -68,3 +68,9 @@ def description(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds a {type(content).__name__}, expected a mapping; {EVALUATE}")
     return content
+
+
+def shock_names(folder: Path, shocks: Sequence[str]) -> dict[str, str]:
+    """What the economy calls each of its shocks "1", "2", ...; "shock 1" and so on where it says nothing."""
+    names = description(folder).get("shock_names") or []
+    return {s: str(names[int(s) - 1]) if s.isdigit() and 0 < int(s) <= len(names) else f"shock {s}" for s in shocks}

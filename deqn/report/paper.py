@@ -1,5 +1,6 @@
 """How figures look and are written: one restrained style, colours all can tell apart, the same bytes every time."""
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,18 @@ class Drawing:
     name: str
     figure: Figure
     data: pd.DataFrame
+
+
+def axis_label(variable: str, unit: str) -> str:
+    """The name of an axis in words, with its unit on lines of its own."""
+    return "\n".join([variable.replace("_", " "), *(textwrap.wrap(f"[{unit}]", 19) if unit else [])])
+
+
+def palette(count: int) -> list[Any]:
+    """`count` colours: those of COLOURS while they last, else a scale from dark to light."""
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    return [matplotlib.colormaps["viridis"](0.95 * position / (count - 1)) for position in range(count)]
 
 
 @contextmanager
