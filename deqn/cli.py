@@ -207,6 +207,19 @@ def _check(experiment: Experiment) -> None:
 
 
 @app.command()
+def new(
+    folder: Annotated[str, typer.Argument(metavar="models/NAME", help="folder to make, such as models/mine")],
+) -> None:
+    """Make a small economy that trains as it stands, to be changed into your own."""
+    from deqn.new import new as make
+
+    economy, parameters = (_shown(path) for path in make(folder))
+    print(f"{economy}: the equations, of stochastic growth until you change them")
+    print(f"{parameters}: the parameters, and how the economy is solved")
+    print(f"next: deqn train {parameters}    (as it stands, under a minute; models/README.md is the guide)")
+
+
+@app.command()
 def plot(run: RunName) -> None:
     """Draw the figures that a run's files allow; also of a run in progress."""
     _plot(find(run, project_root()))
@@ -237,8 +250,8 @@ def doctor(run: RunName) -> None:
         print(line)
 
 
-def _shown(folder: RunFolder) -> Path:
-    """The folder as the user would type it."""
+def _shown(place: RunFolder | Path) -> Path:
+    """A folder or file as the user would type it."""
     here = Path.cwd()
-    path = folder.path.resolve()
+    path = (place.path if isinstance(place, RunFolder) else place).resolve()
     return path.relative_to(here) if path.is_relative_to(here) else path

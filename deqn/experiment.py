@@ -81,12 +81,19 @@ def _validated(path: Path, mapping: Mapping[str, Any], before: Mapping[str, Any]
 
 def _schema(folder: Path, economy: str) -> type[Section]:
     """The economy's `Parameters`: from parameters.py where there is one, so that no TensorFlow is needed."""
-    if (folder / "parameters.py").is_file():
-        return files.load_module(folder, "parameters").Parameters
-    return _economy_class(folder, economy).Parameters
+    own_file = (folder / "parameters.py").is_file()
+    home = files.load_module(folder, "parameters") if own_file else _economy_class(folder, economy)
+    schema = getattr(home, "Parameters", None)
+    if not (isinstance(schema, type) and issubclass(schema, Section)):
+        where = folder / "parameters.py" if own_file else f"{economy} in {folder}"
+        raise UserError(f"{where}: no class Parameters(Section); write one with a `setting` for each parameter")
+    return schema
 
 
 def _economy_class(folder: Path, name: str) -> type[Economy]:
+    from deqn.quiet import import_tensorflow
+
+    import_tensorflow()
     file, _, class_name = name.rpartition(".")
     module = files.load_module(folder, file or "economy")
     from deqn.equilibrium.economy import Economy
@@ -104,30 +111,31 @@ def _economy_class(folder: Path, name: str) -> type[Economy]:
 
 def build_economy(experiment: Experiment, dtype: str) -> Economy:
     """The economy of the file, in the precision asked for."""
-    return _economy_class(experiment.path.parent, experiment.file.economy)(experiment.parameters, dtype)
+    from deqn.equilibrium.blame import told_to_the_user
+
+    folder, name = experiment.path.parent, experiment.file.economy
+    economy = _economy_class(folder, name)
+    with told_to_the_user(folder, "__init__", f"{name.rpartition('.')[0] or 'economy'}.py"):
+        return economy(experiment.parameters, dtype)
 
 
 def build_problem(experiment: Experiment) -> EquilibriumProblem:
-    """The problem to train; its network is the initial one until the warm start. UserError: a setting does not fit."""
+    """The problem to train; its network is the initial one until the warm start.
+
+    The economy's equations are rehearsed first. UserError: they are mistaken, or a setting does not fit.
+    """
     from deqn.equilibrium.problem import EquilibriumProblem
+    from deqn.equilibrium.rehearsal import rehearse, trace
 
-    economy = build_economy(experiment, experiment.file.precision)
-    problem = EquilibriumProblem(economy, experiment.file, experiment.file.seed)
-    if experiment.file.weights:
-        _check_weights(experiment.file.weights, problem)
-    return problem
-
-
-def _check_weights(weights: Mapping[str, float], problem: EquilibriumProblem) -> None:
-    """Only the equations themselves know the names of their conditions."""
-    import numpy as np
-
-    state = problem.economy.tensors(problem.economy.initial_states(1, np.random.default_rng(0)))
-    policy = problem.rule(state)
-    conditions = problem.economy.residuals(state, policy, problem.rule.expectation(state, policy))
-    for name in weights:
+    file = experiment.file
+    economy = build_economy(experiment, file.precision)
+    conditions = rehearse(economy, file.sampling.every_shock, file.next_period.gradient == "frozen")
+    if file.precision != "float64":
+        trace(build_economy(experiment, "float64"))  # as solutions are evaluated
+    for name in file.weights:
         if name not in conditions:
             raise UserError(f"weights.{name}: not a condition of the economy;{nearest(name, conditions)}")
+    return EquilibriumProblem(economy, file, file.seed)
 
 
 def warm_start(experiment: Experiment) -> Callable[[EquilibriumProblem, Callable[[str], None]], None] | None:

@@ -21,6 +21,8 @@ MAY_IMPORT = {
     "rl": ("deqn.equilibrium", "deqn.mlp", "deqn.training"),
     # It reads run folders, and must start in half a second.
     "report": ("deqn.training.errors", "deqn.training.run_folder", "deqn.training.parameters"),
+    # An economist's file: what it needs is what an economy may import.
+    "templates": ("deqn.equilibrium", "deqn.training"),
 }
 TOP_FLOOR = {
     "__init__",
@@ -29,6 +31,7 @@ TOP_FLOOR = {
     "console",
     "estimate",
     "experiment",
+    "new",
     "quiet",
     "results",
     "solution",

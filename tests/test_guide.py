@@ -1,0 +1,86 @@
+"""models/README.md: its files are valid economies, its commands and scripts run, and what it says is what deqn says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small import ROOT, deqn
+from test_rehearsal import MISTAKES
+
+from deqn.experiment import build_problem, read_experiment
+from deqn.report.tables import error_rows
+
+GUIDE = (ROOT / "models/README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+
+
+def home(text):
+    """The file that a block is, by its first line."""
+    first = re.match(r"# (models/\S+)\n", text)
+    return Path(first[1]) if first else None
+
+
+def write_files(project):
+    for _, text in BLOCKS:
+        if path := home(text):
+            (project / path).parent.mkdir(parents=True, exist_ok=True)
+            (project / path).write_text(text)
+
+
+def test_every_block_is_a_file_a_script_or_commands():
+    assert {language for language, _ in BLOCKS} == {"bash", "python", "yaml"}
+    assert all(home(text) for language, text in BLOCKS if language == "yaml")
+    assert all(
+        line.startswith("deqn ") for language, text in BLOCKS if language == "bash" for line in text.splitlines()
+    )
+
+
+def test_every_economy_of_the_guide_passes_its_rehearsal(tmp_path):
+    write_files(tmp_path)
+    files = sorted(tmp_path.glob("models/*/*.yaml"))
+    assert len(files) == 2
+    for file in files:
+        build_problem(read_experiment(file))
+
+
+def test_every_message_of_the_guide_is_one_that_a_test_provokes():
+    rows = re.findall(r"^\| .* \| `(.*)` \|$", GUIDE.partition("\n## Mistakes")[2].partition("\n## ")[0], re.MULTILINE)
+    provoked = [words for _, _, words in MISTAKES]
+    assert len(rows) > 20
+    assert not [row for row in rows if not any(row in words or words in row for words in provoked)]
+
+
+def test_every_economy_of_the_library_and_no_other_is_listed():
+    listed = set(re.findall(r"^\| \[`(\w+)`\]", GUIDE.partition("\n## The library")[2], re.MULTILINE))
+    assert listed == {path.parent.name for path in (ROOT / "models").glob("*/economy.py")}
+
+
+def test_links_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", GUIDE)
+    assert links and all((ROOT / "models" / link).exists() for link in links)
+
+
+@pytest.mark.slow
+def test_the_guide_runs_from_top_to_bottom_and_its_economies_meet_their_known_solutions(tmp_path):
+    (tmp_path / "runs").mkdir()
+    said = []
+    for language, text in BLOCKS:
+        if path := home(text):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text)
+        elif language == "bash":
+            for line in text.splitlines():
+                fewer = ["--set", "phases.0.updates=4000"] if "train" in line and "updates" not in line else []
+                done = deqn(tmp_path, *line.split()[1:], *fewer)
+                assert done.returncode == 0, done.stderr
+        else:
+            command = [sys.executable, "-c", text]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+            said.append(done.stdout)
+    known, grid, family = (float(re.search(r"([\d.e-]+) %$", words.strip())[1]) for words in said)
+    assert known < 1e-10 and grid < 0.2 and family < 0.5, said  # per cent, the largest
+    for stem in ("mine", "buffer_stock", "family"):
+        (run,) = [path for path in (tmp_path / "runs" / stem).iterdir() if path.name != "known"]
+        assert error_rows(run)[0]["mean"] < 2e-4, stem

@@ -1,0 +1,115 @@
+"""`deqn new`: an economy that trains as it stands, from anywhere in a project, and nothing that could be lost."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small import ROOT, deqn
+
+from deqn.report.tables import error_rows
+from deqn.solution import load
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project folder with an economy `other` whose parameter file is taken.yaml."""
+    (tmp_path / "models/other").mkdir(parents=True)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "models/other/taken.yaml").write_text("economy: Other\n")
+    return tmp_path
+
+
+def contents(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_it_says_what_it_made_and_the_next_command(project):
+    done = deqn(project, "new", "models/two_goods")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in (project / "models/two_goods").iterdir()) == ["economy.py", "two_goods.yaml"]
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("models/two_goods/economy.py: ")
+    assert lines[1].startswith("models/two_goods/two_goods.yaml: ")
+    assert lines[2].startswith("next: deqn train models/two_goods/two_goods.yaml ")
+    check = deqn(project, "check", "models/two_goods/two_goods.yaml")
+    assert check.returncode == 0, check.stderr
+    assert "TwoGoods: 1 inputs, 1 outputs, 3 shocks" in check.stdout
+
+
+def test_it_works_from_any_folder_of_the_project_and_is_listed(project):
+    done = deqn(project / "models/other", "new", "models/mine")
+    assert done.returncode == 0, done.stderr
+    assert "mine/economy.py" in done.stdout
+    listed = deqn(project, "list").stdout
+    assert "Mine" in listed and "models/mine/mine.yaml" in listed
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("models/other", "models/other: exists; choose another name"),
+        ("models/taken", "models/other/taken.yaml has this name, under which runs are kept"),
+        ("models/My-Economy", "'My-Economy'; expected a name in small letters, digits and _, such as my_economy"),
+        ("models/class", "'class'; expected a name in small letters"),
+        ("models/policy", "economy.py would have two things called Policy; choose another name"),
+        ("mine", "expected models/NAME, such as models/mine"),
+        ("models/a/b", "expected models/NAME, such as models/mine"),
+        ("../models/mine", "expected models/NAME, such as models/mine"),
+        ("models", "expected models/NAME, such as models/mine"),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_refused_in_one_line(project, folder, words):
+    before = contents(project)
+    done = deqn(project, "new", folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr and done.stderr.count("\n") == 1
+    assert contents(project) == before
+
+
+def test_it_answers_within_half_a_second_of_processor_time_and_needs_no_tensorflow(project):
+    def seconds(name):
+        before = os.times()
+        assert deqn(project, "new", f"models/{name}").returncode == 0
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    assert min(seconds(name) for name in ("one", "two", "three")) < 0.5
+    code = "import sys; from deqn.new import new; new('models/four'); print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_the_wheel_holds_the_templates(tmp_path):
+    code = "from setuptools import setup; setup()"
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "deqn"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    build = [sys.executable, "-c", code, "-q", "build_py", "--build-lib", str(tmp_path / "built")]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    built = {path.name for path in Path(tmp_path / "built/deqn/templates").iterdir()}
+    assert {"economy.py", "parameters.yaml"} <= built
+
+
+@pytest.mark.slow
+def test_the_new_economy_trains_as_it_stands_in_under_a_minute(project):
+    deqn(project, "new", "models/mine")
+    done = deqn(project, "train", "models/mine/mine.yaml", "--run", "one")
+    assert done.returncode == 0, done.stderr
+    row = error_rows(project / "runs/mine/one")[0]
+    assert row["mean"] < 1e-5 and row["max"] < 1e-4
+    assert json.loads((project / "runs/mine/one/provenance.json").read_text())["training_cpu_seconds"] < 60
+
+
+@pytest.mark.slow
+def test_with_log_utility_and_full_depreciation_its_first_guess_is_what_brock_and_mirman_say(project):
+    deqn(project, "new", "models/mine")
+    settings = ["parameters.depreciation=1", "parameters.risk_aversion=1", "phases.0.updates=0"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    done = deqn(project, "train", "models/mine/mine.yaml", "--run", "known", *words)
+    assert done.returncode == 0, done.stderr
+    path = load(project / "runs/mine/known").simulate(periods=2000, seed=5)
+    assert abs(path["a"] / path["Y"] / (0.36 * 0.96) - 1).max() < 1e-12
+    assert error_rows(project / "runs/mine/known")[0]["max"] < 1e-12
