@@ -37,7 +37,7 @@ def estimate(experiment: Experiment) -> Iterator[str]:
     start = " and the warm start" if file.warm_start is not None else ""
     yield (
         f"{updates} updates at about {1000 * seconds:.0f} CPU-milliseconds (losses and gradients measured now, the "
-        f"optimiser's work not included): about {updates * seconds:.0f} CPU-seconds; compilation{start} come on top"
+        f"optimiser's work not included): about {updates * seconds:.0f} CPU-seconds; compilation{start} come{'' if start else 's'} on top"
     )
 
 
