@@ -34,10 +34,10 @@ def estimate(experiment: Experiment) -> Iterator[str]:
     updates = sum(phase.updates for phase in file.phases)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     yield f"memory about {1.3 * memory:.0f} MiB"
-    start = " and the warm start" if file.warm_start is not None else ""
+    on_top = "compilation comes" if file.warm_start is None else "compilation and the warm start come"
     yield (
         f"{updates} updates at about {1000 * seconds:.0f} CPU-milliseconds (losses and gradients measured now, the "
-        f"optimiser's work not included): about {updates * seconds:.0f} CPU-seconds; compilation{start} come{'' if start else 's'} on top"
+        f"optimiser's work not included): about {updates * seconds:.0f} CPU-seconds; {on_top} on top"
     )
 
 

@@ -129,7 +129,8 @@ class OLG(Economy):
         r, w = self.prices(state)
         K, C = tf.reduce_sum(state.capital, 1), tf.reduce_sum(policy.consumption, 1)
         eta, delta = self.by_shock(self.p.tfp, state.shock), self.by_shock(self.p.depreciation, state.shock)
-        Y = eta * K**self.p.capital_share * self.labour_supply ** (1 - self.p.capital_share)
+        productive = tf.maximum(K, self.p.floor)  # as in `prices`: debts may exceed what the others hold
+        Y = eta * productive**self.p.capital_share * self.labour_supply ** (1 - self.p.capital_share)
         investment = tf.reduce_sum(policy.savings, 1) - (1 - delta) * K
         return {
             "K": K, "C": C, "Y": Y, "I": investment, "r": r[:, 0], "w": w[:, 0],

@@ -21,6 +21,8 @@ import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
 from deqn.equilibrium.problem import EquilibriumProblem
+from deqn.mlp.networks import WideAndDeep
+from deqn.training.errors import UserError
 from deqn.training.parameters import Section, setting
 
 
@@ -40,8 +42,12 @@ class WarmStartSettings(Section):
 
 
 def warm_start(problem: EquilibriumProblem, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
-    """Sets the wide weights and the statistics of the inputs, and makes the visited states the problem's pool."""
+    """Sets the wide weights and the statistics of the inputs, and makes the visited states the problem's pool.
+
+    Raises UserError if the network has no wide part, or a smaller one than a stage asks for.
+    """
     network, rule, economy = problem.network, problem.rule, problem.economy
+    _check(problem, settings)
 
     @tf.function(jit_compile=True)
     def iterate(state, key):
@@ -77,6 +83,20 @@ def warm_start(problem: EquilibriumProblem, settings: WarmStartSettings, say: Ca
     problem.take_pool(state)
 
 
+def _check(problem: EquilibriumProblem, settings: WarmStartSettings) -> None:
+    if not isinstance(problem.network, WideAndDeep):
+        raise UserError("warm_start: needs network.kind: wide_and_deep, got mlp; change it or set warm_start to null")
+    components = problem.network.whiten.components
+    has = {"components": components, "quadratics": min(components, problem.settings.network.quadratics)}
+    for number, stage in enumerate(settings.stages):
+        for (name, most), asked in zip(has.items(), stage, strict=True):
+            if not 0 <= asked <= most:
+                raise UserError(
+                    f"warm_start.stages.{number}: asks for {asked} {name}, expected 0 to {most}, as network.{name} "
+                    "has; change one of them"
+                )
+
+
 def _features(problem: EquilibriumProblem, state) -> np.ndarray:
     """[M, 1 + components + pairs] float64: constant first."""
     network = problem.network
@@ -87,8 +107,7 @@ def _features(problem: EquilibriumProblem, state) -> np.ndarray:
 def _columns(network, components: int, quadratics: int) -> np.ndarray:
     """Which of the features, counted without the constant, take part in a stage."""
     pairs = quadratics * (quadratics + 1) // 2
-    first_pair = network.whiten.components
-    return np.concatenate([np.arange(min(components, first_pair)), first_pair + np.arange(pairs)])
+    return np.concatenate([np.arange(components), network.whiten.components + np.arange(pairs)])
 
 
 def _correct(network, F: np.ndarray, columns: np.ndarray, wanted: np.ndarray, settings: WarmStartSettings) -> None:
