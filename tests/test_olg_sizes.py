@@ -1,0 +1,185 @@
+"""Other numbers of cohorts: three and four, whose solution a grid finds, and 20 and 120 cohorts from 21 to 80."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from oracles import olg_grid
+from small import ROOT, TINY, deqn, olg, rule_of, states_of
+
+from deqn.experiment import build_problem, read_experiment, warm_start
+from deqn.training.errors import UserError
+
+SIZES = {"three": 3, "four": 4, "twenty": 20, "onetwenty": 120}
+LABOUR = {3: [0.6, 1.4, 0.5], 4: [0.5, 0.88, 2.2, 0.7]}
+ETA, DELTA = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
+PI = [[0.49, 0.49, 0.01, 0.01]] * 2 + [[0.125, 0.125, 0.375, 0.375]] * 2
+
+
+def experiment_of(name, *overrides):
+    return read_experiment(ROOT / f"models/olg/{name}.yaml", overrides)
+
+
+# ---- the parameter files
+
+
+@pytest.mark.parametrize(("name", "cohorts"), SIZES.items())
+def test_every_size_can_be_built_with_the_benchmarks_technology_and_preferences(name, cohorts):
+    experiment = experiment_of(name)
+    p, benchmark = experiment.parameters, experiment_of("benchmark60").parameters
+    assert p.cohorts == cohorts
+    for same in ("tfp", "depreciation", "transition", "risk_aversion", "capital_share", "borrowing_limit", "floor"):
+        assert getattr(p, same) == getattr(benchmark, same)
+    problem = build_problem(experiment)
+    state = problem.economy.tensors(problem.economy.initial_states(8, np.random.default_rng(0)))
+    assert problem.rule(state).savings.shape == (8, cohorts - 1)
+
+
+@pytest.mark.parametrize(("name", "cohorts"), [("three", 3), ("four", 4)])
+def test_the_small_economies_have_the_labour_that_is_published(name, cohorts):
+    p = experiment_of(name).parameters
+    np.testing.assert_array_equal(p.labour_endowments(), LABOUR[cohorts])
+    assert p.discount_factor == 0.95
+
+
+def test_twenty_cohorts_live_three_years_a_period_with_the_benchmarks_labour_at_their_ages():
+    p = experiment_of("twenty").parameters
+    rising = [0.60, 0.72, 0.84, 0.96, 1.08, 1.20, 1.32]  # ages 21, 24, ..., 39: four hundredths a year
+    falling = [1.26, 1.05, 0.84]  # ages 63, 66, 69: seven hundredths a year
+    np.testing.assert_allclose(p.labour_endowments(), rising + 7 * [1.4] + falling + 3 * [0.7], rtol=1e-12)
+    np.testing.assert_allclose(p.ages()[[0, -1]], [21, 78])
+    assert p.discount_factor == pytest.approx(0.95**3, rel=1e-6)
+
+
+def test_120_cohorts_live_half_a_year_a_period_with_the_benchmarks_labour_at_their_ages():
+    p = experiment_of("onetwenty").parameters
+    labour = dict(zip(p.ages(), p.labour_endowments(), strict=True))
+    by_hand = {21: 0.6, 21.5: 0.62, 40.5: 1.38, 41: 1.4, 61: 1.4, 61.5: 1.365, 70.5: 0.735, 71: 0.7, 80.5: 0.7}
+    np.testing.assert_allclose([labour[age] for age in by_hand], list(by_hand.values()), rtol=1e-12)
+    assert len(labour) == 120
+    assert p.discount_factor == pytest.approx(0.95**0.5, rel=1e-6)
+
+
+def test_the_parameter_files_of_one_calibration_agree_on_the_shares_of_life_spent_at_each_labour():
+    """Mean labour over a life hardly depends on how finely life is cut."""
+    means = [experiment_of(name).parameters.labour_endowments().mean() for name in ("twenty", "benchmark60")]
+    means.append(experiment_of("onetwenty").parameters.labour_endowments().mean())
+    np.testing.assert_allclose(means, means[1], rtol=0.02)
+
+
+# ---- equations of three and four cohorts, cohort by cohort and shock by shock
+
+
+def consumption_by_hand(rule, k, z):
+    """One state's consumption by age: the network gives the share by which c_u exceeds the yardstick's."""
+    labour, economy = LABOUR[len(k)], rule.economy
+    K, L = sum(k), sum(labour)
+    r = 0.3 * ETA[z] * (K / L) ** -0.7 + 1 - DELTA[z]
+    w = 0.7 * ETA[z] * (K / L) ** 0.3
+    output = rule.network(np.array([[*k, K]])).numpy()[0, z]
+    consumed = []
+    for h, endowment in enumerate(labour):
+        cash = r * k[h] + w * endowment
+        if h + 1 < len(k):
+            unconstrained = economy.propensity[h] * (cash + w * economy.human_wealth[h]) * (1 + output[h])
+            consumed.append((min(unconstrained, cash), cash, unconstrained))
+        else:
+            consumed.append((cash, cash, cash))
+    return r, consumed
+
+
+@pytest.mark.parametrize("cohorts", LABOUR)
+def test_errors_of_few_cohorts_are_those_of_the_printed_equations(cohorts):
+    economy = olg(f"parameters.cohorts={cohorts}", f"parameters.labour={LABOUR[cohorts]}")
+    rule, states = rule_of(economy, scale=0.2), states_of(economy, 20)
+    policy = rule(states)
+    errors = economy.errors(states, policy, rule.expectation(states, policy))
+    residual = economy.residuals(states, policy, rule.expectation(states, policy))["euler"]
+    binding = 0
+    for m, (k, z) in enumerate(zip(states.capital.numpy(), states.shock.numpy(), strict=True)):
+        _, now = consumption_by_hand(rule, k, z)
+        savings = [cash - c for c, cash, _ in now[:-1]]
+        value = np.zeros(cohorts - 1)
+        for following in range(4):
+            r, then = consumption_by_hand(rule, [0.0, *savings], following)
+            value += [0.5987369 * PI[z][following] * r / then[h + 1][0] ** 2 for h in range(cohorts - 1)]
+        for h, (c, _, unconstrained) in enumerate(now[:-1]):
+            expected = min(value[h] ** -0.5 / c - 1, savings[h] / c)
+            np.testing.assert_allclose(errors["optimality"][m, h], expected, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(residual[m, h], value[h] ** -0.5 / unconstrained - 1, rtol=1e-9)
+            binding += savings[h] == 0
+    assert binding > 0
+
+
+def test_output_is_a_number_where_debts_exceed_what_the_others_hold():
+    economy = olg("parameters.borrowing_limit=-1")
+    state = states_of(economy, 4)
+    state = state._replace(capital=-0.1 * state.capital)
+    defined = economy.definitions(state, rule_of(economy)(state))
+    for name, value in defined.items():
+        assert np.isfinite(value).all(), name
+
+
+# ---- the warm start says what it cannot do
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["network.kind=mlp", "network.own=false"], "warm_start: needs network.kind: wide_and_deep, got mlp; change"),
+        (["warm_start.stages=[[2, 0], [6, 0]]"], r"stages\.1: asks for 6 components, expected 0 to 5, as network\.com"),
+        (["network.quadratics=2"], r"stages\.2: asks for 5 quadratics, expected 0 to 2, as network\.quadratics has"),
+        (["network.quadratics=0"], r"stages\.2: asks for 5 quadratics, expected 0 to 0, as network\.quadratics has"),
+    ],
+)
+def test_a_warm_start_that_the_network_cannot_hold_is_refused_in_one_line(overrides, message):
+    experiment = read_experiment(TINY, overrides)
+    with pytest.raises(UserError, match=message) as error:
+        warm_start(experiment)(build_problem(experiment), print)
+    assert "\n" not in str(error.value)
+
+
+# ---- trained
+
+
+def train(folder, name, *settings):
+    """errors.csv of all observations by condition, what provenance.json says, and the path, after `deqn train`."""
+    shutil.copytree(ROOT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "runs").mkdir()
+    overrides = [word for each in settings for word in ("--set", each)]
+    done = deqn(folder, "train", f"models/olg/{name}.yaml", "--run", "one", *overrides)
+    assert done.returncode == 0, done.stderr
+    run = folder / "runs" / name / "one"
+    errors = pd.read_csv(run / "errors.csv").query("group == 'all'").set_index("condition")
+    return errors, json.loads((run / "provenance.json").read_text()), np.load(run / "simulation.npz")
+
+
+@pytest.mark.slow
+def test_three_cohorts_consume_what_the_solution_on_a_grid_says(tmp_path):
+    errors, record, path = train(tmp_path, "three", "phases.0.updates=8000")
+    grid = olg_grid.solve(olg_grid.Economy((0.6, 1.4, 0.5)), nodes=(120, 80))
+    apart = np.abs(path["c"] / grid.consumption(path["k"], path["z"]) - 1)[:, :-1]
+    assert 0.2 < (path["a"][:, 0] == 0).mean() < 0.4  # the kink is not beside the path
+    assert apart.mean() < 1e-4
+    assert apart.max() < 2e-3
+    assert errors.loc["optimality", "mean"] < 1e-4
+    assert record["training_cpu_seconds"] < 60
+
+
+@pytest.mark.slow
+def test_four_cohorts_consume_what_the_solution_on_a_coarser_grid_says(tmp_path):
+    _, _, path = train(tmp_path, "four", "phases.0.updates=8000", "evaluation.periods=4000")
+    grid = olg_grid.solve(olg_grid.Economy((0.5, 0.88, 2.2, 0.7)), nodes=(30, 16, 16))
+    apart = np.abs(path["c"] / grid.consumption(path["k"], path["z"]) - 1)[:, :-1]
+    assert apart.mean() < 5e-5
+    assert apart.max() < 2e-3
+
+
+@pytest.mark.slow
+def test_a_few_hundred_updates_after_the_warm_start_bring_twenty_cohorts_below_a_hundredth_of_a_percent(tmp_path):
+    errors, record, _ = train(tmp_path, "twenty", "phases.0.updates=800", "evaluation.periods=3000")
+    assert errors.loc["optimality", "mean"] < 1e-4
+    assert errors.loc["optimality", "mean"] < record["validation_before_training"]["error_mean"] / 2
+    assert errors.loc["kkt", "max"] == 0
