@@ -3,13 +3,17 @@ PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3.12),$(s
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help install test test-slow solve clean
+CLUSTER := .venv/cluster
+
+.PHONY: help install cluster test test-slow test-ranks solve clean
 
 help:
 	@echo "make install    .venv with deqn in it (.venv/bin/deqn)"
+	@echo "make cluster    install, and what several ranks need: mpi4py, and Horovod built for this machine"
 	@echo "make solve      install, solve models/olg/benchmark60.yaml, print the error table, draw the figures"
 	@echo "make test       install, style, types, fast tests"
 	@echo "make test-slow  install, the tests that train for longer"
+	@echo "make test-ranks install cluster, the tests of several ranks and of SLURM (as root, munge and slurm-wlm installed)"
 	@echo "make clean      remove .venv and caches; runs/ stays"
 
 install: $(INSTALLED)
@@ -26,6 +30,23 @@ $(INSTALLED): setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
 	@touch $@
 
+cluster: $(CLUSTER)
+
+# Horovod has to be built after TensorFlow and against it: as a plain dependency it builds without, and says nothing.
+# On GPUs: HOROVOD_GPU_OPERATIONS=NCCL make cluster, with the CUDA toolkit's nvcc on the path.
+$(CLUSTER): $(INSTALLED)
+	@for tool in g++ make cmake mpicxx; do command -v $$tool >/dev/null || { echo "make: $$tool not found; Horovod is \
+	built from source: load the cluster's compiler, cmake and MPI modules (Debian, Ubuntu: apt install build-essential \
+	cmake openmpi-bin libopenmpi-dev)" >&2; exit 2; }; done
+	$(BIN)/python -m pip install --quiet "setuptools<80" wheel
+	$(BIN)/python -m pip install --quiet -e ".[cluster]"
+	HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 HOROVOD_WITH_MPI=1 HOROVOD_WITH_GLOO=1 \
+	  $(BIN)/python -m pip install --quiet --no-build-isolation --no-cache-dir --no-deps horovod==0.28.1
+	@$(BIN)/horovodrun --check-build 2>/dev/null | tee $(CLUSTER).check
+	@for part in TensorFlow MPI; do grep -q "\[X\] $$part" $(CLUSTER).check || { echo "make: Horovod was built without \
+	$$part; see the lines above, mend and repeat make cluster" >&2; rm -f $(CLUSTER).check; exit 2; }; done
+	@mv $(CLUSTER).check $@
+
 test: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -33,7 +54,10 @@ test: install
 	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: install
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow and not ranks"
+
+test-ranks: cluster
+	$(BIN)/pytest -m ranks
 
 solve: install
 	$(BIN)/deqn train models/olg/benchmark60.yaml

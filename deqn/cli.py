@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import functools
+import os
 import shlex
 import shutil
 import sys
@@ -14,8 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deqn.experiment import Experiment, read_experiment
+from deqn.ranks import refuse_ranks, together
 from deqn.training.errors import Diverged, Stopped, UserError
 from deqn.training.run_folder import RunFolder, find, project_root
+from deqn.training.workers import launch, on_first
 
 if TYPE_CHECKING:
     from deqn.equilibrium.settings import EvaluationSettings
@@ -40,6 +44,15 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="override a setting, such as parameters.borrowing_limit=-0.5"),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="of weights, sampling and tracks")]
+
+
+class WorkersKind(enum.StrEnum):
+    """The values of --workers."""
+
+    auto = "auto"
+    single = "single"
+    horovod = "horovod"
+    mpi = "mpi"
 
 
 def main() -> None:
@@ -91,43 +104,123 @@ def train(
     start_from: Annotated[
         str | None, typer.Option("--from", metavar="RUN", help="start from this run's network")
     ] = None,
+    workers: Annotated[
+        WorkersKind, typer.Option("--workers", help="how ranks of horovodrun, mpirun or srun exchange gradients")
+    ] = WorkersKind.auto,
 ) -> None:
     """Solve the economy of a parameter file; write its errors, moments and figures into a run folder."""
     from deqn.train import Request, choose_folder
 
     experiment = _experiment(file, overrides, seed)
     request = Request(run, resume, start_from, _command())
-    folder = choose_folder(experiment, request)
     if start_from is not None:
         find(start_from, project_root())  # a mistyped name is told before TensorFlow is imported
-    _train(experiment, request, folder)
+    launched = launch(os.environ)
+    several = launched is not None and launched.size > 1
+    folder = None if several else choose_folder(experiment, request)
+    folder = _train(experiment, request, folder, workers.value)
+    if folder is not None:
+        _evaluate(folder, experiment.file.evaluation)
+        _plot(folder)
 
 
 def _command() -> str:
     """The command as it can be typed again."""
-    program = "deqn" if shutil.which("deqn") else sys.argv[0]
-    return shlex.join([program, *sys.argv[1:]])
+    if Path(sys.argv[0]).name == "__main__.py":
+        return shlex.join(["python", "-m", "deqn", *sys.argv[1:]])
+    return shlex.join(["deqn" if shutil.which("deqn") else sys.argv[0], *sys.argv[1:]])
 
 
 @_with_tensorflow
-def _train(experiment: Experiment, request: Request, folder: RunFolder) -> None:
+def _train(experiment: Experiment, request: Request, folder: RunFolder | None, kind: str) -> RunFolder | None:
+    """Trains; the folder, on the one rank that evaluates it. folder: None if all ranks have yet to agree on it."""
     from deqn.console import Console, costs, header
-    from deqn.train import prepare
+    from deqn.train import choose_folder, prepare
     from deqn.train import train as run_training
 
-    problem = prepare(experiment, request)
-    console = Console()
-    for line in header(experiment, request.start_from, folder, problem):
-        console.say(line)
-    outcome = run_training(experiment, request, folder, problem, console.say, console.report)
-    for line in costs(outcome):
-        console.say(line)
-    if outcome.thresholds is False:
-        wanted = ", ".join(f"{name} {value:g}" for name, value in experiment.file.stop.items())
-        reached = ", ".join(f"{name} {value:.3g}" for name, value in outcome.best.items())
-        console.say(f"thresholds not reached: asked for {wanted}; best {reached}; deqn doctor {folder} says more")
-    _evaluate(folder, experiment.file.evaluation)
-    _plot(folder)
+    with together(kind, experiment.file.workers) as workers:
+        run = folder or on_first(workers, lambda: choose_folder(experiment, request))
+        problem = prepare(experiment, request, workers)
+        console = Console(silent=workers.rank > 0)
+        for line in header(experiment, request.start_from, run, problem, workers):
+            console.say(line)
+        outcome = run_training(experiment, request, run, problem, workers, console.say, console.report)
+        for line in costs(outcome):
+            console.say(line)
+        if outcome.thresholds is False:
+            wanted = ", ".join(f"{name} {value:g}" for name, value in experiment.file.stop.items())
+            reached = ", ".join(f"{name} {value:.3g}" for name, value in outcome.best.items())
+            console.say(f"thresholds not reached: asked for {wanted}; best {reached}; deqn doctor {run} says more")
+    return run if workers.rank == 0 else None
+
+
+@app.command()
+def submit(
+    file: ParameterPath,
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="-- [OPTIONS]", help="of deqn train, after two dashes: -- --set ...")
+    ] = None,
+    nodes: Annotated[int | None, typer.Option("--nodes", min=1)] = None,
+    ntasks_per_node: Annotated[int | None, typer.Option("--ntasks-per-node", min=1, help="ranks on each node")] = None,
+    cpus_per_task: Annotated[int | None, typer.Option("--cpus-per-task", min=1, help="cores of each rank")] = None,
+    gpus_per_node: Annotated[int | None, typer.Option("--gpus-per-node", min=1, help="by default none")] = None,
+    time_limit: Annotated[
+        str | None, typer.Option("--time", metavar="TIME", help="90 (minutes), 08:00:00, 2-12 (days-hours)")
+    ] = None,
+    mem: Annotated[str | None, typer.Option("--mem", help="memory of each node, such as 60G")] = None,
+    account: Annotated[str | None, typer.Option("--account", help="who pays")] = None,
+    partition: Annotated[str | None, typer.Option("--partition", help="which queue")] = None,
+    qos: Annotated[str | None, typer.Option("--qos", help="quality of service")] = None,
+    site: Annotated[str | None, typer.Option("--site", help="a file of slurm/sites; by default $DEQN_SITE")] = None,
+    array: Annotated[
+        str | None, typer.Option("--array", metavar="KEY=V1,V2,...", help="a job array, one run for each value")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the script, submit nothing")] = False,
+) -> None:
+    """Train under SLURM: checks everything, then gives slurm/train.sbatch to sbatch with what is asked for here.
+
+    What is not asked for stays as in slurm/train.sbatch. The job goes on by itself after its time limit.
+    """
+    from deqn import submit as jobs
+
+    root = project_root()
+    words = [word for word in options or [] if word != "--resume"]  # the job always resumes
+    given = _train_options([str(file), *words])
+    experiment = _experiment(file, given["overrides"], given["seed"])
+    asked = {
+        "nodes": nodes, "ntasks-per-node": ntasks_per_node, "cpus-per-task": cpus_per_task,
+        "gpus-per-node": gpus_per_node, "time": time_limit, "mem": mem, "account": account, "partition": partition,
+        "qos": qos,
+    }  # fmt: skip
+    sweep = jobs.read_sweep(array) if array is not None else None
+    job = jobs.Job(
+        file=jobs.parameter_file(root, experiment), run=given["run"], arguments=words,
+        options={name: str(value) for name, value in asked.items() if value is not None},
+        site=site or os.environ.get("DEQN_SITE") or "generic", sweep=sweep, command=_command(),
+    )  # fmt: skip
+    jobs.check(root, job, experiment, given["start_from"])
+    for override in sweep.overrides() if sweep else ():
+        _experiment(file, [*given["overrides"], override], given["seed"])
+    text = jobs.script(root, job)
+    if dry_run or not jobs.has_sbatch():
+        print(text, end="")
+    if not dry_run:
+        print(jobs.send(root, job, text))
+
+
+def _train_options(words: list[str]) -> dict[str, Any]:
+    """The options of `deqn train` among these words, by parameter; refuses what it would refuse."""
+    command: Any = typer.main.get_command(app)
+    return command.commands["train"].make_context("deqn train", words).params
+
+
+@app.command()
+def status() -> None:
+    """This project's jobs: state, update and episode reached, Euler error, time left, log file."""
+    from deqn.status import status as lines
+
+    for line in lines(project_root()):
+        print(line)
 
 
 @app.command()
@@ -141,6 +234,7 @@ def evaluate(
     """Simulate a run's best policy in float64; write arrays and tables, print the errors."""
     from deqn.experiment import experiment_of
 
+    refuse_ranks("evaluate")
     folder = find(run, project_root())
     given = {"periods": periods, "burn_in": burn_in, "seed": seed, "tracks": tracks}
     chosen = experiment_of(folder).file.evaluation.model_copy(
@@ -175,6 +269,7 @@ def policy(
     out: Annotated[str, typer.Option("--out", metavar="FILE.npz", help="where the policy goes: a, lam, c")],
 ) -> None:
     """Evaluate a run's decision rule at states of your own."""
+    refuse_ranks("policy")
     folder = find(run, project_root())
     if not Path(states).is_file():
         raise UserError(f"--states: {states} not found; expected an .npz with an array for each state variable")

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from deqn.training.workers import launch
+
 if TYPE_CHECKING:
     from deqn.equilibrium.problem import EquilibriumProblem
     from deqn.experiment import Experiment
     from deqn.training.run_folder import RunFolder
+    from deqn.training.settings import WorkerSettings
     from deqn.training.trainer import Outcome, Progress
+    from deqn.training.workers import Workers
 
 _LOG_SECONDS = 30.0  # between two lines in a log
 
 
 def header(
-    experiment: Experiment, start_from: str | None, folder: RunFolder, problem: EquilibriumProblem
+    experiment: Experiment, start_from: str | None, folder: RunFolder, problem: EquilibriumProblem, workers: Workers
 ) -> Iterator[str]:
     """What will be done: economy, changed settings, network, sampling, expectation, workers, where it writes."""
     from deqn.estimate import checkpoint_mebibytes, inputs, weights
 
     file, economy = experiment.file, problem.economy
-    network, sampling = file.network, file.sampling
+    network, sampling = file.network, problem.sampling
     yield f"economy      {file.economy} of {experiment.path}"
     for key, old, new in experiment.changed:
         yield f"changed      {key}: {old} -> {new}"
@@ -34,10 +39,11 @@ def header(
         f"{network.activation}, {economy.outputs} outputs{heads}: {weights(problem)} weights to train, {file.precision}"
     )
     states = sampling.tracks * sampling.periods
+    each = "" if workers.size == 1 else ", on each rank"
     judged = ", each under every shock" if sampling.every_shock else ""
     yield (
         f"sampling     {sampling.tracks} tracks x {_many(sampling.periods, 'period')} an episode, "
-        f"{_many(sampling.epochs, 'epoch')}, {sampling.minibatch or states} states an update{judged}"
+        f"{_many(sampling.epochs, 'epoch')}, {sampling.minibatch or states} states an update{judged}{each}"
     )
     frozen = file.next_period.gradient == "frozen"
     yield (
@@ -52,12 +58,25 @@ def header(
     optimizers = ", then ".join(
         f"{phase.updates} x {getattr(phase.optimizer, 'name', 'several')}" for phase in file.phases
     )
-    yield f"training     {updates} updates ({optimizers}) from {start}, seed {file.seed}, one worker"
+    yield f"training     {updates} updates ({optimizers}) from {start}, seed {file.seed}"
+    yield f"workers      {_workers(workers, file.workers)}"
     yield (
         f"checkpoints  {checkpoint_mebibytes(problem):.1f} MiB every {file.checkpoints.minutes:g} minutes, "
         f"{file.checkpoints.keep} kept beside last and best"
     )
     yield f"writes       {folder.path}"
+
+
+def _workers(workers: Workers, settings: WorkerSettings) -> str:
+    """How many ranks train, by what they speak to each other, and what the learning rate becomes."""
+    if workers.size == 1:
+        return "one process"
+    launched = launch(os.environ)
+    launcher = launched.launcher if launched else "hand"
+    return (
+        f"{workers.size} ranks started by {launcher}, gradients averaged by {workers.kind}; "
+        f"{settings.scaling} scaling, learning rates x {settings.rate(workers.size):.3g}"
+    )
 
 
 def _expectation(problem: EquilibriumProblem) -> str:
@@ -91,7 +110,8 @@ def costs(outcome: Outcome) -> Iterator[str]:
 class Console:
     """Shows progress: in a terminal one line that changes, elsewhere a plain line every half minute."""
 
-    def __init__(self) -> None:
+    def __init__(self, silent: bool = False) -> None:
+        self.silent = silent  # all ranks but the first
         self.live = sys.stdout.isatty()
         self.start = time.monotonic()
         self.first_update: int | None = None
@@ -135,6 +155,8 @@ class Console:
         )
 
     def _print(self, text: str) -> None:
+        if self.silent:
+            return
         sys.stdout.write(f"\r\033[K{text}" if self._pending else text)
         sys.stdout.flush()
         self._pending = ""

@@ -119,8 +119,8 @@ def build_economy(experiment: Experiment, dtype: str) -> Economy:
         return economy(experiment.parameters, dtype)
 
 
-def build_problem(experiment: Experiment) -> EquilibriumProblem:
-    """The problem to train; its network is the initial one until the warm start.
+def build_problem(experiment: Experiment, rank: int = 0, ranks: int = 1) -> EquilibriumProblem:
+    """The problem to train, as this one of `ranks` workers sees it; its network is untrained until the warm start.
 
     The economy's equations are rehearsed first. UserError: they are mistaken, or a setting does not fit.
     """
@@ -135,7 +135,8 @@ def build_problem(experiment: Experiment) -> EquilibriumProblem:
     for name in file.weights:
         if name not in conditions:
             raise UserError(f"weights.{name}: not a condition of the economy;{nearest(name, conditions)}")
-    return EquilibriumProblem(economy, file, file.seed)
+    sharing = ranks if file.workers.scaling == "strong" else 1
+    return EquilibriumProblem(economy, file, file.seed, rank, sharing)
 
 
 def warm_start(experiment: Experiment) -> Callable[[EquilibriumProblem, Callable[[str], None]], None] | None:

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,12 +17,13 @@ from deqn.training import checkpoint
 from deqn.training import parameters as files
 from deqn.training.errors import CannotWrite, Diverged, Stopped, UserError
 from deqn.training.run_folder import RunFolder, find, finish, new, project_root, provenance, write_atomically
+from deqn.training.workers import Workers, launch, on_first
 
 if TYPE_CHECKING:
     from deqn.equilibrium.problem import EquilibriumProblem
-    from deqn.training.trainer import Outcome, Progress
+    from deqn.training.trainer import Outcome, Progress, Trainer
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # slurm/train.sbatch sends the last before the time limit
 
 
 class Request(NamedTuple):
@@ -61,14 +63,14 @@ def _check_same_settings(run: RunFolder, experiment: Experiment) -> None:
         )
 
 
-def prepare(experiment: Experiment, request: Request) -> EquilibriumProblem:
+def prepare(experiment: Experiment, request: Request, workers: Workers) -> EquilibriumProblem:
     """The problem with the weights of --from, if given. Raises UserError for what only built objects can show.
 
     Nothing is written, so that a mistake leaves no folder behind.
     """
     from deqn.training.phases import Phases
 
-    problem = build_problem(experiment)
+    problem = build_problem(experiment, workers.rank, workers.size)
     Phases(problem, experiment.file.phases)  # refuses optimisers that cannot be made
     warm_start(experiment)
     if request.start_from is not None:
@@ -97,31 +99,38 @@ def train(
     request: Request,
     run: RunFolder,
     problem: EquilibriumProblem,
+    workers: Workers,
     say: Callable[[str], None],
     report: Callable[[Progress], None],
 ) -> Outcome:
-    """Trains what `prepare` gave, and leaves weights, metrics and provenance in the folder.
+    """Trains what `prepare` gave; rank 0 leaves weights, metrics and provenance in the folder.
 
     Raises Stopped with the command that continues, Diverged, or CannotWrite.
     """
     from deqn.tensorboard import TensorBoard
     from deqn.training.trainer import Trainer
 
-    with run.open(), _stop_requested() as stop_requested, TensorBoard(run.path / "tensorboard", say) as board:
-        latest = checkpoint.latest(run.checkpoints, warn=say) if request.resume else None
-        record = _begin(run, experiment, request)
+    with contextlib.ExitStack() as stack:
+        stop_requested = stack.enter_context(_stop_requested())
+        reports = [report]
+        if workers.rank == 0:
+            stack.enter_context(run.open())
+            reports.append(stack.enter_context(TensorBoard(run.path / "tensorboard", say)).report)
+        latest = on_first(workers, lambda: _latest(run, request, say))
+        record = _record(run, experiment, request, workers)
         start = warm_start(experiment)
         if latest is None and request.start_from is None and start is not None:
             start(problem, say)
+        _begin(run, experiment, record)  # not before: a mistake that the warm start finds leaves no run behind
 
-        def both(progress: Progress) -> None:
-            report(progress)
-            board.report(progress)
+        def to_all(progress: Progress) -> None:
+            for each in reports:
+                each(progress)
 
-        trainer = Trainer(problem, experiment.file, run, report=both, should_stop=stop_requested, say=say)
+        trainer = Trainer(problem, experiment.file, run, workers, to_all, stop_requested, say=say)
         trainer.cpu_before = time.process_time()  # the warm start and all before it are part of the cost
         if latest is not None:
-            trainer.resume(*checkpoint.load(latest))
+            trainer.resume(*latest)
             say(f"continues at update {trainer.update} of {trainer.total}")
         try:
             outcome = trainer.train()
@@ -129,21 +138,48 @@ def train(
             with contextlib.suppress(CannotWrite):
                 _end(run, record, "diverged" if isinstance(error, Diverged) else "failed", {"message": str(error)})
             raise
-        _end(run, record, "stopped" if outcome.stopped else "done", _summary(outcome))
+        _end(run, record, "stopped" if outcome.stopped else "done", _summary(outcome) | _of_ranks(trainer, workers))
     if outcome.stopped:
         again = _resume_command(run, request)
         raise Stopped(f"stopped at update {outcome.updates} of {trainer.total}; continue with: {again}")
     return outcome
 
 
-def _begin(run: RunFolder, experiment: Experiment, request: Request) -> dict[str, Any]:
-    record = provenance(request.command, experiment.file.seed, workers=1)
-    record["parameter_file"] = _relative(experiment)
-    record["start_from"] = request.start_from
-    record["earlier_sittings"] = _earlier(run) if request.resume else []
-    write_atomically(run.parameters, files.to_yaml(experiment.resolved()))
-    write_atomically(run.provenance, json.dumps(record, indent=1) + "\n")
-    return record
+def _latest(run: RunFolder, request: Request, say: Callable[[str], None]) -> tuple[Any, Any] | None:
+    """The state to resume from, if that is asked for and there is one."""
+    path = checkpoint.latest(run.checkpoints, warn=say) if request.resume else None
+    return None if path is None else checkpoint.load(path)
+
+
+def _of_ranks(trainer: Trainer, workers: Workers) -> dict[str, Any]:
+    """What each rank ended with: the checksums of the weights, equal or training would have said so."""
+    return {
+        "weights_checksum": trainer.weights_checksums(),
+        "cpu_seconds_by_rank": workers.gather(round(time.process_time(), 3)),
+    }
+
+
+def _record(run: RunFolder, experiment: Experiment, request: Request, workers: Workers) -> dict[str, Any] | None:
+    """What is known before training; only rank 0 keeps it."""
+    hosts = workers.gather(socket.gethostname())
+    if workers.rank:
+        return None
+    launched = launch(os.environ)
+    return {
+        **provenance(request.command, experiment.file.seed, workers.size),
+        "launcher": launched.launcher if launched else None,
+        "workers_kind": workers.kind,
+        "hosts": hosts,
+        "parameter_file": _relative(experiment),
+        "start_from": request.start_from,
+        "earlier_sittings": _earlier(run) if request.resume else [],
+    }
+
+
+def _begin(run: RunFolder, experiment: Experiment, record: Mapping[str, Any] | None) -> None:
+    if record is not None:
+        write_atomically(run.parameters, files.to_yaml(experiment.resolved()))
+        write_atomically(run.provenance, json.dumps(record, indent=1) + "\n")
 
 
 def _relative(experiment: Experiment) -> str:
@@ -164,7 +200,9 @@ def _earlier(run: RunFolder) -> list[dict[str, Any]]:
         return []
 
 
-def _end(run: RunFolder, record: Mapping[str, Any], status: str, more: Mapping[str, Any]) -> None:
+def _end(run: RunFolder, record: Mapping[str, Any] | None, status: str, more: Mapping[str, Any]) -> None:
+    if record is None:
+        return
     write_atomically(run.provenance, json.dumps({**finish(record, status), **more}, indent=1) + "\n")
 
 
@@ -189,7 +227,7 @@ def _resume_command(run: RunFolder, request: Request) -> str:
 
 @contextlib.contextmanager
 def _stop_requested() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask training to stop at the next update; a second Ctrl-C interrupts at once."""
+    """Ctrl-C, SIGTERM and SIGUSR1 ask training to stop at the next update; a second Ctrl-C interrupts at once."""
     asked: list[int] = []
 
     def handler(number: int, frame: Any) -> None:

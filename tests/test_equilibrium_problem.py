@@ -220,3 +220,8 @@ def test_validation_is_the_same_twice_and_sees_the_present_weights():
 def test_settings_that_do_not_fit_the_economy_are_refused(override, message):
     with pytest.raises(UserError, match=message):
         problem_of(override)
+
+
+def test_more_components_than_inputs_are_refused_in_one_line():
+    with pytest.raises(UserError, match=r"network\.components: got 59, expected at most the 7 inputs there are"):
+        build_problem(read_experiment(TINY, ["network.components=59"]))

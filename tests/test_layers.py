@@ -33,8 +33,11 @@ TOP_FLOOR = {
     "experiment",
     "new",
     "quiet",
+    "ranks",
     "results",
     "solution",
+    "status",
+    "submit",
     "tensorboard",
     "train",
 }  # may import every room

@@ -13,7 +13,7 @@ from deqn.equilibrium import simulation
 from deqn.equilibrium.decision_rule import DecisionRule
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.exogenous import MarkovChain
-from deqn.equilibrium.settings import EquilibriumSettings, NetworkSettings, NextPeriodSettings
+from deqn.equilibrium.settings import EquilibriumSettings, NetworkSettings, NextPeriodSettings, SamplingSettings
 from deqn.mlp.networks import MLP, WideAndDeep
 from deqn.training.errors import UserError, nearest
 from deqn.training.problem import Losses, Problem
@@ -41,16 +41,20 @@ class EquilibriumProblem(Problem):
     """An economy, a network and the settings of the file as something to train (Azinovic, Gaegauf & Scheidegger).
 
     minimises  sum over conditions i of  weight_i * mean over states and ages of  residual_i^2 .
+
+    rank: of this worker, which validates on paths of its own. sharing: workers among whom the file's tracks are split.
     """
 
-    def __init__(self, economy: Economy, settings: EquilibriumSettings, seed: int) -> None:
+    def __init__(
+        self, economy: Economy, settings: EquilibriumSettings, seed: int, rank: int = 0, sharing: int = 1
+    ) -> None:
         self.economy = economy
         self.settings = settings
         self.compiler = settings.compiler
         self.updates_per_call = settings.updates_per_call
-        self.seed = seed
-        sampling = settings.sampling
-        self.minibatch = sampling.minibatch or sampling.tracks * sampling.periods
+        self.seed, self.rank = seed, rank
+        self.sampling = _share(settings.sampling, sharing)
+        self.minibatch = self.sampling.minibatch or self.sampling.tracks * self.sampling.periods
         self._check()
         self.network = build_network(economy, settings.network, seed)
         self.target = build_network(economy, settings.network, seed)
@@ -60,7 +64,7 @@ class EquilibriumProblem(Problem):
         self.rule = DecisionRule(economy, self.network, heads)
         self.target_rule = DecisionRule(economy, self.target, heads)
         self.next_period = settings.next_period
-        self.chain = MarkovChain(sampling.chain) if sampling.chain is not None else economy.shocks
+        self.chain = MarkovChain(self.sampling.chain) if self.sampling.chain is not None else economy.shocks
         self.pool = self._initial_pool()
         self.network.adapt(np.asarray(economy.features(economy.tensors(self.pool))))
         self.copy_to_target()
@@ -70,7 +74,7 @@ class EquilibriumProblem(Problem):
 
     def _check(self) -> None:
         """What only economy and settings together can show."""
-        sampling, discrete = self.settings.sampling, self.economy.shocks.discrete
+        sampling, discrete = self.sampling, self.economy.shocks.discrete
         states = sampling.tracks * sampling.periods
         if states % self.minibatch:
             raise UserError(
@@ -113,7 +117,7 @@ class EquilibriumProblem(Problem):
 
     def start(self, key: tf.Tensor) -> Tracks:
         """Tracks drawn from the pool; the first episode is simulated by the first update."""
-        sampling = self.settings.sampling
+        sampling = self.sampling
         pool = self.economy.tensors(self.pool)
         now = _rows(pool, sampling.tracks, key)
         episode = tf.nest.map_structure(lambda x: tf.repeat(x, sampling.periods, axis=0), now)
@@ -172,7 +176,7 @@ class EquilibriumProblem(Problem):
 
     def _next_episode_if_due(self, carry: Tracks, key: tf.Tensor) -> Tracks:
         """Simulates a new episode from the last states when all epochs over the present one are done."""
-        sampling = self.settings.sampling
+        sampling = self.sampling
         updates = sampling.epochs * (sampling.tracks * sampling.periods // self.minibatch)
         if updates == 1:
             return self._simulated_episode(carry, key)
@@ -181,7 +185,7 @@ class EquilibriumProblem(Problem):
         )
 
     def _episode(self, carry: Tracks, key: tf.Tensor) -> Tracks:
-        sampling = self.settings.sampling
+        sampling = self.sampling
         keys = [tf.random.experimental.stateless_fold_in(key, number) for number in range(2)]
         if sampling.periods == 1:
             episode, following = carry.now, simulation.step(self.economy, self.chain, self.rule, carry.now, keys[0])
@@ -200,7 +204,7 @@ class EquilibriumProblem(Problem):
         tracks = tf.shape(state[0])[0]
         uniform = tf.random.stateless_uniform([tracks], keys[0])
         outside = ~self.economy.is_inside(state)
-        chosen = tf.logical_and(uniform < self.settings.sampling.resets, ~outside)
+        chosen = tf.logical_and(uniform < self.sampling.resets, ~outside)
         anew, fresh = tf.logical_or(outside, chosen), _rows(pool, tracks, keys[1])
         state = tf.nest.map_structure(
             lambda new, old: tf.where(tf.reshape(anew, [-1] + [1] * (len(old.shape) - 1)), new, old), fresh, state
@@ -208,7 +212,7 @@ class EquilibriumProblem(Problem):
         return state, tf.reduce_sum(tf.cast([outside, chosen], tf.int32), axis=1)
 
     def _minibatch(self, carry: Tracks) -> Any:
-        states = self.settings.sampling.tracks * self.settings.sampling.periods
+        states = self.sampling.tracks * self.sampling.periods
         if self.minibatch == states:
             return carry.episode
         per_epoch = states // self.minibatch
@@ -219,12 +223,12 @@ class EquilibriumProblem(Problem):
 
     def _judged(self, state: Any) -> tuple[Any, Any, tf.Tensor]:
         """The states whose errors count, their policies, and their weights (mean one)."""
-        if not self.settings.sampling.every_shock:
+        if not self.sampling.every_shock:
             return state, self.rule(state), tf.ones([1], self.economy.dtype)
         state_count = tf.shape(state[0])[0]
         state, policy = self.rule.under_every_shock(state)
         assert isinstance(self.economy.shocks, MarkovChain)  # _check has seen to it
-        frequency = self.economy.shocks.stationary**self.settings.sampling.shock_weight
+        frequency = self.economy.shocks.stationary**self.sampling.shock_weight
         weight = tf.constant(frequency / frequency.mean(), self.economy.dtype)
         return state, policy, tf.repeat(weight, state_count)
 
@@ -232,7 +236,7 @@ class EquilibriumProblem(Problem):
 
     def _fresh_errors(self, pool: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         settings = self.settings.validation
-        key = tf.constant([settings.seed, 0], tf.int32)
+        key = tf.constant([settings.seed, self.rank], tf.int32)
         start = _rows(pool, settings.tracks, key)
         path, _ = simulation.simulate(
             self.economy, self.economy.shocks, self.rule, start, settings.periods, key, settings.burn_in
@@ -244,6 +248,18 @@ class EquilibriumProblem(Problem):
         ordered = tf.sort(tf.reshape(first, [-1]))
         count = ordered.shape[0]
         return tf.reduce_mean(first), ordered[int(0.999 * (count - 1))], ordered[-1]
+
+
+def _share(sampling: SamplingSettings, sharing: int) -> SamplingSettings:
+    """What one of `sharing` workers samples. Raises UserError if tracks or minibatch can't be split evenly."""
+    for name, number in (("tracks", sampling.tracks), ("minibatch", sampling.minibatch or sharing)):
+        if number % sharing:
+            raise UserError(
+                f"sampling.{name}: got {number}, expected a multiple of {sharing}, the workers that share them "
+                "(workers.scaling: strong)"
+            )
+    minibatch = sampling.minibatch and sampling.minibatch // sharing
+    return sampling.model_copy(update={"tracks": sampling.tracks // sharing, "minibatch": minibatch})
 
 
 def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> keras.Model:
@@ -270,6 +286,10 @@ def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> ker
     }
     if settings.kind == "mlp":
         return MLP(**common, standardized=settings.standardize)
+    if (settings.components or 0) > inputs:
+        raise UserError(
+            f"network.components: got {settings.components}, expected at most the {inputs} inputs there are"
+        )
     return WideAndDeep(
         **common,
         components=settings.components or inputs,

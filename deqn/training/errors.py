@@ -12,6 +12,7 @@ class UserError(Exception):
     """A mistake the user can mend: one line saying what was seen, what was expected and what to do."""
 
     exit_status: ClassVar[int] = 2
+    is_common = False  # of several ranks, all have it
 
     def __init__(self, message: str) -> None:
         # Quoted values and libraries' texts may run over several lines; the promise of one line is kept here.

@@ -61,15 +61,17 @@ class Keeper:
         percent = self.stages[update]
         self._write(f"stage-{percent}.npz", weights, {"update": update, "percent": percent})
 
-    def state(self, update: int, state: Callable[[], tuple[Arrays, Mapping[str, Any]]], last: bool) -> None:
-        """Writes the state to resume from if it is time, or the last one.
+    def is_due(self) -> bool:
+        """Whether so many minutes have passed that the state has to be written."""
+        return self.folder is not None and (time.monotonic() - self._last_saved) / 60 >= self.settings.minutes
 
-        Raises CannotWrite if the last one can't be written: then the checkpoint is the point.
+    def state(self, update: int, arrays: Arrays, meta: Mapping[str, Any], last: bool) -> None:
+        """Writes the state to resume from.
+
+        Raises CannotWrite if it is the last one and can't be written: then the checkpoint is the point.
         """
-        due = (time.monotonic() - self._last_saved) / 60 >= self.settings.minutes
-        if self.folder is None or not (last or due):
+        if self.folder is None:
             return
-        arrays, meta = state()
         if last:
             checkpoint.save(self.folder.checkpoints, checkpoint.LAST, arrays, meta)
         elif self._write(checkpoint.LAST, arrays, meta) and self.settings.keep:

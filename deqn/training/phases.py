@@ -19,17 +19,24 @@ class Phases:
     """Holds the phase that training is in; schedules start anew with each.
 
     number: of the phase, from 0. optimizers: of the phase, by the names of the losses. rate_scale: what every learning
-    rate is multiplied by, changed by roll-backs. Raises UserError if any phase's optimisers can't be made.
+    rate is multiplied by, changed by roll-backs, `base` at first. Raises UserError if any phase's optimisers can't be
+    made.
     """
 
-    def __init__(self, problem: Problem, phases: Sequence[PhaseSettings]) -> None:
+    def __init__(self, problem: Problem, phases: Sequence[PhaseSettings], base: float = 1.0) -> None:
         self.problem, self.phases = problem, phases
         dtype = next(iter(problem.trainable.values()))[0].dtype  # a rate of another type would not multiply gradients
-        self.rate_scale = tf.Variable(1.0, trainable=False, dtype=dtype)
+        self.base, self.cut = base, 1.0
+        self.rate_scale = tf.Variable(base, trainable=False, dtype=dtype)
         self.total = sum(phase.updates for phase in phases)
         for number in range(len(phases)):
             self._optimizers(number)  # a mistake in the last phase is told now, not after the first ones
         self.enter(self.due(0))
+
+    def cut_rates(self, factor: float) -> None:
+        """From here on every learning rate is `factor` times what the file says for so many ranks."""
+        self.cut = factor
+        self.rate_scale.assign(self.base * factor)
 
     def end(self) -> int:
         """The update after the last one of this phase."""

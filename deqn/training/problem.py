@@ -72,7 +72,10 @@ class Problem(abc.ABC):
             raise ValueError(f"phases: {type(self).__name__} has nothing that a phase can change, got {dict(settings)}")
 
     def validate(self) -> Mapping[str, float]:
-        """Errors on data that training never sees; the first entry chooses the best weights. Empty: none is kept."""
+        """Errors on data that training never sees; the first entry chooses the best weights. Empty: none is kept.
+
+        Over several workers their mean is taken, the largest where the name ends in _max.
+        """
         return {}
 
     def host_state(self) -> Mapping[str, Any]:

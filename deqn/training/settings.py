@@ -68,6 +68,27 @@ class DivergenceSettings(Section):
     cut: float = setting(0.3, unit="ratio of learning rates", gt=0, lt=1)
 
 
+class WorkerSettings(Section):
+    """What changes when several ranks train together; without effect on one.
+
+    scaling: weak, every rank has the whole of what the file says (tracks), so that an update sees more states with more
+    ranks; strong, the ranks share it, so that an update sees the same number.
+    learning_rate: what the file's rates are multiplied by on n ranks: 1, sqrt(n) or n.
+    compression: fp16 halves what is sent, and rounds gradients to three digits.
+    """
+
+    scaling: Literal["weak", "strong"] = setting("weak")
+    learning_rate: Literal["constant", "sqrt", "linear"] = setting(
+        "constant", source="linear: Goyal et al. (2017), for SGD; Muon and Adam set the size of a step themselves"
+    )
+    compression: Literal["none", "fp16"] = setting("none")
+    stall_seconds: float = setting(120.0, unit="seconds that a rank waits for another before the job ends", ge=2)
+
+    def rate(self, ranks: int) -> float:
+        """What learning rates are multiplied by."""
+        return {"constant": 1.0, "sqrt": ranks**0.5, "linear": float(ranks)}[self.learning_rate]
+
+
 class TrainingSettings(Section):
     """The engine's part of a parameter file."""
 
@@ -78,5 +99,6 @@ class TrainingSettings(Section):
     validate_every: int = setting(500, unit="updates", ge=1)
     checkpoints: CheckpointSettings = setting(CheckpointSettings())
     divergence: DivergenceSettings = setting(DivergenceSettings())
+    workers: WorkerSettings = setting(WorkerSettings())
     precision: Literal["float32", "float64"] = setting("float32")
     seed: int = setting(0, ge=0, lt=2**31)

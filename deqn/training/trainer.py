@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import tensorflow as tf
 
-from deqn.training.errors import Diverged
+from deqn.training.errors import Diverged, UserError
 from deqn.training.judge import Judge
 from deqn.training.keeper import Keeper
 from deqn.training.optimizers import settle, settled
@@ -20,7 +20,7 @@ from deqn.training.run_folder import RunFolder
 from deqn.training.settings import TrainingSettings
 from deqn.training.snapshot import assign, carry_from, read, read_carry
 from deqn.training.update import Advance, Tally, diagnose, make_advance, update_key
-from deqn.training.workers import SingleWorker, Workers
+from deqn.training.workers import SingleWorker, Workers, checksum, reduced
 
 State = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays, and a rest that JSON can hold
 
@@ -60,6 +60,7 @@ class Trainer:
     """Trains a problem through the phases of its settings.
 
     folder: where metrics and checkpoints go; None keeps all in memory. report: called with each Progress.
+    workers: by default one. Of several, each has a trainer of its own and all do the same; rank 0 writes.
     should_stop: asked between episodes; the run then ends with a checkpoint. clock: CPU-seconds used so far.
     say: told in one line of what a reader should know (roll-backs, files that could not be written).
     """
@@ -78,17 +79,20 @@ class Trainer:
         self.problem, self.settings, self.folder = problem, settings, folder
         self.workers = workers or SingleWorker()
         self.report, self.should_stop, self.clock, self.say = report, should_stop, clock, say
-        self.phases = Phases(problem, settings.phases)
+        self.phases = Phases(problem, settings.phases, settings.workers.rate(self.workers.size))
         self.total = self.phases.total
         self.judge = Judge(settings)
         self.keeper = Keeper(folder if self.workers.rank == 0 else None, settings.checkpoints, self.total, say)
         self.update, self.episode, self.rollbacks, self.skipped = 0, 0, 0, 0
-        self.carry = problem.start(update_key(settings.seed, self.workers.rank, tf.constant(2**31 - 1)))
+        self.carry = self._start()
         self.validations: dict[str, float] = {}  # of this episode
         self.cpu_before = 0.0  # of earlier sittings
         self._clock_start = clock()
         self._good: State | None = None
         self._advance: Advance | None = None  # compiled for the present phase when first used
+
+    def _start(self) -> Any:
+        return self.problem.start(update_key(self.settings.seed, self.workers.rank, tf.constant(2**31 - 1)))
 
     # --- the loop --------------------------------------------------------------------------------------------------
 
@@ -97,8 +101,9 @@ class Trainer:
 
         Raises Diverged if roll-backs did not help; the last good checkpoint stands.
         """
+        self._begin_alike()
         if self.update == 0:
-            self.judge.begin(self.problem.validate())
+            self.judge.begin(reduced(self.workers, self.problem.validate()))
         self.keeper.begin(self.update)
         if self.update == 0:
             self._judge(self.judge.initial)
@@ -106,8 +111,11 @@ class Trainer:
         stopped = False
         while not self._is_over() and not stopped:
             self._run_episode()
-            stopped = self.should_stop() and not self._is_over()
-            self.keeper.state(self.update, self._state, last=stopped or self._is_over())
+            asked, due = zip(*self.workers.gather((self.should_stop(), self.keeper.is_due())), strict=True)
+            stopped = any(asked) and not self._is_over()
+            last = stopped or self._is_over()
+            if last or due[0]:
+                self.keeper.state(self.update, *self._state(), last=last)
         if not stopped:
             settle(self.phases.optimizers, self.problem.trainable)
             if self.judge.best_weights:
@@ -148,7 +156,7 @@ class Trainer:
                 f"{type(self.problem).__name__}.batches({self.episode}) gave no batch, expected one or more"
             )
         self.episode += 1
-        means = {name: value / (self.update - begun) for name, value in sums.items()}
+        means = reduced(self.workers, {name: value / (self.update - begun) for name, value in sums.items()})
         self.keeper.row(self._row(means, largest))
         self.report(
             Progress(self.update, self.total, self.episode, means["loss"], self.validations, self.cpu_seconds())
@@ -166,8 +174,10 @@ class Trainer:
         self.carry, tally = self._advance(batch, self.carry, tf.constant(self.update), tf.constant(count))
         bad = int(tally.first_bad)
         if bad >= 0:
-            cause = diagnose(self.problem, batch, self.carry, self.settings.seed, self.workers.rank, bad)
-            return tally, f"{cause or 'the loss is not finite'} in update {bad}"
+            causes = self.workers.gather(
+                diagnose(self.problem, batch, self.carry, self.settings.seed, self.workers.rank, bad)
+            )
+            return tally, f"{next(filter(None, causes), 'the loss is not finite')} in update {bad}"
         self.update, self.skipped = self.update + count, self.skipped + int(tally.skipped)
         return tally, None
 
@@ -187,7 +197,8 @@ class Trainer:
         if self.skipped - good["skipped"] == made:
             return f"no gradient of the last {made} updates, up to {self.update}, was finite"
         with settled(self.phases.optimizers, self.problem.trainable):
-            self.validations = dict(self.problem.validate())
+            self.validations = reduced(self.workers, self.problem.validate())
+            self.weights_checksums()
             return self._judge(self.validations)
 
     def _judge(self, errors: Mapping[str, float]) -> str | None:
@@ -209,12 +220,38 @@ class Trainer:
             raise Diverged(f"{reason}; {self.rollbacks} roll-backs with smaller learning rates did not help{best}")
         self._go_to(*self._good)
         self.rollbacks += 1
-        self.phases.rate_scale.assign(limits.cut**self.rollbacks)
+        self.phases.cut_rates(limits.cut**self.rollbacks)
         self.keeper.begin(self.update)
         self.say(
             f"{reason}: back to update {self.update}, learning rate x {limits.cut**self.rollbacks:.3g} "
             f"({self.rollbacks} of {limits.retries})"
         )
+
+    # --- several ranks ---------------------------------------------------------------------------------------------
+
+    def _begin_alike(self) -> None:
+        """Every rank takes rank 0's weights; ranks that would make other updates are refused, for they would hang."""
+        plan = {
+            "updates": self.total, "validate_every": self.settings.validate_every, "seed": self.settings.seed,
+            "updates_per_call": self.problem.updates_per_call, "at update": self.update,
+        }  # fmt: skip
+        for rank, other in enumerate(plans := self.workers.gather(plan)):
+            if other != plans[0]:
+                raise UserError(f"rank {rank} has {other}, rank 0 {plans[0]}: give all ranks the same parameter file")
+        if self.workers.size > 1:
+            assign(self._variables(), self.workers.broadcast(read(self._variables())))
+        self.weights_checksums()
+
+    def weights_checksums(self) -> list[str]:
+        """Of every rank's networks. Raises Diverged if they are not all the same."""
+        sums = self.workers.gather(checksum(read(self._networks())))
+        for rank, other in enumerate(sums):
+            if other != sums[0]:
+                raise Diverged(
+                    f"the weights of rank {rank} differ from rank 0's after update {self.update} ({other}, {sums[0]}); "
+                    "is the hardware of the nodes the same? continue from the last checkpoint with --resume"
+                )
+        return sums
 
     # --- what is kept ----------------------------------------------------------------------------------------------
 
@@ -245,32 +282,72 @@ class Trainer:
         self.update, self.episode, self.skipped = meta["update"], meta["episode"], meta["skipped"]
 
     def _state(self) -> State:
-        """Everything a resumed run needs: where training stands, where a roll-back would lead, what was reached."""
+        """Everything a resumed run needs: where training stands, where a roll-back would lead, what was reached.
+
+        What a rank has of its own, simulated states and host state, stands under its number, rank 0's without one.
+        """
         assert self._good is not None
         arrays, meta = self._position()
         good_arrays, good = self._good
         if good["update"] != self.update:  # else it is this very position
             arrays |= {f"good/{name}": value for name, value in good_arrays.items()}
             meta["good"] = good
+        for rank, theirs in enumerate(self.workers.gather({k: v for k, v in arrays.items() if _is_own(k)})):
+            if rank != self.workers.rank:
+                arrays |= {f"rank{rank}/{name}": value for name, value in theirs.items()}
         reached_arrays, reached = self.judge.state()
         return arrays | reached_arrays, meta | reached | {
             "rollbacks": self.rollbacks,
-            "rate_scale": float(self.phases.rate_scale.numpy()),
+            "rate_scale": self.phases.cut,
             "cpu_seconds": self.cpu_seconds(),
             "ranks": self.workers.size,
         }  # fmt: skip
 
     def resume(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
-        """Takes up a state that a checkpoint holds. Raises UserError if it belongs to another problem."""
+        """Takes up a state that a checkpoint holds. Raises UserError if it belongs to another problem.
+
+        On another number of ranks, those that the checkpoint knows go on with their states if they still have as many
+        tracks, the others begin with new ones.
+        """
+        arrays = self._own_part(arrays, meta)
         self._go_to(arrays, meta)
         if "good" in meta:
             good = {k.removeprefix("good/"): v for k, v in arrays.items() if k.startswith("good/")}
             self._good = good, meta["good"]
         self.judge.restore(arrays, meta)
         self.rollbacks = meta["rollbacks"]
-        self.phases.rate_scale.assign(meta["rate_scale"])
+        self.phases.cut_rates(meta["rate_scale"])
         self.cpu_before = float(meta["cpu_seconds"])
         self._clock_start = self.clock()
+
+    def _own_part(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """A checkpoint's arrays with what belongs to this rank, and to no other."""
+        rank, ranks = self.workers.rank, meta["ranks"]
+        own = {name: value for name, value in arrays.items() if not name.startswith("rank")}
+        prefix = f"rank{rank}/"
+        own |= {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+        if ranks == self.workers.size:
+            return own
+        keeps = rank < ranks and self._carry_fits(own)
+        if not keeps:
+            self.problem.restore({k.removeprefix("host/"): v for k, v in own.items() if k.startswith("host/")})
+            begun = read_carry(self._start())
+            own = {name: value for name, value in own.items() if not name.removeprefix("good/").startswith("carry/")}
+            own |= begun | ({f"good/{name}": value for name, value in begun.items()} if "good" in meta else {})
+        kept = [number for number, kept in enumerate(self.workers.gather(keeps)) if kept]
+        self.say(
+            f"the checkpoint is of {ranks} ranks, these are {self.workers.size}: "
+            + (f"the states of ranks 0 to {kept[-1]} go on" if kept else "no rank keeps its states")
+            + ("" if len(kept) == self.workers.size else ", others begin anew")
+        )
+        return own
+
+    def _carry_fits(self, arrays: Mapping[str, np.ndarray]) -> bool:
+        try:
+            carry_from(arrays, like=self.carry)
+        except UserError:
+            return False
+        return True
 
     def _keep_stage(self) -> None:
         if self.update in self.keeper.stages:
@@ -298,3 +375,8 @@ class Trainer:
             **losses,
             **{name: value for name, value in means.items() if name not in ("loss", *self.phases.optimizers)},
         }
+
+
+def _is_own(name: str) -> bool:
+    """Whether a part of the state belongs to one rank: its simulated states, its generators."""
+    return name.removeprefix("good/").startswith(("carry/", "host/"))

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deqn.training.problem import Batch, Carry, Problem
+from deqn.training.problem import Batch, Carry, Losses, Problem
 from deqn.training.workers import Workers
 
 
@@ -47,24 +47,36 @@ def make_advance(
     names = _names(problem, example)
     dtype = names.pop("")
 
-    def one(batch: Batch, carry: Carry, update: tf.Tensor, tally: Tally) -> tuple[Carry, Tally]:
+    def look(batch: Batch, carry: Carry, update: tf.Tensor) -> tuple[Losses, dict[str, list]]:
         with tf.GradientTape(persistent=len(problem.trainable) > 1) as tape:
             losses = problem.losses(batch, carry, update_key(seed, workers.rank, update))
-        gradients = _gradients(tape, losses.minimize, problem)
-        total = tf.add_n([tf.cast(loss, dtype) for loss in losses.minimize.values()])
-        # The loss is averaged, too: all workers must decide alike whether an update counts.
-        total, *averaged = workers.average([total, *_flatten(gradients)])
-        gradients = dict(zip(gradients, _unflatten(averaged, gradients), strict=True))
-        loss_finite = tf.math.is_finite(total)
-        finite = tf.logical_and(loss_finite, tf.math.is_finite(tf.linalg.global_norm(averaged)))
+        return losses._replace(detail={}), _gradients(tape, losses.minimize, problem)
+
+    def change(total: tf.Tensor, gradients: list[list[tf.Tensor]]) -> tf.Tensor:
+        """Applies the averaged gradients if all is finite; 1 if not."""
+        norm = tf.linalg.global_norm(tf.nest.flatten(gradients))
+        finite = tf.logical_and(tf.math.is_finite(total), tf.math.is_finite(norm))
 
         def apply() -> tf.Tensor:
-            for name, variables in problem.trainable.items():
-                optimizers[name].apply(gradients[name], list(variables))
+            for (name, variables), group in zip(problem.trainable.items(), gradients, strict=True):
+                optimizers[name].apply(group, list(variables))
             problem.after_update()
             return tf.constant(0)
 
-        skipped = tf.cond(finite, apply, lambda: tf.constant(1))
+        return tf.cond(finite, apply, lambda: tf.constant(1))
+
+    xla = problem.compiler == "xla"
+    if workers.size > 1:
+        # XLA can't compile an exchange between processes: it compiles what stands before and what follows.
+        look, change = (tf.function(piece, jit_compile=xla, autograph=False) for piece in (look, change))
+
+    def one(batch: Batch, carry: Carry, update: tf.Tensor, tally: Tally) -> tuple[Carry, Tally]:
+        losses, gradients = look(batch, carry, update)
+        total = tf.add_n([tf.cast(loss, dtype) for loss in losses.minimize.values()])
+        # The loss is averaged, too: all workers must decide alike whether an update counts.
+        total, *averaged = workers.average([total, *_flatten(gradients)])
+        skipped = change(total, _unflatten(averaged, gradients))
+        loss_finite = tf.math.is_finite(total)
         carry = tf.nest.map_structure(lambda new, old: tf.where(loss_finite, new, old), losses.carry, carry)
         values = {"loss": total, **losses.minimize, **losses.record}
         return carry, Tally(
@@ -86,7 +98,7 @@ def make_advance(
         return carry, tally
 
     # Without AutoGraph the update is traced in half the time, and errors show the problem's own lines.
-    return tf.function(advance, jit_compile=problem.compiler == "xla", autograph=False)
+    return tf.function(advance, jit_compile=xla and workers.size == 1, autograph=False)
 
 
 def diagnose(problem: Problem, batch: Batch, carry: Carry, seed: int, rank: int, update: int) -> str | None:
