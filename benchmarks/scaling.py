@@ -1,0 +1,168 @@
+"""How much faster several ranks are: weak and strong scaling on this machine, and a forecast for more nodes.
+
+    python benchmarks/scaling.py                          # models/olg/benchmark60.yaml, horovod and mpi, a core a rank
+    python benchmarks/scaling.py FILE --updates 400 --unpinned --latency 2e-6 --bandwidth 12.5e9
+
+Each line is a training of `updates` updates, without warm start and validation, whose rate is taken over the time in
+which all its processes run: "apart" are independent trainings of one rank at the same moment, what a machine can do at
+best; "ranks" average their gradients. The exchange alone is timed on arrays of the network's size, in a loop.
+
+The forecast assumes a ring all-reduce of n ranks (Patarasuk & Yuan 2009) that overlaps with nothing:
+
+    update(n) = compute(n) + 2 (n - 1) latency + 2 (n - 1)/n bytes / bandwidth,
+    compute(n) = compute(1) when weak, compute(1)/n when strong
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = "models/olg/benchmark60.yaml"
+EXCHANGES = 200
+NODES = (1, 2, 4, 8, 16, 32, 64)
+
+
+def rank(file: str, updates: int, kind: str, scaling: str, pinned: bool) -> None:
+    """One process of a measurement: trains, times the exchange, prints both as a line of JSON."""
+    number = int(os.environ.get("OMPI_COMM_WORLD_LOCAL_RANK", os.environ.get("SCALING_CORE", "0")))
+    if pinned:
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})  # before TensorFlow counts them
+    from deqn.quiet import import_tensorflow
+
+    import_tensorflow()
+    from deqn.experiment import build_problem, read_experiment
+    from deqn.ranks import together
+    from deqn.training.trainer import Trainer
+
+    lengths = [f"phases.0.updates={updates}", f"validate_every={10 * updates}", "updates_per_call=10"]
+    experiment = read_experiment(file, [*lengths, f"workers.scaling={scaling}"])
+    with together(kind, experiment.file.workers) as workers:
+        problem = build_problem(experiment, workers.rank, workers.size)
+        times: list[tuple[float, int]] = []
+        trainer = Trainer(
+            problem, experiment.file, workers=workers, report=lambda p: times.append((time.monotonic(), p.update))
+        )
+        trainer.train()
+        bytes_, seconds = exchange(problem, workers)
+        states = problem.minibatch * (problem.economy.shocks.discrete if problem.sampling.every_shock else 1)
+        print("SCALING " + json.dumps({"times": times, "states": states, "bytes": bytes_, "exchange": seconds}))
+
+
+def exchange(problem: Any, workers: Any) -> tuple[int, float]:
+    """Bytes of all gradients, and seconds that averaging them takes, one after the other."""
+    import tensorflow as tf
+
+    gradients = [tf.zeros(v.shape, v.dtype) for group in problem.trainable.values() for v in group]
+    size = sum(g.shape.num_elements() * g.dtype.size for g in gradients)
+
+    @tf.function(autograph=False)
+    def several(gradients):
+        return tf.while_loop(
+            lambda i, _: i < EXCHANGES, lambda i, g: (i + 1, workers.average(g)), (tf.constant(0), gradients)
+        )
+
+    several(gradients)
+    begun = time.monotonic()
+    several(gradients)
+    return size, (time.monotonic() - begun) / EXCHANGES
+
+
+def measure(arguments: argparse.Namespace, kind: str, scaling: str, ranks: int, apart: bool) -> dict[str, float]:
+    """States a second of `ranks` processes together, seconds an update, seconds an exchange."""
+    own = [sys.executable, __file__, arguments.file, "--updates", str(arguments.updates), "--rank", kind, scaling]
+    own += ["--unpinned"] if arguments.unpinned else []
+    environment = os.environ | {
+        "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_mpi_yield_when_idle": "1",
+    }  # fmt: skip
+    if apart:
+        commands, cores = [own] * ranks, [{"SCALING_CORE": str(core)} for core in range(ranks)]
+    else:
+        commands, cores = [["mpirun", "-np", str(ranks), "--bind-to", "none", "--oversubscribe", *own]], [{}]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env=environment | core, stdout=subprocess.PIPE, text=True)
+        for command, core in zip(commands, cores, strict=True)
+    ]
+    lines = [line for process in processes for line in process.communicate()[0].splitlines()]
+    found = [json.loads(line.partition("SCALING ")[2]) for line in lines if "SCALING " in line]
+    if len(found) != ranks:
+        raise SystemExit(f"deqn: {len(found)} of {ranks} processes reported; see their errors above")
+    return {"ranks": ranks, **rates(found)}
+
+
+def rates(found: list[dict[str, Any]]) -> dict[str, float]:
+    """From each process's times of updates: what all did in the time in which all ran, compilation left out."""
+    begin = max(each["times"][1][0] for each in found)  # the first call compiles
+    end = min(each["times"][-1][0] for each in found)
+    speeds = []
+    for each in found:
+        within = [(moment, update) for moment, update in each["times"] if begin <= moment <= end]
+        speeds.append((within[-1][1] - within[0][1]) / (within[-1][0] - within[0][0]))
+    return {
+        "states_per_second": sum(s * each["states"] for s, each in zip(speeds, found, strict=True)),
+        "update": len(speeds) / sum(speeds),
+        "exchange": max(each["exchange"] for each in found),
+        "bytes": found[0]["bytes"],
+    }
+
+
+def forecast(one: dict[str, float], latency: float, bandwidth: float) -> list[tuple[int, float, float]]:
+    """Ranks, and how many times as many states a second as one rank: weak, strong."""
+    rows = []
+    for ranks in NODES:
+        together = 2 * (ranks - 1) * latency + 2 * (ranks - 1) / ranks * one["bytes"] / bandwidth
+        weak = ranks * one["update"] / (one["update"] + together)
+        strong = one["update"] / (one["update"] / ranks + together)
+        rows.append((ranks, weak, strong))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", default=FILE)
+    parser.add_argument("--updates", type=int, default=300)
+    parser.add_argument("--unpinned", action="store_true", help="let the system place processes on cores")
+    parser.add_argument("--latency", type=float, default=2e-6, help="seconds a message, of your network")
+    parser.add_argument("--bandwidth", type=float, default=12.5e9, help="bytes a second, of your network")
+    parser.add_argument("--rank", nargs=2, metavar=("KIND", "SCALING"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.rank:
+        rank(arguments.file, arguments.updates, *arguments.rank, pinned=not arguments.unpinned)
+        return
+    place = "placed by the system" if arguments.unpinned else "a core a process"
+    print(f"{arguments.file}, {arguments.updates} updates, {place}\n")
+    one = measure(arguments, "single", "weak", 1, apart=True)
+    two_apart = measure(arguments, "single", "weak", 2, apart=True)
+    print("| what | states a second | of one rank | of two apart | ms an update | ms an exchange | its share |")
+    print("|---|---|---|---|---|---|---|")
+    rows = [("1 rank", one), ("2 apart", two_apart)]
+    for kind in ("horovod", "mpi"):
+        for scaling in ("weak", "strong"):
+            rows.append((f"2 ranks, {kind}, {scaling}", measure(arguments, kind, scaling, 2, apart=False)))
+    for name, row in rows:
+        alone = name in ("1 rank", "2 apart")
+        ratios = (row["states_per_second"] / each["states_per_second"] for each in (one, two_apart))
+        exchange = ("-", "-") if alone else (f"{1e3 * row['exchange']:.1f}", f"{row['exchange'] / row['update']:.0%}")
+        print(
+            f"| {name} | {row['states_per_second']:,.0f} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} | "
+            f"{1e3 * row['update']:.1f} | {' | '.join(exchange)} |"
+        )
+    print(
+        f"\nforecast, ring all-reduce of {one['bytes'] / 2**20:.1f} MiB, latency {arguments.latency:g} s, "
+        f"{arguments.bandwidth / 1e9:g} GB/s:\n"
+    )
+    print("| ranks | weak: states a second, times one rank's | strong |\n|---|---|---|")
+    for ranks, weak, strong in forecast(one, arguments.latency, arguments.bandwidth):
+        print(f"| {ranks} | {weak:.1f} | {strong:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
