@@ -19,7 +19,7 @@ from deqn.equilibrium.decision_rule import DecisionRule  # noqa: E402
 from deqn.equilibrium.problem import build_network  # noqa: E402
 from deqn.experiment import build_economy, read_experiment  # noqa: E402
 from deqn.ranks import together  # noqa: E402
-from deqn.training.errors import Diverged  # noqa: E402
+from deqn.training.errors import Diverged, UserError  # noqa: E402
 from deqn.training.problem import Losses, Problem  # noqa: E402
 from deqn.training.settings import WorkerSettings  # noqa: E402
 from deqn.training.trainer import Trainer  # noqa: E402
@@ -155,4 +155,8 @@ def main(name, kind, folder, compression="none"):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (Diverged, UserError) as error:  # as the command line tells it
+        print(f"deqn: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
