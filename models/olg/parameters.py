@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pydantic
 
-from deqn.equilibrium import TransitionMatrix
+from deqn.equilibrium import Positives, Shares, TransitionMatrix
 from deqn.training.parameters import Section, setting
 
 AGS19 = "Azinovic, Gaegauf & Scheidegger (2019), section 5"
@@ -39,8 +39,8 @@ class Parameters(Section):
     discount_factor: float = setting(0.95, unit="per period", source=AGS19, gt=0, lt=1.5)
     risk_aversion: float = setting(2.0, unit="coefficient of relative risk aversion", source=AGS19, gt=0, le=50)
     capital_share: float = setting(0.3, unit="share of output", source=AGS19, gt=0, lt=1)
-    tfp: list[float] = setting(unit="by shock", source=AGS19, min_length=1)
-    depreciation: list[float] = setting(unit="share of capital per period, by shock", source=AGS19, min_length=1)
+    tfp: Positives = setting(unit="by shock", source=AGS19, min_length=1)
+    depreciation: Shares = setting(unit="share of capital per period, by shock", source=AGS19, min_length=1)
     transition: TransitionMatrix = setting(
         unit="probability per period, rows = from", source="AGS19 eq. 43 prints the transpose", min_length=1
     )
@@ -56,20 +56,6 @@ class Parameters(Section):
     @classmethod
     def _profile_or_list(cls, value: Any) -> Any:
         return LabourProfile.model_validate(value) if isinstance(value, dict) else value
-
-    @pydantic.field_validator("tfp")
-    @classmethod
-    def _positive(cls, value: list[float]) -> list[float]:
-        if min(value) <= 0:
-            raise ValueError(f"got {value}, expected numbers above 0")
-        return value
-
-    @pydantic.field_validator("depreciation")
-    @classmethod
-    def _shares(cls, value: list[float]) -> list[float]:
-        if min(value) < 0 or max(value) > 1:
-            raise ValueError(f"got {value}, expected numbers from 0 to 1")
-        return value
 
     @pydantic.model_validator(mode="after")
     def _lengths_agree(self) -> Parameters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pydantic
 
-from deqn.equilibrium import TransitionMatrix
+from deqn.equilibrium import Positives, Shares, TransitionMatrix
 from deqn.training.parameters import Section, setting
 
 AGS22 = "Azinovic, Gaegauf & Scheidegger (2022), appendix A.8"
@@ -16,8 +16,8 @@ class Parameters(Section):
     cohorts: int = setting(6, unit="cohorts", source=AGS22, ge=2, le=1000)
     discount_factor: float = setting(0.7, unit="per period", source=AGS22, gt=0, lt=1)
     capital_share: float = setting(0.3, unit="share of output", source=AGS22, gt=0, lt=1)
-    tfp: list[float] = setting([0.95, 1.05, 0.95, 1.05], unit="by shock", source=AGS22, min_length=1)
-    depreciation: list[float] = setting(
+    tfp: Positives = setting([0.95, 1.05, 0.95, 1.05], unit="by shock", source=AGS22, min_length=1)
+    depreciation: Shares = setting(
         [0.5, 0.5, 0.9, 0.9], unit="share of capital per period, by shock", source=AGS22, min_length=1
     )
     transition: TransitionMatrix = setting(
@@ -27,20 +27,6 @@ class Parameters(Section):
     floor: float = setting(
         1e-6, unit="units of the good; the capital income of a cohort below it counts as this much", source="none", gt=0
     )
-
-    @pydantic.field_validator("tfp")
-    @classmethod
-    def _positive(cls, value: list[float]) -> list[float]:
-        if min(value) <= 0:
-            raise ValueError(f"got {value}, expected numbers above 0")
-        return value
-
-    @pydantic.field_validator("depreciation")
-    @classmethod
-    def _shares(cls, value: list[float]) -> list[float]:
-        if min(value) < 0 or max(value) > 1:
-            raise ValueError(f"got {value}, expected numbers from 0 to 1")
-        return value
 
     @pydantic.model_validator(mode="after")
     def _lengths_agree(self) -> Parameters:
