@@ -62,7 +62,8 @@ def measure(file: str | Path, updates: int, overrides: Sequence[str] = ()) -> Co
     import_tensorflow()
     import tensorflow as tf
 
-    from deqn.experiment import build_problem, read_experiment
+    from deqn.build import build_problem
+    from deqn.experiment import read_experiment
     from deqn.training.optimizers import optimizer
     from deqn.training.update import make_advance
     from deqn.training.workers import SingleWorker

@@ -39,7 +39,8 @@ def rank(file: str, updates: int, kind: str, scaling: str, pinned: bool) -> None
     from deqn.quiet import import_tensorflow
 
     import_tensorflow()
-    from deqn.experiment import build_problem, read_experiment
+    from deqn.build import build_problem
+    from deqn.experiment import read_experiment
     from deqn.ranks import together
     from deqn.training.trainer import Trainer
 

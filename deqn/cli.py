@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deqn.experiment import Experiment, read_experiment
+from deqn.experiment import EconomyFile, Experiment, read_experiment
 from deqn.ranks import refuse_ranks, together
 from deqn.training.errors import Diverged, Stopped, UserError
 from deqn.training.run_folder import RunFolder, find, project_root
@@ -108,7 +108,7 @@ def train(
         WorkersKind, typer.Option("--workers", help="how ranks of horovodrun, mpirun or srun exchange gradients")
     ] = WorkersKind.auto,
 ) -> None:
-    """Solve the economy of a parameter file; write its errors, moments and figures into a run folder."""
+    """Solve the economy, or train the problem, of a parameter file; write tables and figures into a run folder."""
     from deqn.train import Request, choose_folder
 
     experiment = _experiment(file, overrides, seed)
@@ -120,7 +120,10 @@ def train(
     folder = None if several else choose_folder(experiment, request)
     folder = _train(experiment, request, folder, workers.value)
     if folder is not None:
-        _evaluate(folder, experiment.file.evaluation)
+        if isinstance(experiment.file, EconomyFile):
+            _evaluate(folder, experiment.file.evaluation)
+        else:
+            _evaluate_study(folder)
         _plot(folder)
 
 
@@ -231,15 +234,21 @@ def evaluate(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="of the path")] = None,
     tracks: Annotated[int | None, typer.Option("--tracks", min=1, help="paths of so many periods each")] = None,
 ) -> None:
-    """Simulate a run's best policy in float64; write arrays and tables, print the errors."""
+    """Simulate a run's best policy in float64 (of a problem: compute its tables anew); write and print the errors."""
     from deqn.experiment import experiment_of
 
     refuse_ranks("evaluate")
     folder = find(run, project_root())
     given = {"periods": periods, "burn_in": burn_in, "seed": seed, "tracks": tracks}
-    chosen = experiment_of(folder).file.evaluation.model_copy(
-        update={name: value for name, value in given.items() if value is not None}
-    )
+    given = {name: value for name, value in given.items() if value is not None}
+    experiment = experiment_of(folder)
+    if not isinstance(experiment.file, EconomyFile):
+        if given:
+            option = next(iter(given)).replace("_", "-")
+            raise UserError(f"--{option}: {experiment.stem} is no economy and has no path to simulate; leave it out")
+        _with_tensorflow(_evaluate_study)(folder)
+        return
+    chosen = experiment.file.evaluation.model_copy(update=given)
     if chosen.burn_in >= chosen.periods:
         raise UserError(f"--burn-in: got {chosen.burn_in} of {chosen.periods} periods, expected fewer than the periods")
     _with_tensorflow(_evaluate)(folder, chosen)
@@ -257,6 +266,18 @@ def _evaluate(folder: RunFolder, path: EvaluationSettings) -> None:
     print(tables.text(tables.where_table(folder.path)))
     active = ", ".join(f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
     print(f"share of entries where a constraint or guard was active: {active or 'the economy has none'}")
+    print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}")
+
+
+def _evaluate_study(folder: RunFolder) -> None:
+    from deqn.report import tables
+    from deqn.study import write_results
+
+    start = time.process_time()
+    results = write_results(folder)
+    print(f"\n{folder}: {results.headline}\n")
+    for name, rows in results.tables.items():
+        print(f"{name.replace('_', ' ')}\n\n{tables.text(tables.plain(rows))}")
     print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}")
 
 
@@ -329,7 +350,7 @@ def _plot(folder: RunFolder) -> None:
 
 @app.command("list")
 def list_() -> None:
-    """Economies, their parameter files, and runs with errors, cost and verdict."""
+    """Economies and problems, their parameter files, and runs with errors, cost and verdict."""
     from deqn.report.listing import listing
 
     for line in listing(project_root()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import time
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from deqn.build import build_problem, told_in, warm_start
 from deqn.equilibrium.problem import EquilibriumProblem
-from deqn.experiment import Experiment, build_problem, warm_start
+from deqn.experiment import EconomyFile, Experiment, StudyFile
+from deqn.training.problem import Problem
+from deqn.training.study import Study
 
 _OPTIMIZER_SLOTS = 3  # numbers that an optimiser keeps beside each weight, at most
 
@@ -23,22 +27,33 @@ def estimate(experiment: Experiment) -> Iterator[str]:
     """
     problem = build_problem(experiment)
     warm_start(experiment)
-    file, economy = experiment.file, problem.economy
     yield f"{experiment.path}: valid"
     for key, old, new in experiment.changed:
         yield f"  {key}: {old} -> {new}"
-    shocks = f"{economy.shocks.discrete} shocks" if economy.shocks.discrete else "continuous shocks"
-    yield f"{type(economy).__name__}: {inputs(problem)} inputs, {economy.outputs} outputs, {shocks}"
+    yield from sizes(experiment, problem)
     yield f"{weights(problem)} weights to train; a checkpoint of {checkpoint_mebibytes(problem):.1f} MiB"
-    seconds = _seconds_a_gradient(problem)
-    updates = sum(phase.updates for phase in file.phases)
+    with told_in(experiment, "losses") if isinstance(experiment.file, StudyFile) else contextlib.nullcontext():
+        seconds = _seconds_a_gradient(problem)
+    updates = sum(phase.updates for phase in experiment.file.phases)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     yield f"memory about {1.3 * memory:.0f} MiB"
-    on_top = "compilation comes" if file.warm_start is None else "compilation and the warm start come"
+    warm = isinstance(experiment.file, EconomyFile) and experiment.file.warm_start is not None
+    on_top = "compilation and the warm start come" if warm else "compilation comes"
     yield (
-        f"{updates} updates at about {1000 * seconds:.0f} CPU-milliseconds (losses and gradients measured now, the "
-        f"optimiser's work not included): about {updates * seconds:.0f} CPU-seconds; {on_top} on top"
+        f"{updates} updates at about {1000 * seconds:.{0 if seconds > 0.01 else 2}f} CPU-milliseconds (losses and "
+        f"gradients measured now, the optimiser's work not included): about {updates * seconds:.0f} CPU-seconds; "
+        f"{on_top} on top"
     )
+
+
+def sizes(experiment: Experiment, problem: Problem) -> Iterator[str]:
+    """What is put in and out of an economy's network; of a study, what it says of itself."""
+    if isinstance(problem, EquilibriumProblem):
+        economy = problem.economy
+        shocks = f"{economy.shocks.discrete} shocks" if economy.shocks.discrete else "continuous shocks"
+        yield f"{type(economy).__name__}: {inputs(problem)} inputs, {economy.outputs} outputs, {shocks}"
+    elif isinstance(problem, Study):
+        yield from (f"{word}: {text}" for word, text in problem.describe().items())
 
 
 def inputs(problem: EquilibriumProblem) -> int:
@@ -46,18 +61,18 @@ def inputs(problem: EquilibriumProblem) -> int:
     return int(problem.economy.features(one_state(problem)).shape[-1])
 
 
-def weights(problem: EquilibriumProblem) -> int:
+def weights(problem: Problem) -> int:
     """How many weights are trained."""
-    return _numbers(problem.trainable["policy"])
+    return sum(_numbers(group) for group in problem.trainable.values())
 
 
-def checkpoint_mebibytes(problem: EquilibriumProblem) -> float:
-    """The size of last.npz: networks, their best copies, optimiser, simulated tracks and initial states; MiB."""
-    networks = _numbers([weight for network in problem.networks.values() for weight in network.weights])
-    carry = tf.nest.flatten(problem.start(tf.constant([0, 0])))
-    states = _numbers(carry) + _numbers(list(problem.host_state().values()))
-    size = 8 if problem.economy.dtype == "float64" else 4
-    return size * (2 * networks + _OPTIMIZER_SLOTS * weights(problem) + states) / 2**20
+def checkpoint_mebibytes(problem: Problem) -> float:
+    """The size of last.npz: networks, their best copies, optimiser, carried tensors and host state; MiB."""
+    every = [weight for network in problem.networks.values() for weight in network.weights]
+    size = np.dtype(every[0].dtype).itemsize
+    kept = sum(np.asarray(array).nbytes for array in problem.host_state().values())
+    kept += sum(np.asarray(tensor).nbytes for tensor in tf.nest.flatten(problem.start(tf.constant([0, 0]))))
+    return (size * (2 * _numbers(every) + _OPTIMIZER_SLOTS * weights(problem)) + kept) / 2**20
 
 
 def one_state(problem: EquilibriumProblem) -> Any:
@@ -69,18 +84,19 @@ def _numbers(arrays: Any) -> int:
     return sum(int(np.prod(array.shape)) for array in arrays)
 
 
-def _seconds_a_gradient(problem: EquilibriumProblem) -> float:
+def _seconds_a_gradient(problem: Problem) -> float:
     """CPU-seconds of losses and gradients of one update, compiled."""
 
-    @tf.function(jit_compile=problem.compiler == "xla")
-    def gradients(carry: Any, key: tf.Tensor) -> Any:
-        with tf.GradientTape() as tape:
-            losses = problem.losses((), carry, key)
-        return tape.gradient(losses.minimize["policy"], list(problem.trainable["policy"])), losses.carry
+    @tf.function(jit_compile=problem.compiler == "xla", autograph=False)
+    def gradients(batch: Any, carry: Any, key: tf.Tensor) -> Any:
+        with tf.GradientTape(persistent=len(problem.trainable) > 1) as tape:
+            losses = problem.losses(batch, carry, key)
+        taken = {name: tape.gradient(losses.minimize[name], list(group)) for name, group in problem.trainable.items()}
+        return taken, losses.carry
 
-    carry, key = problem.start(tf.constant([0, 0])), tf.constant([0, 1])
-    _, carry = gradients(carry, key)
+    batch, carry, key = next(problem.batches(0)), problem.start(tf.constant([0, 0])), tf.constant([0, 1])
+    _, carry = gradients(batch, carry, key)
     start = time.process_time()
     for _ in range(5):
-        _, carry = gradients(carry, key)
+        _, carry = gradients(batch, carry, key)
     return (time.process_time() - start) / 5

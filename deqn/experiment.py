@@ -1,11 +1,11 @@
-"""From a parameter file to the problem it names: the economy's schema, the settings, the objects. Top floor."""
+"""A parameter file, read and checked against the schema of the economy or problem that it names. Top floor."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from deqn.equilibrium.settings import EquilibriumSettings, NextPeriodSettings
 from deqn.training import parameters as files
@@ -14,12 +14,8 @@ from deqn.training.parameters import Section, setting
 from deqn.training.run_folder import RunFolder, project_root
 from deqn.training.settings import TrainingSettings
 
-if TYPE_CHECKING:
-    from deqn.equilibrium.economy import Economy
-    from deqn.equilibrium.problem import EquilibriumProblem
-
 # What may differ between a run and its continuation: how long and how often, not what.
-_LENGTHS = ("stop", "validate_every", "checkpoints", "evaluation", "updates_per_call")
+_LENGTHS = ("stop", "patience", "validate_every", "checkpoints", "evaluation", "updates_per_call")
 _THRESHOLDS = ("error_mean", "error_p999", "error_max")  # what an equilibrium's validation reports
 
 
@@ -30,15 +26,22 @@ class EconomyFile(TrainingSettings, EquilibriumSettings):
     parameters: dict[str, Any] = setting({})
 
 
+class StudyFile(TrainingSettings):
+    """A parameter file that names a problem of its own: a regression, a sequence network, an agent."""
+
+    problem: str = setting(source="a class in problem.py beside this file, or FILE.CLASS for one in FILE.py there")
+    parameters: dict[str, Any] = setting({})
+
+
 class Experiment(NamedTuple):
     """A validated parameter file.
 
-    path: of the file (economy.py stands beside it). file: all settings. parameters: the economist's part, an instance
-    of the economy's own schema. changed: what --set changed, (key, value in the file, value now).
+    path: of the file (economy.py or problem.py stands beside it). file: all settings. parameters: the user's part, an
+    instance of the economy's or problem's own schema. changed: what --set changed, (key, value in the file, value now).
     """
 
     path: Path
-    file: EconomyFile
+    file: EconomyFile | StudyFile
     parameters: Any
     changed: list[tuple[str, Any, Any]]
 
@@ -47,10 +50,22 @@ class Experiment(NamedTuple):
         """The file's name without .yaml, which names the folder of its runs."""
         return self.path.stem
 
+    @property
+    def economy(self) -> EconomyFile:
+        """The settings of a file that names an economy. Raises UserError if it names a problem."""
+        if isinstance(self.file, EconomyFile):
+            return self.file
+        raise UserError(
+            f"{self.stem} is the problem {self.file.problem}, which has no states and no decision rule; expected an "
+            "economy"
+        )
+
     def resolved(self) -> dict[str, Any]:
         """Everything that a run depends on, defaults included, as parameters.yaml holds it."""
-        plain = self.file.model_dump(mode="json")
-        given = {name: plain.pop(name) for name in ("economy", "parameters")}
+        plain: dict[str, Any] = self.file.model_dump(mode="json")
+        given: dict[str, Any] = {
+            name: plain.pop(name) for name in ("economy", "problem", "parameters") if name in plain
+        }
         given["parameters"] = self.parameters.model_dump(mode="json")
         return {**given, **plain}
 
@@ -67,96 +82,67 @@ def read_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
 
 
 def _validated(path: Path, mapping: Mapping[str, Any], before: Mapping[str, Any] | None) -> Experiment:
-    file = files.validate(EconomyFile, mapping)
+    file: EconomyFile | StudyFile
+    if "problem" in mapping:
+        file = files.validate(StudyFile, mapping)
+        schema = _schema(path.parent, "problem", file.problem)
+    else:
+        file = files.validate(EconomyFile, mapping)
+        _check_equilibrium(file)
+        schema = _schema(path.parent, "economy", file.economy)
+    parameters = files.validate(schema, file.parameters, "parameters")
+    changed = files.differences(before, mapping) if before is not None else []
+    return Experiment(path, file, parameters, changed)
+
+
+def _check_equilibrium(file: EconomyFile) -> None:
     for number, phase in enumerate(file.phases):
         changed_in_phase = {**file.next_period.model_dump(), **phase.problem}
         files.validate(NextPeriodSettings, changed_in_phase, f"phases.{number}.problem")
     for name in file.stop:
         if name not in _THRESHOLDS:
             raise UserError(f"stop.{name}: unknown;{nearest(name, _THRESHOLDS)}")
-    parameters = files.validate(_schema(path.parent, file.economy), file.parameters, "parameters")
-    changed = files.differences(before, mapping) if before is not None else []
-    return Experiment(path, file, parameters, changed)
 
 
-def _schema(folder: Path, economy: str) -> type[Section]:
-    """The economy's `Parameters`: from parameters.py where there is one, so that no TensorFlow is needed."""
+def _schema(folder: Path, kind: str, name: str) -> type[Section]:
+    """The schema CLASSParameters, else Parameters: from parameters.py where there is one, so without TensorFlow."""
     own_file = (folder / "parameters.py").is_file()
-    home = files.load_module(folder, "parameters") if own_file else _economy_class(folder, economy)
-    schema = getattr(home, "Parameters", None)
+    home = files.load_module(folder, "parameters") if own_file else named_class(folder, kind, name)
+    wanted = f"{name.rpartition('.')[2]}Parameters"
+    schema = getattr(home, wanted, None) or getattr(home, "Parameters", None)
     if not (isinstance(schema, type) and issubclass(schema, Section)):
-        where = folder / "parameters.py" if own_file else f"{economy} in {folder}"
-        raise UserError(f"{where}: no class Parameters(Section); write one with a `setting` for each parameter")
+        where = folder / "parameters.py" if own_file else f"{name} in {folder}"
+        raise UserError(
+            f"{where}: no class {wanted}(Section) or Parameters(Section); write one with a `setting` for each parameter"
+        )
     return schema
 
 
-def _economy_class(folder: Path, name: str) -> type[Economy]:
+def named_class(folder: Path, kind: str, name: str) -> type:
+    """The class that a parameter file names as `economy:` or `problem:` (its kind); imports TensorFlow.
+
+    name: CLASS in economy.py or problem.py of the folder, or FILE.CLASS. Raises UserError if there is none such.
+    """
     from deqn.quiet import import_tensorflow
 
     import_tensorflow()
     file, _, class_name = name.rpartition(".")
-    module = files.load_module(folder, file or "economy")
+    module = files.load_module(folder, file or kind)
     from deqn.equilibrium.economy import Economy
+    from deqn.training.study import Study
 
+    base: type = Economy if kind == "economy" else Study
     known = {
         key: value
         for key, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, Economy) and value is not Economy
+        if isinstance(value, type) and issubclass(value, base) and value is not base
     }
     if class_name not in known:
-        path = folder / f"{file or 'economy'}.py"
-        raise UserError(f"economy: {class_name!r} is not a class in {path};{nearest(class_name, known)}")
+        path = folder / f"{file or kind}.py"
+        raise UserError(
+            f"{kind}: {class_name!r} is not a subclass of {base.__name__} in {path};{nearest(class_name, known)}"
+        )
     return known[class_name]
-
-
-def build_economy(experiment: Experiment, dtype: str) -> Economy:
-    """The economy of the file, in the precision asked for."""
-    from deqn.equilibrium.blame import told_to_the_user
-
-    folder, name = experiment.path.parent, experiment.file.economy
-    economy = _economy_class(folder, name)
-    with told_to_the_user(folder, "__init__", f"{name.rpartition('.')[0] or 'economy'}.py"):
-        return economy(experiment.parameters, dtype)
-
-
-def build_problem(experiment: Experiment, rank: int = 0, ranks: int = 1) -> EquilibriumProblem:
-    """The problem to train, as this one of `ranks` workers sees it; its network is untrained until the warm start.
-
-    The economy's equations are rehearsed first. UserError: they are mistaken, or a setting does not fit.
-    """
-    from deqn.equilibrium.problem import EquilibriumProblem
-    from deqn.equilibrium.rehearsal import rehearse, trace
-
-    file = experiment.file
-    economy = build_economy(experiment, file.precision)
-    conditions = rehearse(economy, file.sampling.every_shock, file.next_period.gradient == "frozen")
-    if file.precision != "float64":
-        trace(build_economy(experiment, "float64"))  # as solutions are evaluated
-    for name in file.weights:
-        if name not in conditions:
-            raise UserError(f"weights.{name}: not a condition of the economy;{nearest(name, conditions)}")
-    sharing = ranks if file.workers.scaling == "strong" else 1
-    return EquilibriumProblem(economy, file, file.seed, rank, sharing)
-
-
-def warm_start(experiment: Experiment) -> Callable[[EquilibriumProblem, Callable[[str], None]], None] | None:
-    """The economy's own warm start, ready to be called with (problem, say); None if the file asks for none.
-
-    Raises UserError if the economy has none, or for a mistake in its settings.
-    """
-    if experiment.file.warm_start is None:
-        return None
-    folder = experiment.path.parent
-    if not (folder / "warm_start.py").is_file():
-        raise UserError(f"warm_start: {folder} has no warm_start.py; remove this section of the file")
-    module = files.load_module(folder, "warm_start")
-    settings = files.validate(module.WarmStartSettings, experiment.file.warm_start, "warm_start")
-
-    def start(problem: EquilibriumProblem, say: Callable[[str], None]) -> None:
-        module.warm_start(problem, settings, say)
-        problem.copy_to_target()
-
-    return start
 
 
 def experiment_of(run: RunFolder) -> Experiment:

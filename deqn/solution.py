@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from deqn.experiment import Experiment, build_economy, experiment_of
+from deqn.build import build_economy
+from deqn.experiment import Experiment, experiment_of
 from deqn.quiet import import_tensorflow
 from deqn.training import checkpoint
 from deqn.training.errors import UserError
@@ -52,7 +53,7 @@ class Solution:
 
         self.run, self.experiment = run, experiment
         self.economy = build_economy(experiment, "float64")
-        settings = experiment.file.network
+        settings = experiment.economy.network
         self.network = build_network(self.economy, settings, seed=0)
         policy = {name: value for name, value in arrays.items() if name.startswith("networks/policy/")}
         snapshot.assign({"networks/policy": list(self.network.weights)}, policy)

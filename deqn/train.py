@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deqn.experiment import Experiment, build_problem, settings_that_differ, warm_start
+from deqn.build import build_problem, told_in, warm_start
+from deqn.experiment import Experiment, StudyFile, settings_that_differ
 from deqn.training import checkpoint
 from deqn.training import parameters as files
 from deqn.training.errors import CannotWrite, Diverged, Stopped, UserError
@@ -21,6 +22,7 @@ from deqn.training.workers import Workers, launch, on_first
 
 if TYPE_CHECKING:
     from deqn.equilibrium.problem import EquilibriumProblem
+    from deqn.training.study import Study
     from deqn.training.trainer import Outcome, Progress, Trainer
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # slurm/train.sbatch sends the last before the time limit
@@ -63,7 +65,7 @@ def _check_same_settings(run: RunFolder, experiment: Experiment) -> None:
         )
 
 
-def prepare(experiment: Experiment, request: Request, workers: Workers) -> EquilibriumProblem:
+def prepare(experiment: Experiment, request: Request, workers: Workers) -> EquilibriumProblem | Study:
     """The problem with the weights of --from, if given. Raises UserError for what only built objects can show.
 
     Nothing is written, so that a mistake leaves no folder behind.
@@ -78,15 +80,20 @@ def prepare(experiment: Experiment, request: Request, workers: Workers) -> Equil
     return problem
 
 
-def _take_network(problem: EquilibriumProblem, other: RunFolder) -> None:
+def _take_network(problem: EquilibriumProblem | Study, other: RunFolder) -> None:
     from deqn.training import snapshot
+    from deqn.training.study import Study
 
     arrays, _ = checkpoint.load(other.checkpoints / checkpoint.BEST)
-    weights = {name: value for name, value in arrays.items() if name.startswith("networks/policy/")}
+    names = list(problem.networks) if isinstance(problem, Study) else ["policy"]
+    groups = {f"networks/{name}": list(problem.networks[name].weights) for name in names}
+    weights = {name: value for name, value in arrays.items() if name.rpartition("/")[0] in groups}
     try:
-        snapshot.assign({"networks/policy": list(problem.networks["policy"].weights)}, weights)
+        snapshot.assign(groups, weights)
     except UserError as error:
         raise UserError(f"--from {other}: {error}") from error
+    if isinstance(problem, Study):
+        return
     problem.copy_to_target()
     # Its inputs were standardised on states that the other run visits: start among these, not far from them.
     if latest := checkpoint.latest(other.checkpoints, warn=lambda _: None):
@@ -98,7 +105,7 @@ def train(
     experiment: Experiment,
     request: Request,
     run: RunFolder,
-    problem: EquilibriumProblem,
+    problem: EquilibriumProblem | Study,
     workers: Workers,
     say: Callable[[str], None],
     report: Callable[[Progress], None],
@@ -120,7 +127,7 @@ def train(
         record = _record(run, experiment, request, workers)
         start = warm_start(experiment)
         if latest is None and request.start_from is None and start is not None:
-            start(problem, say)
+            start(problem, say)  # type: ignore[arg-type] # studies have no warm start
         _begin(run, experiment, record)  # not before: a mistake that the warm start finds leaves no run behind
 
         def to_all(progress: Progress) -> None:
@@ -133,7 +140,8 @@ def train(
             trainer.resume(*latest)
             say(f"continues at update {trainer.update} of {trainer.total}")
         try:
-            outcome = trainer.train()
+            with told_in(experiment, "losses") if isinstance(experiment.file, StudyFile) else contextlib.nullcontext():
+                outcome = trainer.train()
         except (Diverged, UserError) as error:
             with contextlib.suppress(CannotWrite):
                 _end(run, record, "diverged" if isinstance(error, Diverged) else "failed", {"message": str(error)})

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from deqn.build import build_economy
 from deqn.equilibrium.decision_rule import DecisionRule
 from deqn.equilibrium.problem import build_network
 from deqn.equilibrium.settings import NetworkSettings
-from deqn.experiment import build_economy, read_experiment
+from deqn.experiment import read_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "models/olg/tiny.yaml"

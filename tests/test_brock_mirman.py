@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 from small import ROOT, constant, deqn, states_of
 
+from deqn.build import build_economy
 from deqn.equilibrium.expectation import Expectation
-from deqn.experiment import build_economy, read_experiment
+from deqn.experiment import read_experiment
 from deqn.training.errors import UserError
 
 FILE = ROOT / "models/brock_mirman/brock_mirman.yaml"

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from small import CHAIN, THREE, TINY, randomize
 
-from deqn.experiment import build_problem, read_experiment
+from deqn.build import build_problem
+from deqn.experiment import read_experiment
 from deqn.training.errors import UserError
 
 KEY = tf.constant([7, 1])

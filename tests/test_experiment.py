@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from small import ROOT, TINY, trained_project
 
-from deqn.experiment import _THRESHOLDS, build_problem, experiment_of, read_experiment, settings_that_differ, warm_start
+from deqn.build import build_problem, warm_start
+from deqn.experiment import _THRESHOLDS, experiment_of, read_experiment, settings_that_differ
 from deqn.solution import load
 from deqn.training import parameters as files
 from deqn.training.errors import UserError

@@ -7,8 +7,9 @@ from oracles.chains import rouwenhorst
 from oracles.growth_grid import Growth, solve_ar1, solve_markov
 from small import ROOT, states_of
 
+from deqn.build import build_economy
 from deqn.equilibrium.expectation import Expectation
-from deqn.experiment import build_economy, read_experiment
+from deqn.experiment import read_experiment
 from deqn.training.errors import UserError
 
 FOLDER = ROOT / "models/growth"

@@ -9,7 +9,8 @@ import pytest
 from small import ROOT, deqn
 from test_rehearsal import MISTAKES
 
-from deqn.experiment import build_problem, read_experiment
+from deqn.build import build_problem
+from deqn.experiment import read_experiment
 from deqn.report.tables import error_rows
 
 GUIDE = (ROOT / "models/README.md").read_text()

@@ -27,6 +27,7 @@ MAY_IMPORT = {
 TOP_FLOOR = {
     "__init__",
     "__main__",
+    "build",
     "cli",
     "console",
     "estimate",
@@ -37,6 +38,7 @@ TOP_FLOOR = {
     "results",
     "solution",
     "status",
+    "study",
     "submit",
     "tensorboard",
     "train",

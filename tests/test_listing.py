@@ -94,7 +94,7 @@ def test_parameter_files_stand_with_economy_and_first_comment_and_other_yaml_doe
     (tmp_path / "models/olg/tiny.yaml").write_text("# Six cohorts.\neconomy: OLG\n")
     (tmp_path / "models/olg/notes.yaml").write_text("economies: many\n")
     text = "\n".join(listing(tmp_path))
-    assert "| OLG     | models/olg/tiny.yaml | Six cohorts. |" in text
+    assert "| OLG                | models/olg/tiny.yaml | Six cohorts. |" in text
     assert "notes.yaml" not in text
 
 

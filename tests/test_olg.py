@@ -6,8 +6,9 @@ import tensorflow as tf
 from scipy.optimize import fsolve
 from small import THREE, TINY, constant, olg, randomize, rows, rule_of, states_of
 
+from deqn.build import build_economy, build_problem
 from deqn.equilibrium.expectation import Expectation
-from deqn.experiment import build_economy, build_problem, read_experiment
+from deqn.experiment import read_experiment
 from deqn.training.errors import UserError
 from deqn.training.trainer import Trainer
 

@@ -10,8 +10,9 @@ from oracles.olg_analytic import saving_shares
 from scipy.optimize import minimize
 from small import ROOT, constant, deqn, rule_of, states_of
 
+from deqn.build import build_economy
 from deqn.equilibrium.expectation import Expectation
-from deqn.experiment import build_economy, read_experiment
+from deqn.experiment import read_experiment
 from deqn.training.errors import UserError
 
 FOLDER = ROOT / "models/olg_analytic"

@@ -9,7 +9,8 @@ import pytest
 from oracles import olg_grid
 from small import ROOT, TINY, deqn, olg, rule_of, states_of
 
-from deqn.experiment import build_problem, read_experiment, warm_start
+from deqn.build import build_problem, warm_start
+from deqn.experiment import read_experiment
 from deqn.training.errors import UserError
 
 SIZES = {"three": 3, "four": 4, "twenty": 20, "onetwenty": 120}

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deqn.experiment import build_economy, build_problem, read_experiment
+from deqn.build import build_economy, build_problem
+from deqn.experiment import read_experiment
 from deqn.report import tables
 from deqn.training.errors import UserError
 from deqn.training.run_folder import RunFolder

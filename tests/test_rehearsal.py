@@ -6,9 +6,10 @@ import time
 import pytest
 from small import ROOT
 
+from deqn.build import build_economy, build_problem
 from deqn.cli import main
 from deqn.equilibrium.rehearsal import rehearse, trace
-from deqn.experiment import build_economy, build_problem, read_experiment
+from deqn.experiment import read_experiment
 from deqn.new import new
 from deqn.training.errors import UserError
 

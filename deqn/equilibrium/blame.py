@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from deqn.training.errors import UserError
+from deqn.training.errors import Diverged, Stopped, UserError
 
 _LONG = 160  # characters, beyond which a library's text is cut after its first sentence
 
@@ -47,13 +47,13 @@ _CURES = (
 
 @contextlib.contextmanager
 def told_to_the_user(folder: Path, method: str, file: str = "economy.py") -> Iterator[None]:
-    """Turns an exception in the files of `folder` into a UserError; a UserError keeps its words.
+    """Turns an exception in the files of `folder` into a UserError; what ends a training by intent keeps its words.
 
     method: what was called, for errors outside the folder's files, such as a missing attribute.
     """
     try:
         yield
-    except UserError:
+    except (UserError, Diverged, Stopped):
         raise
     except Exception as error:
         raise UserError(f"{_place(error, folder.resolve(), method, file)}: {_words(error)}") from error

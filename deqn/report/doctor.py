@@ -20,7 +20,7 @@ def diagnosis(run: RunFolder) -> Iterator[str]:
     yield f"{run}: {len(found)} finding{'' if len(found) == 1 else 's'}" if found else f"{run}: nothing conspicuous"
     for finding in found:
         yield f"- {finding.name}: {finding.seen}\n  what helps: {finding.cure}"
-    if not run.errors.is_file():
+    if not (run.errors.is_file() or files.description(run.path)):
         yield f"not evaluated: deqn evaluate {run} would show where the errors sit, by condition, age and shock"
 
 

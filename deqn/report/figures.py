@@ -1,6 +1,7 @@
 """All figures of a run, as far as what it has written allows: `deqn plot` and the end of `deqn train`."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from deqn.report.bands import by_age, by_shock, stages
@@ -8,6 +9,8 @@ from deqn.report.paper import Drawing, paper_style, save
 from deqn.report.path import aggregates, decision_rule
 from deqn.report.training import training
 from deqn.training.errors import UserError
+from deqn.training.parameters import load_module
+from deqn.training.run_folder import RunFolder, project_root
 
 
 def figures(folder: Path) -> list[Path]:
@@ -15,18 +18,35 @@ def figures(folder: Path) -> list[Path]:
 
     A run in progress has metrics.csv only and gets the figure of training; by_age.csv adds capital, consumption,
     multiplier, Euler and KKT errors by age and the means by shock; stages/ adds the stages of training;
-    simulation.npz the path of aggregates and, where the state is a few numbers, the decision rule.
+    simulation.npz the path of aggregates and, where the state is a few numbers, the decision rule. What
+    `figures(folder)` of a figures.py beside the parameter file draws comes on top.
     Returns the paths of the PNG files. Raises UserError if nothing can be drawn, or a file is damaged.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run folder; `deqn list` names the runs")
+    own = _own_figures(folder)
     with paper_style():
-        made = [save(folder, drawing) for drawing in _drawings(folder)]
+        made = [save(folder, drawing) for drawing in (*_drawings(folder), *own(folder))]
     if not made:
         raise UserError(
             f"{folder}: nothing to plot, expected rows in metrics.csv, by_age.csv or stages/; train the run a little"
         )
     return made
+
+
+def _own_figures(folder: Path) -> Callable[[Path], Iterable[Drawing]]:
+    """The function `figures` of figures.py beside the run's parameter file; draws nothing where there is none."""
+    try:
+        parameter_file = json.loads(RunFolder(folder).provenance.read_text())["parameter_file"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return lambda folder: ()
+    home = (project_root(folder) / parameter_file).parent
+    if not (home / "figures.py").is_file():
+        return lambda folder: ()
+    module = load_module(home, "figures")
+    if not callable(getattr(module, "figures", None)):
+        raise UserError(f"{home / 'figures.py'}: no function figures(folder); expected one that yields Drawings")
+    return module.figures
 
 
 def _drawings(folder: Path) -> Iterator[Drawing]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
-from deqn.report import tables
+from deqn.report import files, tables
 from deqn.training.errors import UserError
 from deqn.training.run_folder import RunFolder
 
@@ -24,28 +25,28 @@ def listing(root: Path) -> Iterator[str]:
 
     root: the folder with models/ and runs/. Files that cannot be read are passed over or shown as such, never raised.
     """
-    files = list(_parameter_files(root))
-    yield f"economies and parameter files in {root / 'models'}"
-    yield tables.text(_files_table(root, files)) if files else "none\n"
+    known = list(_parameter_files(root))
+    yield f"economies, problems and parameter files in {root / 'models'}"
+    yield tables.text(_files_table(root, known)) if known else "none\n"
     runs = sorted(_runs(root), key=lambda run: run.start, reverse=True)
     yield f"runs in {root / 'runs'}"
     yield tables.text(_runs_table(runs)) if runs else "none; train one: deqn train FILE\n"
 
 
 def _parameter_files(root: Path) -> Iterator[tuple[Path, str, str]]:
-    """Path, economy and first comment of every parameter file. Read by pattern: YAML would take too long."""
+    """Path, economy or problem, first comment of every parameter file. Read by pattern: YAML would take too long."""
     for path in sorted((root / "models").glob("*/*.yaml")):
         text = path.read_text(encoding="utf-8", errors="replace")
-        economy = re.search(r"^economy:\s*([\w.]+)", text, re.MULTILINE)
+        named = re.search(r"^(?:economy|problem):\s*([\w.]+)", text, re.MULTILINE)
         comment = re.match(r"#\s*(.*)", text)
-        if economy:
-            yield path, economy[1], comment[1] if comment else ""
+        if named:
+            yield path, named[1], comment[1] if comment else ""
 
 
-def _files_table(root: Path, files: list[tuple[Path, str, str]]) -> Table:
-    table = Table("economy", "parameter file", "what it is", box=box.SIMPLE_HEAD)
-    for path, economy, comment in files:
-        table.add_row(economy, str(path.relative_to(root)), comment)
+def _files_table(root: Path, known: list[tuple[Path, str, str]]) -> Table:
+    table = Table("economy or problem", "parameter file", "what it is", box=box.SIMPLE_HEAD)
+    for path, named, comment in known:
+        table.add_row(named, str(path.relative_to(root)), comment)
     return table
 
 
@@ -90,8 +91,16 @@ def _mean_error(run: RunFolder) -> float:
 def _errors(run: RunFolder) -> list[str]:
     row = _first_row(run)
     if row is None:
-        return ["", "", "", ""]
+        return [_headline(run), "", "", ""]
     return [tables.condition_name(row["condition"]), *(tables.digits(100 * row[s]) for s in ("mean", "p99.9", "max"))]
+
+
+def _headline(run: RunFolder) -> str:
+    """What a problem that is no economy has found; empty where it has not been evaluated."""
+    try:
+        return escape(files.description(run.path).get("headline", ""))
+    except UserError:
+        return ""
 
 
 def _cost(record: Mapping[str, Any]) -> list[str]:
@@ -116,7 +125,7 @@ def verdict(run: RunFolder, record: Mapping[str, Any]) -> str:
         return f"thresholds not reached; see deqn doctor {run}"
     if _mean_error(run) > _FAR:
         return f"far from an equilibrium; see deqn doctor {run}"
-    evaluated = "" if run.errors.is_file() else ", not evaluated"
+    evaluated = "" if run.errors.is_file() or _headline(run) else ", not evaluated"
     return f"{'thresholds reached' if record.get('thresholds_reached') else 'done'}{evaluated}"
 
 

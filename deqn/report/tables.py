@@ -7,11 +7,13 @@ plain text in a SLURM log. Layout as in Azinovic, Gaegauf, Scheidegger (2019), T
 import copy
 import io
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from deqn.report import files
@@ -114,6 +116,16 @@ def moments_table(folder: Path) -> Table:
     for variable in dict.fromkeys(row["variable"] for row in rows if row["group"] in ("all", "shock")):
         found = (values.get((variable, *column)) for column in columns)
         table.add_row(variable.replace("_", " "), *("" if value is None else f"{value:.4g}" for value in found))
+    return table
+
+
+def plain(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Any table of a study: columns in the order of the first row, real numbers to four digits."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for column, value in rows[0].items():
+        table.add_column(column.replace("_", " "), justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else escape(str(value)) for value in row.values()))
     return table
 
 

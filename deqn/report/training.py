@@ -1,66 +1,93 @@
-"""The figure of training: loss and errors on fresh paths, over updates and over CPU time (AGS19, figure 4)."""
+"""The figure of training: loss and errors on fresh data, over updates and over CPU time (AGS19, figure 4)."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deqn.report import files
-from deqn.report.paper import COLOURS, DASHES, Drawing
+from deqn.report.paper import COLOURS, DASHES, Drawing, axis_label
 
 CLOCKS = {"update": "updates", "cpu_seconds": "CPU time [s]"}
 ERRORS = {"error_max": "maximum", "error_p999": "99.9th percentile", "error_mean": "mean"}
+_CURE = "training writes it; is this a run?"
+_MOST = 3  # validation figures drawn of a study
+
+
+class Panel(NamedTuple):
+    """A row of the figure: columns of metrics.csv by their legends, times `scale`."""
+
+    label: str
+    columns: dict[str, str]
+    scale: float = 1.0
 
 
 def training(folder: Path) -> Drawing | None:
-    """Loss, and mean, 99.9th percentile and maximum of the error on fresh validation paths, on log scales.
+    """Loss, and what validation measured on data that training never sees; logarithmic where nothing is negative.
 
-    One column of panels over updates, one over CPU-seconds where metrics.csv has them; the errors' row appears with the
-    first validation. None if there is no metrics.csv or it has no positive loss yet. Data: the columns of metrics.csv
-    that are drawn, errors as fractions.
+    Of an economy these are mean, 99.9th percentile and maximum of the error on fresh paths, of a study its own figures.
+    One column of panels over updates, one over CPU-seconds where metrics.csv has them; a figure of validation appears
+    with the first one. None if there is no metrics.csv or it has no row yet. Data: the columns of metrics.csv that are
+    drawn, errors as fractions.
     """
     path = folder / "metrics.csv"
     if not path.exists():
         return None
-    rows = files.rows(
-        path, numbers=("update", "loss"), optional=("cpu_seconds", *ERRORS), cure="training writes it; is this a run?"
-    )
+    validated = _validated(path)
+    rows = files.rows(path, numbers=("update", "loss"), optional=("cpu_seconds", *validated), cure=_CURE)
     data = pd.DataFrame(rows, dtype=float)
-    if data.empty or not (data["loss"] > 0).any():
+    if data.empty or not data["loss"].notna().any():
         return None
-    errors = [column for column in ERRORS if column in data and (data[column] > 0).any()]
+    panels = [Panel("loss", {"loss": ""}), *_panels([name for name in validated if data[name].notna().any()])]
     clocks = [column for column in CLOCKS if column in data and data[column].notna().any()]
-    height = 1 + bool(errors)
-    figure = Figure(figsize=(0.4 + 3.4 * len(clocks), 0.3 + 2.2 * height), layout="constrained")
-    panels = figure.subplots(height, len(clocks), sharex="col", sharey="row", squeeze=False)
-    for clock, column in zip(clocks, panels.T, strict=True):
-        column[0].plot(data[clock], data["loss"].where(data["loss"] > 0), color=COLOURS[0], linewidth=1)
-        if errors:
-            _errors(column[1], data, clock, errors)
+    figure = Figure(figsize=(0.4 + 3.4 * len(clocks), 0.3 + 2.2 * len(panels)), layout="constrained")
+    axes = figure.subplots(len(panels), len(clocks), sharex="col", sharey="row", squeeze=False)
+    for clock, column in zip(clocks, axes.T, strict=True):
+        for panel, each in zip(panels, column, strict=True):
+            _draw(each, data, clock, panel)
         column[-1].set_xlabel(CLOCKS[clock])
         column[-1].locator_params(axis="x", nbins=5)
-    for row, label in zip(panels, ("loss", "error on fresh paths [%]"), strict=False):
-        row[0].set_yscale("log")
-        row[0].set_ylabel(label)
-    if errors:
-        panels[1, 0].yaxis.set_major_formatter("{x:g}")
-        panels[1, -1].legend(loc="upper right")
+    for panel, row in zip(panels, axes, strict=True):
+        row[0].set_ylabel(panel.label)
+        if len(panel.columns) > 1:
+            row[-1].legend(loc="upper right")
     data["update"] = data["update"].astype("int64")
     return Drawing("training", figure, data)
 
 
-def _errors(axes: Axes, data: pd.DataFrame, clock: str, errors: list[str]) -> None:
-    validated = data.dropna(subset=errors, how="all")
-    few = len(validated) < 30  # so that a run which has just begun shows its points
-    for name, colour, dash in zip(ERRORS, (COLOURS[1], COLOURS[2], COLOURS[0]), DASHES[2::-1], strict=True):
-        if name in errors:
-            axes.plot(
-                validated[clock],
-                100 * validated[name].where(validated[name] > 0),
-                color=colour,
-                linestyle=dash,
-                marker="o" if few else "",
-                markersize=2.5,
-                label=ERRORS[name],
-            )
+def _validated(path: Path) -> list[str]:
+    """The columns of metrics.csv that hold figures of validation: those between loss_max and cpu_seconds."""
+    with path.open(encoding="utf-8") as file:
+        header = file.readline().strip().split(",")
+    if "loss_max" not in header or "cpu_seconds" not in header:
+        return [name for name in ERRORS if name in header]
+    return header[header.index("loss_max") + 1 : header.index("cpu_seconds")]
+
+
+def _panels(validated: list[str]) -> list[Panel]:
+    errors = {name: label for name, label in ERRORS.items() if name in validated}
+    if errors:
+        return [Panel("error on fresh paths [%]", errors, 100.0)]
+    return [Panel(axis_label(name, ""), {name: name}) for name in validated[:_MOST]]
+
+
+def _draw(axes: Axes, data: pd.DataFrame, clock: str, panel: Panel) -> None:
+    shown = data.dropna(subset=list(panel.columns), how="all")
+    is_loss = "loss" in panel.columns
+    signed = bool((shown[list(panel.columns)] < 0).any(axis=None))
+    few = len(shown) < 30 and not is_loss  # so that a run which has just begun shows its points
+    looks = zip((COLOURS[1], COLOURS[2], COLOURS[0]), DASHES[2::-1], strict=True)
+    if len(panel.columns) == 1:
+        looks = iter([(COLOURS[0], DASHES[0])])
+    for (name, label), (colour, dash) in zip(panel.columns.items(), looks, strict=False):
+        values = panel.scale * (shown[name] if signed else shown[name].where(shown[name] > 0))
+        axes.plot(
+            shown[clock], values, color=colour, linestyle=dash, linewidth=1.0 if is_loss else 1.4,
+            marker="o" if few else "", markersize=2.5, label=label,
+        )  # fmt: skip
+    if not signed:
+        axes.set_yscale("log")
+        if not is_loss:
+            axes.yaxis.set_major_formatter("{x:g}")

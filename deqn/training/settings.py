@@ -96,6 +96,7 @@ class TrainingSettings(Section):
     stop: dict[str, float] = setting(
         {}, source="Algorithm 1: training ends when every error named here, such as error_mean, is below its threshold"
     )
+    patience: int | None = setting(None, unit="validations without better weights, after which training ends", ge=1)
     validate_every: int = setting(500, unit="updates", ge=1)
     checkpoints: CheckpointSettings = setting(CheckpointSettings())
     divergence: DivergenceSettings = setting(DivergenceSettings())

@@ -130,7 +130,7 @@ class Trainer:
         return self.cpu_before + self.clock() - self._clock_start
 
     def _is_over(self) -> bool:
-        return self.update >= self.total or bool(self.judge.thresholds)
+        return self.update >= self.total or bool(self.judge.thresholds) or self.judge.has_lost_patience
 
     def _run_episode(self) -> None:
         """The updates on one episode's data; if training diverges within it, a roll-back instead."""
@@ -206,8 +206,8 @@ class Trainer:
         diverged = self.judge.divergence(errors)
         if diverged:
             return f"after update {self.update} {diverged}"
-        if self.judge.is_best(errors, self.cpu_seconds()):
-            self.judge.best, self.judge.best_weights = dict(errors), read(self._networks())
+        if self.judge.takes(errors, self.cpu_seconds()):
+            self.judge.best_weights = read(self._networks())
             self.keeper.best(self.judge.best_weights, {"update": self.update, **errors})
         return None
 

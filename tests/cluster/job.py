@@ -15,9 +15,10 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import toys  # noqa: E402
 
+from deqn.build import build_economy  # noqa: E402
 from deqn.equilibrium.decision_rule import DecisionRule  # noqa: E402
 from deqn.equilibrium.problem import build_network  # noqa: E402
-from deqn.experiment import build_economy, read_experiment  # noqa: E402
+from deqn.experiment import read_experiment  # noqa: E402
 from deqn.ranks import together  # noqa: E402
 from deqn.training.errors import Diverged, UserError  # noqa: E402
 from deqn.training.problem import Losses, Problem  # noqa: E402
