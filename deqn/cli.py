@@ -348,6 +348,40 @@ def _plot(folder: RunFolder) -> None:
     print(f"figures in {_shown(folder)}/figures: {', '.join(path.stem for path in drawn)} (PNG, PDF, CSV)")
 
 
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="the others are measured against the first")],
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FOLDER", help="by default runs/compare/ and the runs' names")
+    ] = None,
+    periods: Annotated[int | None, typer.Option(min=2, help="periods simulated, the burn-in among them")] = None,
+    burn_in: Annotated[int | None, typer.Option("--burn-in", min=0, help="first periods dropped")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="of the path")] = None,
+) -> None:
+    """Errors, policies, moments and cost of several solutions of one economy, at the same states, with figures."""
+    refuse_ranks("compare")
+    folders = [find(run, project_root()) for run in runs]
+    given = {"periods": periods, "burn_in": burn_in, "seed": seed}
+    folder = Path(out) if out else project_root() / "runs/compare" / "_".join(str(f).replace("/", "-") for f in folders)
+    _compare(folders, folder, {name: value for name, value in given.items() if value is not None})
+
+
+@_with_tensorflow
+def _compare(folders: list[RunFolder], folder: Path, given: dict[str, int]) -> None:
+    from deqn import compare as comparing
+    from deqn.report import comparison, tables
+
+    start = time.process_time()
+    for line in comparing.differing_parameters(folders):
+        print(line)
+    comparing.compare(folders, folder, given)
+    for title, table in comparison.tables(folder):
+        print(f"\n{title}\n\n{tables.text(table)}", end="")
+    drawn = ", ".join(path.stem for path in comparison.figures(folder))
+    seconds = time.process_time() - start
+    print(f"\ncompared in {seconds:.0f} CPU-seconds; tables, arrays and figures ({drawn}) in {_shown(folder)}")
+
+
 @app.command("list")
 def list_() -> None:
     """Economies and problems, their parameter files, and runs with errors, cost and verdict."""

@@ -47,7 +47,7 @@ class Solution:
     def __init__(self, run: RunFolder, experiment: Experiment, arrays: Mapping[str, np.ndarray]) -> None:
         import tensorflow as tf
 
-        from deqn.equilibrium.decision_rule import DecisionRule
+        from deqn.equilibrium.decision_rule import NetworkRule
         from deqn.equilibrium.problem import build_network
         from deqn.training import snapshot
 
@@ -57,7 +57,7 @@ class Solution:
         self.network = build_network(self.economy, settings, seed=0)
         policy = {name: value for name, value in arrays.items() if name.startswith("networks/policy/")}
         snapshot.assign({"networks/policy": list(self.network.weights)}, policy)
-        self.rule = DecisionRule(self.economy, self.network, settings.heads == "shock")
+        self.rule = NetworkRule(self.economy, self.network, settings.heads == "shock")
         self._compiled_rule = tf.function(self.rule, jit_compile=True)
 
     def policy(self, **state: Any) -> Any:

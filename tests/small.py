@@ -1,6 +1,8 @@
 """Economies small enough for proofs: a tiny parameter file, a network of random weights, states at random; float64."""
 
+import contextlib
 import functools
+import io
 import os
 import shutil
 import subprocess
@@ -12,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.build import build_economy
-from deqn.equilibrium.decision_rule import DecisionRule
+from deqn.cli import main
+from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.equilibrium.problem import build_network
 from deqn.equilibrium.settings import NetworkSettings
 from deqn.experiment import read_experiment
@@ -41,7 +44,7 @@ def rule_of(economy, heads=True, seed=0, scale=0.1):
     network = build_network(economy, settings, seed)
     network.adapt(np.asarray(economy.features(states_of(economy, 200))))
     randomize(network, scale, seed)
-    return DecisionRule(economy, network, heads)
+    return NetworkRule(economy, network, heads)
 
 
 def states_of(economy, count, seed=0):
@@ -70,6 +73,20 @@ def deqn(project, *arguments):
     command = [str(Path(sys.executable).with_name("deqn")), *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, env=environment)
+
+
+def typed(project, *arguments):
+    """As `deqn`, within this process, which has TensorFlow loaded already."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with contextlib.chdir(project), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        before, sys.argv = sys.argv, ["deqn", *map(str, arguments)]
+        try:
+            main()
+        except SystemExit as left:
+            status = left.code
+        finally:
+            sys.argv = before
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from numpy.polynomial.hermite import hermgauss
 from small import CHAIN, THREE, olg, rows, rule_of, states_of
 
 from deqn.equilibrium import Economy, Gaussian, MarkovChain, expectation
-from deqn.equilibrium.decision_rule import DecisionRule
+from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.training.errors import UserError
 
 RHO, SD = 0.9, np.array([0.2, 0.3])
@@ -178,4 +178,4 @@ class Seer(Walk):
 def test_heads_refuse_features_that_see_the_shock():
     network = rule_of(Seer(), heads=False).network
     with pytest.raises(UserError, match="features that do not depend on next period's shock, but those of Seer do"):
-        DecisionRule(Seer(), network, heads=True)
+        NetworkRule(Seer(), network, heads=True)

@@ -29,6 +29,7 @@ TOP_FLOOR = {
     "__main__",
     "build",
     "cli",
+    "compare",
     "console",
     "estimate",
     "experiment",

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from small import deqn
+from small import typed
 
 from deqn.experiment import read_experiment
 from deqn.training.errors import UserError
@@ -85,7 +85,7 @@ def project(tmp_path_factory):
     for name, text in {"problem": PROBLEM, "parameters": PARAMETERS, "figures": FIGURES}.items():
         (folder / f"models/line/{name}.py").write_text(text)
     (folder / "models/line/line.yaml").write_text(LINE)
-    done = deqn(folder, "train", "models/line/line.yaml", "--run", "one")
+    done = typed(folder, "train", "models/line/line.yaml", "--run", "one")
     assert done.returncode == 0, done.stderr
     (folder / "log").write_text(done.stdout)
     return folder
@@ -118,25 +118,25 @@ def test_evaluating_again_writes_the_same_table(project):
     table = project / "runs/line/one/coefficients.csv"
     before = table.read_text()
     table.unlink()
-    done = deqn(project, "evaluate", "line/one")
+    done = typed(project, "evaluate", "line/one")
     assert (done.returncode, table.read_text()) == (0, before), done.stderr
 
 
 def test_list_shows_file_run_and_headline(project):
-    out = deqn(project, "list").stdout
+    out = typed(project, "list").stdout
     assert "| Line               | models/line/line.yaml | A line through points |" in out
     assert "| line/one | slope 2.000 |" in out
     assert "| done " in out
 
 
 def test_check_measures_an_update_and_shows_the_size(project):
-    out = deqn(project, "check", "models/line/line.yaml").stdout
+    out = typed(project, "check", "models/line/line.yaml").stdout
     assert "data: 16 points\n2 weights to train" in out
     assert "100 updates at about" in out
 
 
 def test_doctor_finds_nothing_in_a_run_that_went_well(project):
-    assert deqn(project, "doctor", "line/one").stdout == "line/one: nothing conspicuous\n"
+    assert typed(project, "doctor", "line/one").stdout == "line/one: nothing conspicuous\n"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_doctor_finds_nothing_in_a_run_that_went_well(project):
 )
 def test_a_mistake_is_told_in_one_line(project, arguments, message):
     np.savez(project / "s.npz", z=np.zeros(1))
-    done = deqn(project, *arguments)
+    done = typed(project, *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
@@ -173,7 +173,7 @@ def test_an_error_in_the_users_own_python_is_told_with_its_line(project, tmp_pat
     (tmp_path / "runs").mkdir()
     assert text in PROBLEM
     (tmp_path / "models/line/problem.py").write_text(PROBLEM.replace(text, instead))
-    done = deqn(tmp_path, "train", "models/line/line.yaml", "--run", "one", "--set", "phases.0.updates=2")
+    done = typed(tmp_path, "train", "models/line/line.yaml", "--run", "one", "--set", "phases.0.updates=2")
     assert done.returncode == 2
     assert done.stderr.startswith("deqn: models/line/problem.py, line ")
     assert place in done.stderr
@@ -190,15 +190,15 @@ def test_training_goes_on_after_an_interruption_as_if_there_had_been_none(projec
             return {name: file[name] for name in file.files if name.startswith(("networks", "optimizers"))}
 
     half = ["--run", "two", "--set", "phases.0.updates=50"]
-    assert deqn(project, "train", "models/line/line.yaml", *half).returncode == 0
-    assert deqn(project, "train", "models/line/line.yaml", "--run", "two", "--resume").returncode == 0
+    assert typed(project, "train", "models/line/line.yaml", *half).returncode == 0
+    assert typed(project, "train", "models/line/line.yaml", "--run", "two", "--resume").returncode == 0
     one, two = weights("one"), weights("two")
     assert one.keys() == two.keys()
     assert all(np.array_equal(one[name], two[name]) for name in one)
 
 
 def test_patience_ends_a_training_that_has_stopped_improving(project):
-    done = deqn(project, "train", "models/line/line.yaml", "--run", "three", "--set", "patience=3",
+    done = typed(project, "train", "models/line/line.yaml", "--run", "three", "--set", "patience=3",
                 "--set", "phases.0.updates=5000")  # fmt: skip
     record = json.loads((project / "runs/line/three/provenance.json").read_text())
     rows = pd.read_csv(project / "runs/line/three/metrics.csv")["shortfall"].dropna()

@@ -1,9 +1,10 @@
-"""An economy and a network together: the policy at any state."""
+"""The policy at any state of an economy, as a network, a grid or a formula decides it."""
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, final
 
 import keras
 import numpy as np
@@ -14,8 +15,27 @@ from deqn.equilibrium.expectation import Expectation
 from deqn.training.errors import UserError
 
 
-class DecisionRule:
-    """state -> policy.
+class DecisionRule(abc.ABC):
+    """state -> policy, in the precision of `economy`."""
+
+    economy: Economy
+
+    @abc.abstractmethod
+    def __call__(self, state: Any) -> Any:
+        """The policy at each state [batch], in TensorFlow."""
+
+    def of_successors(self, states: Sequence[Any]) -> list[Any]:
+        """The policies at successor states, as `Expectation` lists them."""
+        return [self(state) for state in states]
+
+    def expectation(self, state: Any, policy: Any, following: DecisionRule | None = None, frozen: bool = False) -> Any:
+        """E at these states; `following` (by default this rule) decides in the next period."""
+        return Expectation(self.economy, state, policy, (following or self).of_successors, frozen)
+
+
+@final
+class NetworkRule(DecisionRule):
+    """What a network decides.
 
     With `heads`, the network gives one output for each value of the discrete shock from features that do not depend
     on it; one pass then serves all successors of a state, and a state can be judged under every shock. Raises
@@ -51,10 +71,6 @@ class DecisionRule:
         output = self.network(self.economy.features(state))  # [batch, heads, outputs]
         output = tf.reshape(tf.transpose(output, [1, 0, 2]), [-1, output.shape[-1]])  # [heads * batch, outputs]
         return tiled, self.economy.policy(output, tiled)
-
-    def expectation(self, state: Any, policy: Any, following: DecisionRule | None = None, frozen: bool = False) -> Any:
-        """E at these states; `following` (by default this rule) decides in the next period."""
-        return Expectation(self.economy, state, policy, (following or self).of_successors, frozen)
 
 
 def _check_features(economy: Economy) -> None:

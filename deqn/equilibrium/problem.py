@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium import simulation
-from deqn.equilibrium.decision_rule import DecisionRule
+from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.exogenous import MarkovChain
 from deqn.equilibrium.settings import EquilibriumSettings, NetworkSettings, NextPeriodSettings, SamplingSettings
@@ -61,8 +61,8 @@ class EquilibriumProblem(Problem):
         self.networks = {"policy": self.network, "target": self.target}
         self.trainable = {"policy": self.network.trainable_variables}
         heads = settings.network.heads == "shock"
-        self.rule = DecisionRule(economy, self.network, heads)
-        self.target_rule = DecisionRule(economy, self.target, heads)
+        self.rule = NetworkRule(economy, self.network, heads)
+        self.target_rule = NetworkRule(economy, self.target, heads)
         self.next_period = settings.next_period
         self.chain = MarkovChain(self.sampling.chain) if self.sampling.chain is not None else economy.shocks
         self.pool = self._initial_pool()

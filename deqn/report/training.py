@@ -78,9 +78,10 @@ def _draw(axes: Axes, data: pd.DataFrame, clock: str, panel: Panel) -> None:
     is_loss = "loss" in panel.columns
     signed = bool((shown[list(panel.columns)] < 0).any(axis=None))
     few = len(shown) < 30 and not is_loss  # so that a run which has just begun shows its points
-    looks = zip((COLOURS[1], COLOURS[2], COLOURS[0]), DASHES[2::-1], strict=True)
-    if len(panel.columns) == 1:
-        looks = iter([(COLOURS[0], DASHES[0])])
+    alone = len(panel.columns) == 1
+    looks = (
+        [(COLOURS[0], DASHES[0])] if alone else zip((COLOURS[1], COLOURS[2], COLOURS[0]), DASHES[2::-1], strict=True)
+    )
     for (name, label), (colour, dash) in zip(panel.columns.items(), looks, strict=False):
         values = panel.scale * (shown[name] if signed else shown[name].where(shown[name] > 0))
         axes.plot(

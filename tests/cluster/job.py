@@ -16,7 +16,7 @@ import tensorflow as tf  # noqa: E402
 import toys  # noqa: E402
 
 from deqn.build import build_economy  # noqa: E402
-from deqn.equilibrium.decision_rule import DecisionRule  # noqa: E402
+from deqn.equilibrium.decision_rule import NetworkRule  # noqa: E402
 from deqn.equilibrium.problem import build_network  # noqa: E402
 from deqn.experiment import read_experiment  # noqa: E402
 from deqn.ranks import together  # noqa: E402
@@ -37,7 +37,7 @@ class FedOverlappingGenerations(Problem):
         experiment = read_experiment(TINY, ["network.kind=mlp", "network.own=false"])
         self.economy = build_economy(experiment, "float32")
         network = build_network(self.economy, experiment.file.network, seed=0)
-        self.rule = DecisionRule(self.economy, network, heads=True)
+        self.rule = NetworkRule(self.economy, network, heads=True)
         states = self.economy.initial_states(STATES, np.random.default_rng(5))
         network.adapt(np.asarray(self.economy.features(self.economy.tensors(states))))
         self.states = self.economy.tensors(tf.nest.map_structure(lambda x: x[rank::ranks], states))

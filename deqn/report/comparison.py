@@ -1,0 +1,134 @@
+"""Several solutions beside each other: tables for the terminal, and figures of their policies and errors."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from rich import box
+from rich.table import Table
+
+from deqn.report import files
+from deqn.report.paper import DASHES, Drawing, axis_label, palette, paper_style, save
+from deqn.report.tables import SCALES, condition_name, digits
+
+_CURE = "repeat deqn compare"
+_DOTS = 2000  # states drawn of each run
+_PERCENTILES = np.concatenate([np.linspace(0, 99, 100), [99.5, 99.9, 100]])
+
+
+def tables(folder: Path) -> Iterator[tuple[str, Table]]:
+    """Title and table of errors, policies, moments and costs, from the CSV files of `deqn compare`."""
+    table = _table("run", "error", "unit", "mean", "p99.9", "max")
+    for row in files.rows(folder / "errors.csv", ("run", "condition", "unit"), ("mean", "p99.9", "max"), cure=_CURE):
+        numbers = (digits(100 * row[name]) for name in ("mean", "p99.9", "max"))
+        table.add_row(row["run"], condition_name(row["condition"]), SCALES[row["unit"]], *numbers)
+    yield "errors at the same states, those of the first run's path", table
+    table = _table("run", "policy", "mean %", "max %")
+    for row in files.rows(folder / "policies.csv", ("run", "policy"), ("mean", "max"), cure=_CURE):
+        table.add_row(row["run"], row["policy"], digits(100 * row["mean"]), digits(100 * row["max"]))
+    yield "policies there: distance from the first run's, of its mean", table
+    rows = files.rows(folder / "moments.csv", ("run", "variable"), ("mean", "std"), cure=_CURE)
+    runs = list(dict.fromkeys(row["run"] for row in rows))
+    cells = {(row["variable"], row["run"]): f"{row['mean']:.5g} ({row['std']:.3g})" for row in rows}
+    table = _table("variable", *runs)
+    for variable in dict.fromkeys(row["variable"] for row in rows):
+        table.add_row(variable, *(cells.get((variable, run), "") for run in runs))
+    yield "mean (standard deviation) on each run's own path, of the same shocks", table
+    table = _table("run", "CPU-seconds", "updates", "states")
+    for row in files.rows(folder / "costs.csv", ("run",), ("CPU-seconds", "updates", "states"), cure=_CURE):
+        table.add_row(row["run"], *(f"{row[name]:,.0f}" for name in ("CPU-seconds", "updates", "states")))
+    yield "cost of training", table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    text = ("run", "error", "unit", "policy", "variable")
+    for column in columns:
+        table.add_column(column, justify="left" if column in text else "right")
+    return table
+
+
+def figures(folder: Path) -> list[Path]:
+    """Draws errors and policies of all runs over each other into folder/figures; returns the PNG files."""
+    described = json.loads((folder / "comparison.json").read_text())
+    with np.load(folder / "comparison.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    with paper_style():
+        drawings = [_errors(described["runs"], arrays, folder), _policies(described, arrays)]
+        return [save(folder, drawing) for drawing in drawings if drawing]
+
+
+def _errors(runs: list[str], arrays: dict[str, np.ndarray], folder: Path) -> Drawing:
+    """The percentiles of each run's first error at the common states."""
+    rows = files.rows(folder / "errors.csv", ("run", "condition"), (), cure=_CURE)
+    condition = rows[0]["condition"]
+    data = pd.concat([
+        pd.DataFrame({"run": run, "percentile": _PERCENTILES,
+                      "error": np.percentile(np.abs(arrays[f"{number}/{condition}"]), _PERCENTILES)})
+        for number, run in enumerate(runs, start=1)
+        if f"{number}/{condition}" in arrays
+    ], ignore_index=True)  # fmt: skip
+    figure = Figure(figsize=(4.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for number, (run, colour) in enumerate(zip(runs, palette(len(runs)), strict=True)):
+        mine = data[(data["run"] == run) & (data["error"] > 0)]
+        axes.plot(mine["percentile"], 100 * mine["error"], color=colour, linestyle=DASHES[number % 4], label=run)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("percentile of the states")
+    axes.set_ylabel(f"|{condition_name(condition)}| [%]")
+    axes.legend()
+    return Drawing("errors", figure, data)
+
+
+def _policies(described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Drawing | None:
+    """Policies over the first state where that is one number, else their means by age."""
+    runs, ages = described["runs"], described["ages"]
+    states = [name for name in arrays if "/" not in name]
+    scalar = next((name for name in states if arrays[name].ndim == 1 and arrays[name].dtype.kind == "f"), None)
+    frames = [
+        pd.DataFrame({"run": run, "policy": letter, **xy})
+        for number, run in enumerate(runs, start=1)
+        for letter in described["names"]
+        if (xy := _line(arrays.get(f"{number}/{letter}"), ages, arrays[scalar] if scalar else None))
+    ]
+    if not frames:
+        return None
+    data = pd.concat(frames, ignore_index=True)
+    return Drawing("policies", _panels(described, data, scalar), data)
+
+
+def _line(values: np.ndarray | None, ages: list[float] | None, state: np.ndarray | None) -> dict[str, Any]:
+    """What to draw of a policy: its mean at each age, or a sample of it over a state; nothing if it has neither."""
+    if values is None:
+        return {}
+    if ages is not None and values.ndim == 2:
+        return {"x": ages[: values.shape[1]], "y": values.mean(axis=0)}
+    if ages is None and state is not None and values.ndim == 1:
+        step = max(1, len(values) // _DOTS)
+        return {"x": state[::step], "y": values[::step]}
+    return {}
+
+
+def _panels(described: dict[str, Any], data: pd.DataFrame, scalar: str | None) -> Figure:
+    runs, names, by_age = described["runs"], described["names"], described["ages"] is not None
+    policies = list(dict.fromkeys(data["policy"]))
+    figure = Figure(figsize=(0.4 + 3.2 * len(policies), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(policies), squeeze=False)[0]
+    for letter, panel in zip(policies, panels, strict=True):
+        for number, (run, colour) in enumerate(zip(runs, palette(len(runs)), strict=True)):
+            mine = data[(data["policy"] == letter) & (data["run"] == run)]
+            looks: dict[str, Any] = {"linestyle": DASHES[number % 4]}
+            if not by_age:
+                looks = {"linestyle": "", "marker": ".", "markersize": 2, "rasterized": True}
+            panel.plot(mine["x"], mine["y"], color=colour, label=run, **looks)
+        x = described["age_label"] if by_age else axis_label(names[scalar], described["units"].get(scalar, ""))
+        panel.set_xlabel(x.replace("\n", " "))
+        panel.set_ylabel(axis_label(names[letter], described["units"].get(letter, "")))
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(runs), markerscale=1 if by_age else 4)
+    return figure
