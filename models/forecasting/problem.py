@@ -1,0 +1,114 @@
+"""A recurrent network forecasts the next rows of a series from a window on its past (the course's weather exercise)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, final
+
+import numpy as np
+import tensorflow as tf
+
+from deqn.rnn.networks import Recurrent
+from deqn.rnn.windows import Windows, scale
+from deqn.training.errors import UserError
+from deqn.training.problem import Carry, Losses
+from deqn.training.settings import TrainingSettings
+from deqn.training.study import Results, Study
+
+from .parameters import ForecastParameters
+from .series import made, series
+
+_ROWS = 4096  # windows that are forecast at once, for memory
+
+
+@final
+class Forecast(Study):
+    """One network reads a window and says all steps ahead at once; the loss is the mean absolute error, as there.
+
+    Rows are cut in three, in time: to train, to validate, to test. Mean and standard deviation are of the first alone.
+    """
+
+    def __init__(
+        self, parameters: ForecastParameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1
+    ) -> None:
+        p = self.p = parameters
+        self.seed, self.rank, self.dtype = settings.seed, rank, settings.precision
+        self.series = series(p, np.random.default_rng([settings.seed, 0]))
+        values = self.series.values
+        train = round(len(values) * p.train_share)
+        self.cuts = (0, train, train + (len(values) - train) // 2, len(values))
+        try:
+            self.scale = scale(values[:train])
+            self.train, self.validation, self.test = (
+                Windows(self.scale.of(part).astype(self.dtype), p.history, p.horizon, p.step, stride, [0])
+                for part, stride in zip(np.split(values, self.cuts[1:3]), (p.stride, 1, 1), strict=True)
+            )
+        except ValueError as error:
+            raise UserError(f"parameters: {error}") from error
+        self.network = Recurrent(values.shape[1], p.horizon, p.cell, p.units, settings.seed, settings.precision)
+        self.networks = {"forecast": self.network}
+        self.trainable = {"forecast": self.network.trainable_variables}
+
+    def describe(self) -> Mapping[str, str]:
+        """The series and the network."""
+        units = "+".join(map(str, self.p.units))
+        return {
+            "data": f"{len(self.series.values):,} rows of {self.series.says}, {len(self.train):,} windows to train on",
+            "network": f"{self.p.cell} of {units} units, {self.network.count_params():,} weights",
+        }
+
+    def batches(self, episode: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """An epoch: every window once, in an order drawn anew; what does not fill a last batch is left out."""
+        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(len(self.train))
+        size = min(self.p.batch, len(order))
+        for rows in order[: len(order) // size * size].reshape(-1, size):
+            yield self.train.take(rows)
+
+    def losses(self, batch: tuple[tf.Tensor, tf.Tensor], carry: Carry, key: tf.Tensor) -> Losses:
+        """The mean absolute error of all steps ahead, in standard deviations."""
+        inputs, outputs = batch
+        return Losses({"forecast": tf.reduce_mean(tf.abs(self.network.last(inputs) - outputs[:, :, 0]))}, carry)
+
+    def validate(self) -> Mapping[str, float]:
+        """The mean absolute error on the rows that follow those for training, in units of the series."""
+        forecasts, truth = self.forecasts(self.validation)
+        return {"mean_absolute_error": float(np.abs(forecasts - truth).mean())}
+
+    def forecasts(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+        """The network's, and what came about, [windows, horizon] each, in units of the series."""
+        pairs = [windows.take(slice(at, at + _ROWS)) for at in range(0, len(windows), _ROWS)]
+        said = np.concatenate([np.asarray(self.network.last(inputs)) for inputs, _ in pairs])[:, :, None]
+        truth = np.concatenate([outputs for _, outputs in pairs])
+        return tuple(self.scale.back(x.astype(float), [0])[:, :, 0] for x in (said, truth))
+
+    def results(self) -> Results:
+        """Mean absolute errors on the test rows, by forecast and by step ahead."""
+        said, truth = self.forecasts(self.test)
+        forecasts = {"network": said, **self._rivals()}
+        errors = {name: np.abs(each - truth).mean(axis=0) for name, each in forecasts.items()}
+        rows: list[dict[str, Any]] = [
+            {"forecast": name, "mean_absolute_error": each.mean()}
+            | {f"step_{step}": value for step, value in enumerate(each, start=1)}
+            for name, each in errors.items()
+        ]
+        mean = {name: each.mean() for name, each in errors.items()}
+        best = min((name for name in mean if name != "network"), key=lambda name: mean[name])
+        return Results(
+            f"mean absolute error {mean['network']:.3f}, {best} {mean[best]:.3f}",
+            {"errors": rows},
+            {"truth": truth, **{name.replace(" ", "_"): each for name, each in forecasts.items()}},
+        )
+
+    def _rivals(self) -> dict[str, np.ndarray]:
+        """Forecasts that need no training, at the origins of the test [windows, horizon]."""
+        y, p = self.series.values[:, 0], self.p
+        origins = self.cuts[2] + self.test.origins
+        ahead = np.arange(p.horizon)
+        seasons = (ahead // p.period + 1) * p.period  # back to the same place in the last season that is known
+        rivals = {
+            "persistence": np.repeat(y[origins - 1, None], p.horizon, axis=1),
+            "seasonal naive": y[origins[:, None] + ahead - seasons],
+        }
+        if not p.file:
+            rivals["conditional mean"] = made(p).conditional_mean(y, origins, p.horizon)
+        return rivals

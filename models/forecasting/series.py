@@ -1,0 +1,99 @@
+"""Series to forecast: a made one, whose best forecast is known, and weather records from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+
+from deqn.rnn.weather import read_weather
+from deqn.training.errors import UserError
+
+from .parameters import ForecastParameters
+
+
+class Series(NamedTuple):
+    """values: [rows, columns], the first to be forecast, then what else is known, the calendar last. says: in words."""
+
+    values: np.ndarray
+    says: str
+
+
+@final
+class SeasonalAR2:
+    r"""A season and an autoregression of order two, of which the past says all that can be known.
+
+        y_t = level + amplitude sin(2 pi t / period) + u_t,    u_t = phi_1 u_{t-1} + phi_2 u_{t-2} + e_t
+
+    Raises ValueError if u is not stationary.
+    """
+
+    def __init__(self, level: float, amplitude: float, period: int, phi: tuple[float, float], sd: float) -> None:
+        largest = np.abs(np.roots([1.0, -phi[0], -phi[1]])).max()
+        if largest >= 1:
+            raise ValueError(f"phi: got {phi[0]}, {phi[1]} with a root of {largest:.3f}, expected roots below 1")
+        self.level, self.amplitude, self.period, self.phi, self.sd = level, amplitude, period, phi, sd
+
+    def season(self, t: np.ndarray) -> np.ndarray:
+        """What y is without chance."""
+        return self.level + self.amplitude * np.sin(2 * np.pi * t / self.period)
+
+    def sample(self, rows: int, generator: np.random.Generator) -> np.ndarray:
+        """y [rows], after a burn-in in which the beginning is forgotten."""
+        burn_in = 200
+        u = np.zeros(rows + burn_in)
+        e = self.sd * generator.normal(size=rows + burn_in)
+        for t in range(2, len(u)):
+            u[t] = self.phi[0] * u[t - 1] + self.phi[1] * u[t - 2] + e[t]
+        return self.season(np.arange(rows)) + u[burn_in:]
+
+    def conditional_mean(self, y: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
+        """E[y_i, ..., y_{i+horizon-1} | y_{i-1}, y_{i-2}, ...] at each origin i >= 2, [origins, horizon]."""
+        u = y - self.season(np.arange(len(y)))
+        last, before = u[origins - 1], u[origins - 2]
+        steps = []
+        for _ in range(horizon):
+            last, before = self.phi[0] * last + self.phi[1] * before, last
+            steps.append(last)
+        ahead = np.asarray(origins)[:, None] + np.arange(horizon)
+        return self.season(ahead) + np.stack(steps, axis=1)
+
+    def mean_absolute_errors(self, horizon: int) -> np.ndarray:
+        """Of the conditional mean at each step ahead [horizon]: sd sqrt(2/pi sum_j psi_j^2), as e is Gaussian."""
+        psi = [1.0, self.phi[0]]
+        while len(psi) < horizon:
+            psi.append(self.phi[0] * psi[-1] + self.phi[1] * psi[-2])
+        return self.sd * np.sqrt(2 / np.pi * np.cumsum(np.square(psi[:horizon])))
+
+
+def made(parameters: ForecastParameters) -> SeasonalAR2:
+    """The made series' law. Raises UserError if it is not stationary."""
+    p = parameters
+    try:
+        return SeasonalAR2(p.level, p.amplitude, p.period, p.phi, p.sd)
+    except ValueError as error:
+        raise UserError(f"parameters.{error}") from error
+
+
+def series(parameters: ForecastParameters, generator: np.random.Generator) -> Series:
+    """The series of the parameters, with the calendar as its last columns: sine and cosine of the season.
+
+    Raises UserError for a file that can't be used.
+    """
+    if not parameters.file:
+        y, clock = made(parameters).sample(parameters.rows, generator), np.arange(parameters.rows) / parameters.period
+        return Series(np.column_stack([y, _circle(clock)]), "a made seasonal AR(2)")
+    try:
+        weather = read_weather(Path(parameters.file), parameters.columns, parameters.repair)
+    except ValueError as error:
+        raise UserError(f"parameters.file: {error}") from error
+    days = (weather.time - weather.time[0].astype("datetime64[D]")) / np.timedelta64(1, "D")
+    mended = ", ".join(f"{count} {what}" for what, count in weather.repaired.items() if count)
+    says = f"{parameters.file}" + (f" (mended: {mended})" if mended else "")
+    return Series(np.column_stack([weather.values, _circle(days), _circle(days / 365.2425)]), says)
+
+
+def _circle(turns: np.ndarray) -> np.ndarray:
+    """[rows, 2]: the place on a circle after so many turns."""
+    return np.column_stack([np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)])

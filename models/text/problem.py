@@ -1,0 +1,130 @@
+"""Praise or blame? From raw sentences to a recurrent classifier, in the ten steps of the course's table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from deqn.rnn.networks import Recurrent
+from deqn.rnn.text import TextPipeline, read_glove, read_stopwords
+from deqn.training.errors import UserError
+from deqn.training.problem import Carry, Losses
+from deqn.training.settings import TrainingSettings
+from deqn.training.study import Results, Study
+
+from .parameters import SentimentParameters
+from .sentences import sentences
+
+NEW = ("The soup was good.", "The soup was not good.", "Nobody says that the soup was awful.")
+
+
+@final
+class Classifier(keras.Model):
+    """Embedding, recurrent layers, one output after the last word: int [batch, time] -> log odds [batch]."""
+
+    def __init__(self, matrix: np.ndarray, parameters: SentimentParameters, seed: int, dtype: str) -> None:
+        super().__init__(dtype=dtype)
+        self.supports_masking = True
+        tokens, width = matrix.shape
+        self.embedding = keras.layers.Embedding(tokens, width, dtype=dtype)
+        self.recurrent = Recurrent(
+            width, 1, parameters.cell, parameters.units, seed, dtype, bidirectional=parameters.bidirectional
+        )
+        self(tf.zeros([1, 1], tf.int32), mask=tf.ones([1, 1], tf.bool))
+        self.embedding.set_weights([matrix])
+
+    def call(self, tokens: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        """Log odds of praise; mask: bool [batch, time], False at padding."""
+        return self.recurrent.last(self.embedding(tokens), mask)[:, 0]
+
+
+@final
+class Sentiment(Study):
+    """One network, binary cross-entropy from its log odds."""
+
+    def __init__(
+        self, parameters: SentimentParameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1
+    ) -> None:
+        p = self.p = parameters
+        self.seed, self.rank = settings.seed, rank
+        try:
+            self.texts, self.praises = sentences(p.sentences, np.random.default_rng([settings.seed, 0]))
+            part = max(round(p.test_share * p.sentences), 1)
+            self.train, self.validation, self.test = np.split(np.arange(p.sentences), [-2 * part, -part])
+            stopwords = read_stopwords(p.stopwords) if p.stopwords else ()
+            self.pipeline = TextPipeline([self.texts[i] for i in self.train], p.size, p.length, stopwords)
+            self.tokens, self.mask = self.pipeline(self.texts)
+            matrix, self.missing = self._embeddings()
+        except ValueError as error:
+            raise UserError(f"parameters: {error}") from error
+        self.network = Classifier(matrix, p, settings.seed, settings.precision)
+        self.networks = {"sentiment": self.network}
+        self.trainable = {"sentiment": self.network.trainable_variables}
+
+    def describe(self) -> Mapping[str, str]:
+        """The sentences and the network."""
+        embeddings = f", {len(self.missing)} tokens not in {self.p.glove}" if self.p.glove else ""
+        return {
+            "data": f"{len(self.train)} sentences to train on, {len(self.pipeline.vocabulary)} tokens{embeddings}",
+            "network": f"{self.p.cell}, {self.network.count_params():,} weights",
+        }
+
+    def batches(self, episode: int) -> Iterator[tuple[np.ndarray, ...]]:
+        """An epoch: every sentence once, in an order drawn anew; what does not fill a last batch is left out."""
+        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(self.train)
+        size = min(self.p.batch, len(order))
+        for rows in order[: len(order) // size * size].reshape(-1, size):
+            yield self.tokens[rows], self.mask[rows], self.praises[rows].astype(self.network.dtype)
+
+    def losses(self, batch: tuple[tf.Tensor, ...], carry: Carry, key: tf.Tensor) -> Losses:
+        """Binary cross-entropy."""
+        tokens, mask, praises = batch
+        odds = self.network(tokens, mask=mask)
+        return Losses({"sentiment": tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(praises, odds))}, carry)
+
+    def validate(self) -> Mapping[str, float]:
+        """Cross-entropy and share of wrong answers on sentences that are neither trained nor tested on."""
+        odds, praises = self._odds(self.validation), self.praises[self.validation]
+        cross_entropy = np.logaddexp(0, np.where(praises, -odds, odds)).mean()
+        return {"cross_entropy": float(cross_entropy), "wrong": float(((odds > 0) != praises).mean())}
+
+    def results(self) -> Results:
+        """Accuracy on the test sentences, beside a logistic regression on counts of words; answers to new texts."""
+        odds, praises = self._odds(self.test), self.praises[self.test]
+        accuracy = float(((odds > 0) == praises).mean())
+        rows = [
+            {"classifier": self.p.cell, "accuracy": accuracy},
+            {"classifier": "counts of words", "accuracy": self._counts_of_words()},
+        ]
+        tokens, mask = self.pipeline(NEW)
+        new = tf.sigmoid(self.network(tokens, mask=tf.constant(mask))).numpy()
+        answers: list[dict[str, Any]] = [{"text": text, "praise": float(p)} for text, p in zip(NEW, new, strict=True)]
+        return Results(
+            f"test accuracy {accuracy:.3f}",
+            {"accuracy": rows, "new_texts": answers},
+            {"odds": odds, "praises": praises},
+        )
+
+    def _embeddings(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        vocabulary, generator = self.pipeline.vocabulary, np.random.default_rng([self.seed, 2])
+        if not self.p.glove:
+            return generator.uniform(-0.5, 0.5, (len(vocabulary), self.p.embedding)), ()
+        matrix, missing = read_glove(self.p.glove, vocabulary, generator)
+        if matrix.shape[1] != self.p.embedding:
+            raise ValueError(f"embedding: got {self.p.embedding}, expected {matrix.shape[1]} as {self.p.glove} has")
+        return matrix, missing
+
+    def _odds(self, rows: np.ndarray) -> np.ndarray:
+        return self.network(self.tokens[rows], mask=tf.constant(self.mask[rows])).numpy().astype(float)
+
+    def _counts_of_words(self) -> float:
+        counts = CountVectorizer().fit([self.texts[i] for i in self.train])
+        x = counts.transform(self.texts)
+        fitted = LogisticRegression(max_iter=1000).fit(x[self.train], self.praises[self.train])
+        return float(fitted.score(x[self.test], self.praises[self.test]))
