@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from deqn.mlp.checks import one_of, share
+
 # Inputs with a tiny spread (the wealth of the youngest) would reach tens of standard deviations and upset Muon.
 _SMALLEST_RELATIVE_SPREAD = 0.1
 # So many standard deviations of a component are shown to the hidden layers, and to the wide part with its products: a
@@ -21,6 +23,12 @@ _LARGEST_WHITENED, _LARGEST_WIDE = 5.0, 10.0
 # Directions in which the sample hardly varies are where a small change of policy moves the economy many of their
 # standard deviations: they are whitened as if they had this share of the largest component's standard deviation.
 _SMALLEST_SPREAD_SHARE = 1e-4
+
+_INITIALIZERS: dict[str, Any] = {
+    "glorot": keras.initializers.GlorotUniform,
+    "he": keras.initializers.HeNormal,
+    "normal": keras.initializers.RandomNormal,  # standard deviation .05
+}
 
 
 def _constant(layer: keras.layers.Layer, name: str, value: np.ndarray) -> keras.Variable:
@@ -87,8 +95,14 @@ class Whiten(keras.layers.Layer):
 class MLP(keras.Model):
     """Inputs, standardised or as they are, through dense layers: [batch, inputs] -> [batch, heads, outputs].
 
-    hidden: widths. activation: any Keras activation. seed: of the Glorot initialisation (Glorot & Bengio 2010).
+    hidden: widths. activation: any Keras activation, swish among them. seed: of the initial weights.
     standardized: whether `adapt` sets the statistics of the inputs, or leaves them at mean 0 and scale 1.
+    initialization: of the hidden layers: glorot (Glorot & Bengio 2010), he (He et al. 2015, for relu) or normal.
+    dropout: share of a hidden layer's units that an update leaves out (Srivastava et al. 2014).
+    batch_normalization: of what a hidden layer gives (Ioffe & Szegedy 2015). Off by default: with it a state's answer
+    depends on the other states of its batch, so it has no place in an equilibrium, a likelihood or a critic; its moving
+    averages, which follow one rank's batches, also need training on one rank.
+    Raises ValueError: unknown activation or initialization, dropout outside [0, 1).
     """
 
     def __init__(
@@ -101,12 +115,20 @@ class MLP(keras.Model):
         seed: int,
         dtype: str,
         standardized: bool = True,
+        initialization: str = "glorot",
+        dropout: float = 0.0,
+        batch_normalization: bool = False,
     ) -> None:
         super().__init__(dtype=dtype)
         self.shape_out = (heads, outputs)
         self.standardized = standardized
+        self.dropout = share(dropout, "dropout")
         self.standardize = Standardize(dtype=dtype)
-        self.layers_hidden = dense_layers(hidden, activation, seed, dtype)
+        self.layers_hidden = dense_layers(hidden, activation, seed, dtype, initialization)
+        self.normalizations = [
+            keras.layers.BatchNormalization(dtype=dtype, name=f"normalization_{number}")
+            for number in range(len(hidden) if batch_normalization else 0)
+        ]
         self.head = keras.layers.Dense(
             heads * outputs,
             kernel_initializer=keras.initializers.GlorotUniform(seed=1000 * seed + len(hidden)),
@@ -120,11 +142,19 @@ class MLP(keras.Model):
         if self.standardized:
             self.standardize.adapt(sample)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, inputs] -> [batch, heads, outputs]."""
+    def call(self, inputs: tf.Tensor, key: tf.Tensor | None = None) -> tf.Tensor:
+        """[batch, inputs] -> [batch, heads, outputs].
+
+        key: of an update, int32 [2]; units are then dropped and the batch's own statistics used, as training does.
+        Without it the network answers the same every time.
+        """
         x = self.standardize(inputs)
-        for layer in self.layers_hidden:
+        for number, layer in enumerate(self.layers_hidden):
             x = layer(x)
+            if self.normalizations:
+                x = self.normalizations[number](x, training=key is not None)
+            if self.dropout and key is not None:
+                x = dropped(x, self.dropout, tf.random.experimental.stateless_fold_in(key, number))
         return tf.reshape(self.head(x), [-1, *self.shape_out])
 
 
@@ -203,15 +233,39 @@ class WideAndDeep(keras.Model):
         return self.output_scale * (wide + deep)
 
 
-def dense_layers(widths: Sequence[int], activation: str, seed: int, dtype: str) -> list[keras.layers.Dense]:
-    """Hidden layers with Glorot-uniform kernels from consecutive seeds."""
+def dropped(x: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
+    """x with each entry set to 0 with probability `rate`, the others divided by 1 - rate: its mean stays (inverted).
+
+    The same key, int32 [2], drops the same entries. Raises ValueError unless 0 <= rate < 1.
+    """
+    return tf.nn.experimental.stateless_dropout(x, share(rate, "rate"), seed=key)
+
+
+def dense_layers(
+    widths: Sequence[int], activation: str, seed: int, dtype: str, initialization: str = "glorot"
+) -> list[keras.layers.Dense]:
+    """Hidden layers with kernels from consecutive seeds, Glorot-uniform by default.
+
+    Raises ValueError, listing the names, for an unknown activation or initialization.
+    """
+    initializer = _INITIALIZERS[one_of(initialization, _INITIALIZERS, "initialization")]
     return [
         keras.layers.Dense(
             width,
-            activation=activation,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=1000 * seed + number),
+            activation=keras_activation(activation),
+            kernel_initializer=initializer(seed=1000 * seed + number),
             dtype=dtype,
             name=f"hidden_{number}",
         )
         for number, width in enumerate(widths)
     ]
+
+
+def keras_activation(name: str) -> Any:
+    """Keras's activation of that name. Raises ValueError, listing the names, if there is none."""
+    try:
+        return keras.activations.get(name)
+    except ValueError:
+        known = [each for each in dir(keras.activations) if each.islower() and not each.startswith("_")]
+        helpers = ("deserialize", "get", "serialize")
+        return one_of(name, [each for each in known if each not in helpers], "activation")

@@ -1,0 +1,64 @@
+"""How good a classifier or a regression is. Counts and averages are scikit-learn's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn import metrics
+
+from deqn.mlp.activations import log_sum_exp
+from deqn.mlp.checks import labels, matrix
+
+
+def confusion_matrix(actual: Any, predicted: Any, classes: int = 2) -> np.ndarray:
+    """int [classes, classes]: rows are actual, columns predicted; of two classes [[TN, FP], [FN, TP]].
+
+    actual, predicted: [n] labels. Raises ValueError: labels outside [0, classes), unequal lengths.
+    """
+    actual, predicted = _pair(actual, predicted, classes)
+    return metrics.confusion_matrix(actual, predicted, labels=range(classes))
+
+
+def classification(actual: Any, predicted: Any, classes: int = 2) -> dict[str, float]:
+    """Accuracy, precision, recall and F1: of two classes for class 1, of more their means over classes.
+
+    Precision is 0 where a class is never predicted. Raises ValueError as `confusion_matrix` does.
+    """
+    actual, predicted = _pair(actual, predicted, classes)
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        actual, predicted, labels=[1] if classes == 2 else range(classes), average="macro", zero_division=0.0
+    )
+    return {
+        "accuracy": float(metrics.accuracy_score(actual, predicted)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+    }
+
+
+def mean_squared_error(targets: Any, predicted: Any) -> float:
+    """Mean of (y - t)^2 over all entries of [n, outputs]. Raises ValueError if the shapes differ."""
+    targets = matrix(targets, "targets")
+    return float(metrics.mean_squared_error(targets, matrix(predicted, "predicted", *targets.shape)))
+
+
+def binary_cross_entropy(targets: Any, logits: Any) -> float:
+    """Mean of ln(1 + exp(x)) - t x: minus the log-likelihood of t in [0, 1] if P(1) = sigmoid(x); finite for any x."""
+    targets = matrix(targets, "targets")
+    x = matrix(logits, "logits", *targets.shape)
+    return float((np.logaddexp(0.0, x) - targets * x).mean())
+
+
+def cross_entropy(targets: Any, logits: Any) -> float:
+    """Mean of -sum_c t_c ln softmax(x)_c over rows [n, classes]; targets are one-hot or any distribution."""
+    targets = matrix(targets, "targets")
+    x = matrix(logits, "logits", *targets.shape)
+    return float((targets * (log_sum_exp(x) - x)).sum(axis=1).mean())
+
+
+def _pair(actual: Any, predicted: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    actual, predicted = labels(actual, classes, "actual"), labels(predicted, classes, "predicted")
+    if len(actual) != len(predicted):
+        raise ValueError(f"predicted: got {len(predicted)} labels, expected {len(actual)} as in actual")
+    return actual, predicted

@@ -1,0 +1,21 @@
+"""What a parameter file may say about learning a logic function of two bits."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from deqn.training.parameters import Section, setting
+
+
+class LogicParameters(Section):
+    """A truth table, and how perceptron and hand-written network learn it.
+
+    repetitions: initial weights; the trained networks begin with those of the hand-written ones.
+    """
+
+    function: Literal["or", "xor"] = setting(source="Marsland (2014), sections 3.3 and 4.2")
+    hidden: int = setting(3, unit="neurons", ge=1)
+    repetitions: int = setting(20, unit="initial weights", ge=1)
+    iterations: int = setting(5001, unit="passes of the hand-written ones, at most", ge=1)
+    learning_rate: float = setting(0.25, unit="per update, of the hand-written ones", gt=0)
+    momentum: float = setting(0.9, unit="share of the last change, of the hand-written network", ge=0, lt=1)

@@ -1,0 +1,166 @@
+"""Genz's functions against other formulas, and the lecture's exercise at its full size."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deqn.experiment import read_experiment
+from deqn.mlp.genz import FORMULAS, Genz, difficulty, drawn
+from deqn.training.errors import UserError
+from deqn.training.parameters import load_module
+from deqn.training.trainer import Trainer
+
+ROOT = Path(__file__).resolve().parents[1]
+MODELS = ROOT / "models/genz"
+
+
+def study(name, *overrides):
+    experiment = read_experiment(MODELS / f"{name}.yaml", overrides)
+    made = load_module(MODELS, "problem").Approximation
+    return made(experiment.parameters, experiment.file), experiment.file
+
+
+# ---- the functions
+
+
+def by_the_slide(name, x, c, w):
+    """One point at a time, with loops."""
+    d = len(x)
+    if name == "oscillatory":
+        return math.cos(2 * math.pi * w[0] + sum(c[i] * x[i] for i in range(d)))
+    if name == "product_peak":
+        return math.prod(1 / (c[i] ** -2 + (x[i] - w[i]) ** 2) for i in range(d))
+    if name == "corner_peak":
+        return (1 + sum(c[i] * x[i] for i in range(d))) ** (-(d + 1))
+    if name == "gaussian":
+        return math.exp(-sum(c[i] ** 2 * (x[i] - w[i]) ** 2 for i in range(d)))
+    if name == "continuous":
+        return math.exp(-sum(c[i] * abs(x[i] - w[i]) for i in range(d)))
+    return 0.0 if x[0] > w[0] or x[1] > w[1] else math.exp(sum(c[i] * x[i] for i in range(d)))
+
+
+@pytest.mark.parametrize("dimension", [2, 5, 10])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_functions_are_the_slides(name, dimension):
+    f = drawn(name, dimension, np.random.default_rng(dimension))
+    x = np.random.default_rng(0).uniform(size=(300, dimension)) ** 3  # near 0, where the discontinuous one is not 0
+    expected = [by_the_slide(name, row, f.c, f.w) for row in x]
+    np.testing.assert_allclose(f(x), expected, rtol=1e-12)
+    assert np.ptp(expected) > 0
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_parameters_sum_to_the_difficulty_and_to_one(name):
+    for seed in range(20):
+        _, c, w = drawn(name, 5, np.random.default_rng(seed))
+        np.testing.assert_allclose([c.sum(), w.sum()], [difficulty(name, 5), 1], rtol=1e-12)
+        assert c.min() >= 1e-3
+        assert w.min() > 0
+    assert [difficulty(each, 7) for each in FORMULAS] == [1.5, 7, 1.85, 7.03, 20.4, 4.3]
+
+
+def test_integrals_over_the_cube_have_their_closed_forms():
+    # In one dimension: sin, arctan, a power, erf, exponentials.
+    c, w, x = np.array([1.3]), np.array([0.4]), (np.arange(200_000)[:, None] + 0.5) / 200_000
+    expected = {
+        "oscillatory": (math.sin(0.8 * math.pi + 1.3) - math.sin(0.8 * math.pi)) / 1.3,
+        "product_peak": 1.3 * (math.atan(1.3 * 0.6) + math.atan(1.3 * 0.4)),
+        "corner_peak": 1 / 2.3,
+        "gaussian": math.sqrt(math.pi) / 2.6 * (math.erf(1.3 * 0.6) + math.erf(1.3 * 0.4)),
+        "continuous": (2 - math.exp(-1.3 * 0.4) - math.exp(-1.3 * 0.6)) / 1.3,
+        "discontinuous": (math.exp(1.3 * 0.4) - 1) / 1.3,
+    }
+    for name, integral in expected.items():
+        np.testing.assert_allclose(Genz(name, c, w)(x).mean(), integral, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: drawn("sinusoidal", 2, np.random.default_rng(0)), "function: got 'sinusoidal', expected one of osc"),
+        (lambda: drawn("discontinuous", 1, np.random.default_rng(0)), "dimension: got 1, expected 2 or more for disc"),
+        (lambda: drawn("gaussian", 0, np.random.default_rng(0)), "dimension: got 0, expected 1 or more"),
+        (lambda: drawn("gaussian", 2, np.random.default_rng(0))(np.ones((3, 4))), r"x: got shape \[3, 4\], expected"),
+    ],
+)
+def test_a_function_that_cannot_be_is_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+# ---- the exercise
+
+
+def test_a_mistake_in_a_parameter_file_is_told_as_one_of_the_user():
+    with pytest.raises(UserError, match="dimension: got 1, expected 2 or more for disc"):
+        study("discontinuous", "parameters.dimensions=[1, 2]")
+    with pytest.raises(UserError, match="activation: got 'swich', expected one of"):
+        study("gaussian", "parameters.activation=swich")
+    with pytest.raises(UserError, match=r"parameters\.function: 'gauss'; expected one of"):
+        study("gaussian", "parameters.function=gauss")
+
+
+def test_samples_of_a_repetition_are_nested_share_the_tests_and_are_scaled_by_themselves_alone():
+    problem, _ = study("gaussian", "parameters.dimensions=[3]", "parameters.points=[10, 50]")
+    few, many = problem.cells
+    np.testing.assert_array_equal(few.x, many.x[:, :10])
+    np.testing.assert_array_equal(few.test_y, many.test_y)
+    np.testing.assert_allclose(few.y * few.scale + few.centre, (many.y * many.scale + many.centre)[:, :10])
+    np.testing.assert_allclose([few.y.mean(axis=1), few.y.std(axis=1)], [np.zeros(5), np.ones(5)], atol=1e-12)
+    assert few.x.shape == (5, 10, 3)
+    assert few.test_x.shape == (5, 1000, 3)
+
+
+def test_a_sample_on_which_the_function_is_zero_is_kept_and_counted():
+    problem, _ = study("discontinuous", "parameters.dimensions=[10]", "parameters.points=[10]")
+    (cell,) = problem.cells
+    constant = np.ptp(cell.y, axis=1) == 0
+    assert constant.any()
+    assert np.isfinite(cell.y).all()
+    assert "constant at all points of" in problem.describe()["function"]
+    (row,) = problem.results().tables["errors"]
+    assert row["constant_samples"] == constant.sum()
+
+
+def test_errors_are_judged_in_the_functions_own_units():
+    problem, _ = study("corner_peak", "parameters.dimensions=[2]", "parameters.points=[10]", "parameters.by_hand=0")
+    judged = load_module(MODELS, "problem").judged
+    (cell,) = problem.cells
+    answers = (cell.test_y + 0.25 - cell.centre) / cell.scale
+    np.testing.assert_allclose(judged(cell, answers), np.full((2, 5), 0.25))
+
+
+def medians(name):
+    """The table of errors of a parameter file as it stands, by (d, N); without the hand-written networks."""
+    problem, settings = study(name, "parameters.by_hand=0")
+    Trainer(problem, settings).train()
+    return {(row["d"], row["N"]): row for row in problem.results().tables["errors"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "dimensions", "ratio"),
+    [
+        ("oscillatory", [10], 5),
+        ("product_peak", [2, 5, 10], 5),
+        ("corner_peak", [2, 5, 10], 5),
+        ("gaussian", [2, 5, 10], 5),
+        ("continuous", [2, 5, 10], 1.5),
+    ],
+)
+def test_five_hundred_points_give_smaller_errors_than_ten(name, dimensions, ratio):
+    errors = medians(name)
+    for d in dimensions:
+        assert errors[d, 500]["mean_error"] <= errors[d, 10]["mean_error"] / ratio, d
+        if name != "continuous":
+            assert errors[d, 500]["max_error"] < errors[d, 10]["max_error"], d
+
+
+@pytest.mark.slow
+def test_the_maximum_error_of_the_discontinuous_function_stays_as_large_as_its_jump():
+    errors = medians("discontinuous")
+    for points in (10, 50, 100, 500):
+        assert errors[2, points]["relative_max_error"] > 0.3
+        assert errors[5, points]["relative_max_error"] > 0.3
