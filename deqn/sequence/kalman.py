@@ -1,0 +1,93 @@
+r"""The Kalman filter of a linear state space with Gaussian noise, exact, in plain NumPy.
+
+    h_1 ~ N(m_1, P_1),   h_t = F h_{t-1} + N(0, Q),   x_t = G h_t + N(0, R)
+
+(Kalman 1960; the notation is Durbin and Koopman 2012, chapter 4, with h for the state.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+class Kalman(NamedTuple):
+    """The filter after one more observation, for n paths.
+
+    mean: [n, d] E[h_t | x_1..x_t]. covariance: [d, d], the same for all paths. log_norm: [n] ln p(x_t | x_1..x_{t-1}).
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    log_norm: np.ndarray
+
+
+@final
+@dataclass(frozen=True)
+class LinearGaussian:
+    """initial_mean [d], initial_covariance [d, d], transition F [d, d], state_noise Q [d, d], observation G [k, d],
+    observation_noise R [k, k].
+
+    Raises ValueError: shapes that do not fit, a covariance that is not symmetric or has a negative eigenvalue, an R
+    that is singular.
+    """
+
+    initial_mean: np.ndarray
+    initial_covariance: np.ndarray
+    transition: np.ndarray
+    state_noise: np.ndarray
+    observation: np.ndarray
+    observation_noise: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
+        d, k = len(np.atleast_1d(self.initial_mean)), len(np.atleast_1d(self.observation))
+        shapes = {
+            "initial_mean": (d,), "initial_covariance": (d, d), "transition": (d, d), "state_noise": (d, d),
+            "observation": (k, d), "observation_noise": (k, k),
+        }  # fmt: skip
+        for name, shape in shapes.items():
+            value = getattr(self, name)
+            if value.shape != shape or not np.isfinite(value).all():
+                raise ValueError(f"{name}: shape is {value.shape}, expected finite numbers of shape {shape}")
+        for name in ("initial_covariance", "state_noise", "observation_noise"):
+            value = getattr(self, name)
+            smallest = np.linalg.eigvalsh((value + value.T) / 2)[0]
+            if not np.allclose(value, value.T) or smallest < 0 or (name == "observation_noise" and smallest == 0):
+                raise ValueError(f"{name}: smallest eigenvalue {smallest:g}, expected a symmetric covariance matrix")
+
+    def sample(self, paths: int, periods: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Hidden states [paths, periods, d] and observations [paths, periods, k]."""
+        d, k = len(self.initial_mean), len(self.observation)
+        hidden = np.empty((paths, periods, d))
+        hidden[:, 0] = generator.multivariate_normal(self.initial_mean, self.initial_covariance, size=paths)
+        for t in range(1, periods):
+            noise = generator.multivariate_normal(np.zeros(d), self.state_noise, size=paths)
+            hidden[:, t] = hidden[:, t - 1] @ self.transition.T + noise
+        noise = generator.multivariate_normal(np.zeros(k), self.observation_noise, size=(paths, periods))
+        return hidden, hidden @ self.observation.T + noise
+
+    def forward(self, observations: ArrayLike) -> Iterator[Kalman]:
+        """The filter, one step for each of the T observations of [n, T, k]."""
+        x, G = np.asarray(observations, np.float64), self.observation
+        if x.ndim != 3 or x.shape[2] != len(G) or not np.isfinite(x).all():
+            raise ValueError(f"observations: shape is {x.shape}, expected finite numbers [paths, periods, {len(G)}]")
+        mean, P = np.broadcast_to(self.initial_mean, (len(x), len(self.initial_mean))), self.initial_covariance
+        for t in range(x.shape[1]):
+            error = x[:, t] - mean @ G.T  # [n, k]
+            S = G @ P @ G.T + self.observation_noise
+            solved = np.linalg.solve(S, error.T).T
+            log_norm = -0.5 * ((error * solved).sum(axis=1) + np.linalg.slogdet(2 * np.pi * S)[1])
+            mean = mean + solved @ G @ P
+            P = P - P @ G.T @ np.linalg.solve(S, G @ P)
+            yield Kalman(mean, P, log_norm)
+            mean, P = mean @ self.transition.T, self.transition @ P @ self.transition.T + self.state_noise
+
+    def log_likelihood(self, observations: ArrayLike) -> np.ndarray:
+        """ln p(x_1..x_T) of each path, [n]."""
+        return np.sum([step.log_norm for step in self.forward(observations)], axis=0)

@@ -1,0 +1,119 @@
+"""Quantile forecasts several periods ahead of a series whose volatility depends on its past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, final
+
+import numpy as np
+import tensorflow as tf
+from scipy.stats import norm
+
+from deqn.rnn.networks import Recurrent
+from deqn.sequence import quantiles
+from deqn.training.errors import UserError
+from deqn.training.problem import Batch, Carry, Losses
+from deqn.training.settings import TrainingSettings
+from deqn.training.study import Results, Study
+
+from .parameters import Parameters
+
+_BURN_IN = 200
+
+
+@final
+class Quantiles(Study):
+    """A GRU whose outputs are ascending quantiles of the next `horizon` periods."""
+
+    def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
+        p, self.dtype, self.seed, self.rank = parameters, settings.precision, settings.seed, rank
+        self.p = p
+        # Each part is a path of its own, so that no window reaches from one into another.
+        self.train, self.validation, self.test = (
+            _windows(series(p, rows, np.random.default_rng([settings.seed, number])), p)
+            for number, rows in enumerate((p.rows, p.tests // 2, p.tests))
+        )
+        self.train = tuple(part[rank::ranks].astype(self.dtype) for part in self.train)
+        if len(self.train[0]) < p.batch:
+            raise UserError(f"parameters.batch: {p.batch}, expected at most the {len(self.train[0])} origins of a rank")
+        outputs = p.horizon * len(p.quantiles)
+        self.network = Recurrent(1, outputs, "gru", [p.units], settings.seed, self.dtype)
+        self.networks = {"network": self.network}
+        self.trainable = {"network": self.network.trainable_variables}
+
+    def describe(self) -> Mapping[str, str]:
+        """Data and network."""
+        p = self.p
+        return {
+            "data": f"{p.rows} periods, forecasts of {p.horizon} from {p.history}, quantiles "
+            f"{', '.join(f'{q:g}' for q in p.quantiles)}",
+            "network": f"GRU, {p.units} units, {self.network.count_params()} weights",
+        }
+
+    def batches(self, episode: int) -> Iterator[Batch]:
+        """One pass through the origins in a new order."""
+        past, future = self.train
+        order = np.random.default_rng([self.seed, 9, self.rank, episode]).permutation(len(past))
+        for start in range(0, len(order) - self.p.batch + 1, self.p.batch):
+            rows = order[start : start + self.p.batch]
+            yield past[rows], future[rows]
+
+    def forecast(self, past: Any) -> tf.Tensor:
+        """[batch, history] -> [batch, horizon, quantiles]."""
+        raw = self.network(tf.convert_to_tensor(past)[:, :, None])[:, -1]
+        return quantiles.without_crossings(tf.reshape(raw, [-1, self.p.horizon, len(self.p.quantiles)]))
+
+    def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
+        """The quantile loss over all periods ahead."""
+        past, future = batch
+        return Losses({"network": quantiles.mean_quantile_loss(future, self.forecast(past), self.p.quantiles)}, carry)
+
+    def validate(self) -> Mapping[str, float]:
+        """The quantile loss on a path of its own."""
+        past, future = (part.astype(self.dtype) for part in self.validation)
+        return {"quantile_loss": float(quantiles.mean_quantile_loss(future, self.forecast(past), self.p.quantiles))}
+
+    def results(self) -> Results:
+        """Coverage and risk by period ahead, beside those of the true quantiles and of constants."""
+        p, (past, future) = self.p, self.test
+        shown = self.forecast(past.astype(self.dtype)).numpy().astype(np.float64)
+        constants = np.quantile(self.train[1].astype(np.float64), p.quantiles, axis=0).T  # [horizon, quantiles]
+        constant = np.broadcast_to(constants, shown.shape)
+        rows = []
+        for ahead in range(p.horizon):
+            forecasts = {"network": shown[:, ahead], "constant": constant[:, ahead]}
+            if ahead == 0:
+                forecasts["truth"] = one_step(p, past[:, -1])
+            for name, forecast in forecasts.items():
+                risks = quantiles.risk(future[:, ahead], forecast, p.quantiles)
+                covered = quantiles.coverage(future[:, ahead], forecast)
+                rows += [
+                    {"ahead": ahead + 1, "forecast": name, "quantile": q, "coverage": c, "risk": r}
+                    for q, c, r in zip(p.quantiles, covered, risks, strict=True)
+                ]
+        worst = max(abs(row["coverage"] - row["quantile"]) for row in rows if row["forecast"] == "network")
+        return Results(
+            f"coverage within {100 * worst:.1f} points, {quantiles.crossings(shown):.0%} crossing",
+            {"quantiles": rows},
+            {"future": future, "forecasts": shown, "truth": one_step(p, past[:, -1])},
+        )
+
+
+def series(p: Parameters, rows: int, generator: np.random.Generator) -> np.ndarray:
+    """A path of the process, [rows]."""
+    x = np.zeros(rows + _BURN_IN)
+    for t, eps in enumerate(generator.normal(size=rows + _BURN_IN - 1), 1):
+        x[t] = p.persistence * x[t - 1] + (p.calm + p.nervous * abs(x[t - 1])) * eps
+    return x[_BURN_IN:]
+
+
+def one_step(p: Parameters, last: np.ndarray) -> np.ndarray:
+    """The true quantiles of the next period, [n, quantiles]."""
+    sigma = p.calm + p.nervous * np.abs(last)
+    return p.persistence * last[:, None] + sigma[:, None] * norm.ppf(p.quantiles)
+
+
+def _windows(x: np.ndarray, p: Parameters) -> tuple[np.ndarray, np.ndarray]:
+    """Past [n, history] and future [n, horizon] of every origin of a path."""
+    both = np.lib.stride_tricks.sliding_window_view(x, p.history + p.horizon)
+    return both[:, : p.history], both[:, p.history :]

@@ -1,0 +1,39 @@
+"""Schema of the synthetic experiments with variational recurrent networks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pydantic
+
+from deqn.training.parameters import Section, setting
+
+Radius = Annotated[float, pydantic.Field(gt=0, le=2)]
+
+
+class Parameters(Section):
+    """Network, data and bound of "Variational Hyper RNN for Sequence Modeling", Table 1."""
+
+    network: Literal["vrnn", "vhrnn"] = setting(source="section 3")
+    latent: int = setting(unit="size of z", ge=1)
+    hidden: int = setting(unit="size of h", ge=1)
+    layers: int = setting(2, unit="hidden layers of each perceptron", ge=1)
+    omega_width: int = setting(12, unit="hidden units of omega, of vhrnn", ge=1)
+    hyper_inputs: Literal["both", "latent", "hidden"] = setting("both", source="Table 3; of vhrnn")
+    periods: int = setting(40, unit="steps of a sequence; not stated in the paper", ge=3)
+    radius: tuple[Radius, Radius] = setting(
+        (0.55, 1.1), unit="interval of the matrices' spectral radii; not stated in the paper"
+    )
+    sequences: int = setting(800, unit="sequences to train on", ge=1, source="section 4")
+    held_out: int = setting(100, unit="sequences to validate on, and of each setting to test on", ge=1)
+    batch: int = setting(32, unit="sequences in an update", ge=1)
+    bound: Literal["fivo", "iwae", "elbo"] = setting("fivo")
+    particles: int = setting(4, unit="in an update", ge=1, source="appendix C")
+    test_particles: int = setting(128, unit="in a test", ge=1, source="appendix C, on music")
+
+    @pydantic.field_validator("radius")
+    @classmethod
+    def _ascends(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError(f"got {list(value)}, expected [lowest, highest], the lowest first")
+        return value

@@ -1,0 +1,275 @@
+"""HMM, Kalman and particle filters against enumeration, against each other, and against two other packages."""
+
+import itertools
+
+import keras
+import numpy as np
+import particles as particles_package
+import pytest
+from hmmlearn.hmm import CategoricalHMM
+from particles import distributions, state_space_models
+
+from deqn.sequence.hmm import HMM, random_hmm
+from deqn.sequence.hmm_cell import HMMCell
+from deqn.sequence.kalman import LinearGaussian
+from deqn.sequence.particle_filter import HMMParticles, LinearGaussianParticles, particle_filter, resample
+
+
+@pytest.fixture(scope="module")
+def hmm():
+    return random_hmm(3, 4, np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def paths(hmm):
+    return hmm.sample(20, 6, np.random.default_rng(2))[1]
+
+
+@pytest.fixture(scope="module")
+def system():
+    return LinearGaussian([0.3], [[0.7]], [[0.9]], [[0.4]], [[1.2]], [[0.3]])
+
+
+@pytest.fixture(scope="module")
+def plane():
+    """Two hidden dimensions, one observed."""
+    return LinearGaussian(
+        [0.1, -0.2],
+        [[1.0, 0.2], [0.2, 0.5]],
+        [[0.8, 0.3], [-0.1, 0.9]],
+        [[0.3, 0.1], [0.1, 0.2]],
+        [[1.0, -0.5]],
+        [[0.2]],
+    )
+
+
+def enumerated(hmm, x):
+    """P(x_1..x_t) and P(H_t = i | x_1..x_t) of a path, summed over all hidden paths."""
+    joint = np.zeros((len(x), hmm.states))
+    for t in range(len(x)):
+        for hidden in itertools.product(range(hmm.states), repeat=t + 1):
+            p = hmm.initial[hidden[0]] * hmm.emission[hidden[0], x[0]]
+            for s in range(1, t + 1):
+                p *= hmm.transition[hidden[s - 1], hidden[s]] * hmm.emission[hidden[s], x[s]]
+            joint[t, hidden[-1]] += p
+    return joint.sum(axis=1), joint / joint.sum(axis=1, keepdims=True)
+
+
+def in_hmmlearn(hmm):
+    other = CategoricalHMM(n_components=hmm.states, n_features=hmm.symbols)
+    other.startprob_, other.transmat_, other.emissionprob_ = hmm.initial, hmm.transition, hmm.emission
+    return other
+
+
+def test_the_forward_algorithm_is_the_sum_over_all_hidden_paths(hmm, paths):
+    found = hmm.filter(paths[:4])
+    for n, x in enumerate(paths[:4]):
+        p, states = enumerated(hmm, x)
+        np.testing.assert_allclose(found.states[n], states, atol=1e-12)
+        np.testing.assert_allclose(np.exp(found.log_likelihood[n]), p[-1], rtol=1e-12)
+        following = [enumerated(hmm, [*x[:3], symbol])[0][-1] / p[2] for symbol in range(hmm.symbols)]
+        np.testing.assert_allclose(found.predictions[n, 2], following, atol=1e-12)
+
+
+def test_hmmlearn_has_the_same_likelihoods_and_on_each_prefix_the_same_filter(hmm, paths):
+    other, found = in_hmmlearn(hmm), hmm.filter(paths)
+    for n, x in enumerate(paths):
+        np.testing.assert_allclose(found.log_likelihood[n], other.score(x[:, None]), atol=1e-10)
+        prefixes = [other.predict_proba(x[: t + 1, None])[-1] for t in range(len(x))]
+        np.testing.assert_allclose(found.states[n], prefixes, atol=1e-10)
+
+
+def test_a_filter_does_not_look_ahead_as_smoothed_probabilities_do(hmm, paths):
+    changed = paths.copy()
+    changed[:, -1] = (changed[:, -1] + 1) % hmm.symbols
+    before, after = hmm.filter(paths).states, hmm.filter(changed).states
+    np.testing.assert_array_equal(before[:, :-1], after[:, :-1])
+    smoothed = np.array([in_hmmlearn(hmm).predict_proba(x[:, None]) for x in paths])
+    assert np.abs(smoothed - before).max() > 0.05
+
+
+def test_ten_thousand_observations_do_not_underflow(hmm):
+    x = hmm.sample(1, 10_000, np.random.default_rng(3))[1]
+    found = hmm.filter(x)
+    np.testing.assert_allclose(found.states.sum(axis=2), 1, atol=1e-12)
+    np.testing.assert_allclose(found.log_likelihood[0], in_hmmlearn(hmm).score(x.T), rtol=1e-10)
+
+
+def test_simulated_paths_have_the_frequencies_of_the_model(hmm):
+    hidden, x = hmm.sample(100_000, 3, np.random.default_rng(4))
+    for symbols in itertools.product(range(hmm.symbols), repeat=2):
+        p = enumerated(hmm, symbols)[0][-1]
+        share = (x[:, :2] == symbols).all(axis=1).mean()
+        assert abs(share - p) < 4 * np.sqrt(p * (1 - p) / len(x))
+    np.testing.assert_allclose(np.bincount(hidden[:, 0]) / len(x), hmm.initial, atol=0.01)
+
+
+def test_the_hmm_cell_is_the_forward_algorithm(hmm, paths):
+    # Proposition 6: a recurrent network with the filter as its hidden state.
+    layer = keras.layers.RNN(HMMCell(hmm, dtype="float64"), return_sequences=True, dtype="float64")
+    states = layer(np.eye(hmm.symbols)[paths])
+    np.testing.assert_allclose(states, hmm.filter(paths).states, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"initial": [0.5, 0.6]}, r"initial sums to 1\.1, expected 1"),
+        ({"transition": [[0.5, 0.5], [0.9, 0.2]]}, r"transition: row 1 sums to 1\.1, expected 1"),
+        ({"transition": [[1.0]]}, r"transition: shape is \(1, 1\), expected \(2, 2\)"),
+        ({"emission": [[1.2, -0.2], [0.5, 0.5]]}, r"emission: row 0 holds -0\.2, expected probabilities >= 0"),
+        ({"emission": [[np.nan, 1], [0.5, 0.5]]}, r"emission: row 0 holds nan"),
+        ({"emission": [[0.5, 0.5]]}, r"emission: 1 rows, expected 2"),
+        ({"initial": [[0.5, 0.5]]}, r"initial: shape is \(1, 2\), expected 1 dimension"),
+    ],
+)
+def test_what_is_no_hmm_is_refused(change, message):
+    good = {"initial": [0.5, 0.5], "transition": [[0.9, 0.1], [0.1, 0.9]], "emission": [[1.0, 0.0], [0.0, 1.0]]}
+    with pytest.raises(ValueError, match=message):
+        HMM(**{**good, **change})
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([[0, 1, 2]], r"observations: 2 in path 0 at t = 2, expected symbols from 0 to 1"),
+        ([[0, -1]], r"observations: -1 in path 0 at t = 1"),
+        ([[0.0, 1.0]], r"type is float64, expected whole numbers"),
+        ([0, 1], r"shape is \(2,\), expected \[paths, periods\]"),
+        ([[0, 0], [0, 1]], r"the one at t = 1 of path 1 has probability 0"),
+    ],
+)
+def test_impossible_observations_are_refused_by_their_place(x, message):
+    stuck = HMM([1.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
+    with pytest.raises(ValueError, match=message):
+        stuck.filter(np.array(x))
+
+
+def joint_normal(system, x):
+    """ln p(x) and E[h_T | x] from the joint normal distribution of all hidden states and observations of a path."""
+    T, d = len(x), len(system.initial_mean)
+    mean, blocks = [system.initial_mean], [system.initial_covariance]
+    for _ in range(T - 1):
+        mean.append(system.transition @ mean[-1])
+        blocks.append(system.transition @ blocks[-1] @ system.transition.T + system.state_noise)
+    covariance = np.zeros((T, d, T, d))
+    for t, s in itertools.product(range(T), repeat=2):
+        first, power = min(t, s), np.linalg.matrix_power(system.transition, abs(t - s))
+        covariance[t, :, s] = power @ blocks[first] if t >= s else blocks[first] @ power.T
+    C, G = covariance.reshape(T * d, T * d), np.kron(np.eye(T), system.observation)
+    S = G @ C @ G.T + np.kron(np.eye(T), system.observation_noise)
+    error = x.ravel() - G @ np.concatenate(mean)
+    log_p = -0.5 * (error @ np.linalg.solve(S, error) + np.linalg.slogdet(2 * np.pi * S)[1])
+    return log_p, (np.concatenate(mean) + C @ G.T @ np.linalg.solve(S, error))[-d:]
+
+
+def test_the_kalman_filter_is_conditioning_in_the_joint_normal_distribution(plane):
+    x = plane.sample(3, 5, np.random.default_rng(5))[1]
+    last = list(plane.forward(x))[-1]
+    for n in range(3):
+        log_p, mean = joint_normal(plane, x[n])
+        np.testing.assert_allclose(plane.log_likelihood(x)[n], log_p, rtol=1e-10)
+        np.testing.assert_allclose(last.mean[n], mean, atol=1e-10)
+
+
+def test_what_is_no_linear_gaussian_system_is_refused():
+    with pytest.raises(ValueError, match=r"observation: shape is \(1, 2\), expected finite numbers of shape \(1, 1\)"):
+        LinearGaussian([0.0], [[1.0]], [[1.0]], [[1.0]], [[1.0, 2.0]], [[1.0]])
+    with pytest.raises(ValueError, match="observation_noise: smallest eigenvalue 0"):
+        LinearGaussian([0.0], [[1.0]], [[1.0]], [[1.0]], [[1.0]], [[0.0]])
+
+
+def log_estimates(space, x, count, copies, scheme="systematic", **more):
+    """ln p_hat of `copies` independent particle filters on one path."""
+    steps = particle_filter(space, np.repeat(x, copies, axis=0), count, np.random.default_rng(6), scheme, **more)
+    return np.sum([step.log_norm for step in steps], axis=0)
+
+
+@pytest.mark.parametrize("scheme", ["multinomial", "systematic"])
+@pytest.mark.parametrize("threshold", [1.0, 0.5, 0.0])
+def test_the_estimated_likelihood_is_unbiased_with_any_resampling(system, scheme, threshold):
+    x = system.sample(1, 8, np.random.default_rng(7))[1]
+    ratio = np.exp(
+        log_estimates(LinearGaussianParticles(system), x, 32, 8000, scheme, threshold=threshold)
+        - system.log_likelihood(x)
+    )
+    assert abs(ratio.mean() - 1) < 3 * ratio.std() / np.sqrt(len(ratio))
+
+
+def test_the_gap_to_kalman_shrinks_as_one_over_the_number_of_particles(system):
+    x = system.sample(1, 25, np.random.default_rng(8))[1]
+    exact, space = system.log_likelihood(x), LinearGaussianParticles(system)
+    gap = {n: (exact - log_estimates(space, x, n, 1000)).mean() for n in (16, 64, 256)}
+    assert gap[16] > 2.5 * gap[64] > 0
+    assert gap[64] > 2.5 * gap[256] > 0
+
+
+def test_the_filtered_mean_goes_to_kalmans(plane):
+    x = plane.sample(2, 10, np.random.default_rng(9))[1]
+    found = [p.mean() for p in particle_filter(LinearGaussianParticles(plane), x, 20_000, np.random.default_rng(10))]
+    np.testing.assert_allclose(found, [step.mean for step in plane.forward(x)], atol=0.05)
+
+
+def test_a_thousand_particles_agree_with_the_forward_algorithm_but_for_near_ties():
+    # Probabilities have a standard error near .01: of five states the two likeliest are often closer than that.
+    hmm = random_hmm(5, 10, np.random.default_rng(11))
+    x = hmm.sample(1000, 8, np.random.default_rng(12))[1]
+    steps = particle_filter(HMMParticles(hmm), x, 1000, np.random.default_rng(13))
+    shares, exact = np.stack([p.shares(5) for p in steps], axis=1), hmm.filter(x).states
+    ordered = np.sort(exact, axis=2)
+    is_clear = ordered[..., -1] - ordered[..., -2] > 0.03
+    agrees = shares.argmax(axis=2) == exact.argmax(axis=2)
+    assert is_clear.mean() > 0.8 and agrees[is_clear].mean() >= 0.98
+    assert np.abs(shares - exact).mean() < 0.012
+
+
+def test_the_package_particles_finds_the_same_likelihood(system):
+    class Other(state_space_models.StateSpaceModel):
+        def PX0(self):
+            return distributions.Normal(loc=0.3, scale=np.sqrt(0.7))
+
+        def PX(self, t, xp):
+            return distributions.Normal(loc=0.9 * xp, scale=np.sqrt(0.4))
+
+        def PY(self, t, xp, x):
+            return distributions.Normal(loc=1.2 * x, scale=np.sqrt(0.3))
+
+    x = system.sample(1, 25, np.random.default_rng(14))[1]
+    theirs = []
+    for seed in range(10):
+        np.random.seed(seed)
+        smc = particles_package.SMC(fk=state_space_models.Bootstrap(ssm=Other(), data=x[0, :, 0]), N=500)
+        smc.run()
+        theirs.append(smc.logLt)
+    ours = log_estimates(LinearGaussianParticles(system), x, 500, 200)
+    assert abs(np.mean(theirs) - ours.mean()) < 3 * np.sqrt(np.var(theirs) / 10 + ours.var() / 200)
+
+
+@pytest.mark.parametrize("scheme", ["multinomial", "systematic"])
+def test_ancestors_come_in_proportion_to_the_weights(scheme):
+    weights = np.tile([0.1, 0.0, 0.55, 0.35], (5000, 1))
+    drawn = resample(weights, np.random.default_rng(15), scheme)
+    shares = np.stack([(drawn == i).sum(axis=1) for i in range(4)], axis=1)
+    np.testing.assert_allclose(shares.mean(axis=0), [0.4, 0.0, 2.2, 1.4], atol=0.06)
+    if scheme == "systematic":
+        assert (np.abs(shares - 4 * weights) < 1).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"particles": 0}, "particles: got 0, expected 1 or more"),
+        ({"resampling": "stratified"}, "resampling: got 'stratified', expected 'multinomial' or 'systematic'"),
+        ({"threshold": 2.0}, "threshold: got 2.0"),
+    ],
+)
+def test_a_particle_filter_refuses_what_it_cannot_do(hmm, paths, change, message):
+    arguments = {"particles": 10, "resampling": "systematic", "threshold": 1.0, **change}
+    with pytest.raises(ValueError, match=message):
+        next(particle_filter(HMMParticles(hmm), paths, generator=np.random.default_rng(0), **arguments))
+
+
+def test_an_observation_that_no_particle_can_produce_is_named_by_its_time():
+    stuck = HMM([1.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
+    with pytest.raises(ValueError, match="at t = 1 no particle of path 1 has a weight above 0"):
+        list(particle_filter(HMMParticles(stuck), np.array([[0, 0], [0, 1]]), 5, np.random.default_rng(0)))

@@ -1,0 +1,225 @@
+"""The experiments on sequences: their data and tables at a small size, and at the stated size what they must reach."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from oracles import olg_analytic
+
+from deqn.build import build_study
+from deqn.experiment import read_experiment
+from deqn.sequence.particle_filter import particle_filter
+from deqn.training.errors import UserError
+from deqn.training.parameters import load_module
+from deqn.training.trainer import Trainer
+
+ROOT = Path(__file__).resolve().parents[1]
+MODELS = ROOT / "models"
+
+
+def study(file, *overrides):
+    experiment = read_experiment(MODELS / file, overrides)
+    return build_study(experiment), experiment.file
+
+
+def trained(file, *overrides):
+    """The tables of a parameter file after training it in memory."""
+    problem, settings = study(file, *overrides)
+    Trainer(problem, settings).train()
+    return {name: pd.DataFrame(rows) for name, rows in problem.results().tables.items()}
+
+
+SHORT = ("phases=[{updates: 4}]", "validate_every=2")
+SMALL_HMM = (
+    *SHORT,
+    "parameters.paths=300",
+    "parameters.tests=40",
+    "parameters.hidden=[1, 3]",
+    "parameters.least_share=0",
+)
+SMALL_VHRNN = (*SHORT, "parameters.sequences=40", "parameters.held_out=4", "parameters.periods=6",
+               "parameters.test_particles=8", "parameters.layers=1")  # fmt: skip
+
+
+# ---- hidden Markov models
+
+
+def test_networks_filters_and_the_forward_algorithm_stand_in_one_table():
+    table = trained("hmm/hmm_particles.yaml", *SMALL_HMM, "parameters.particles=[2]", "parameters.states=[2, 3]")
+    found = table["inference"]
+    assert sorted(zip(found["states"], found["method"], found["size"], strict=True)) == sorted(
+        (m, method, size)
+        for m in (2, 3)
+        for method, size in (("forward", m), ("rnn", 1), ("rnn", 3), ("particles", 2), ("particles", 1000))
+    )
+    forward = found[found["method"] == "forward"]
+    assert (forward["agreement"] == 1).all() and (forward["difference"] == 0).all()
+    # m (m-1) of the transition, m (K-1) of the emission, m-1 of the initial distribution
+    assert list(forward["parameters"]) == [2 + 18 + 1, 6 + 27 + 2]
+    assert found.groupby("states").apply(lambda rows: rows["agreement"].iloc[-1] > 0.9).all()
+
+
+def test_a_model_whose_states_are_not_all_predicted_is_drawn_again():
+    problem, _ = study("hmm/hmm_forward.yaml", *SMALL_HMM[:4], "seed=4", "parameters.least_share=0.4")
+    for m, hmm in problem.models.items():
+        predicted = hmm.filter(hmm.sample(4000, 8, np.random.default_rng(9))[1]).states.argmax(axis=2)
+        assert np.bincount(predicted.ravel(), minlength=m).min() > 0.35 * predicted.size
+    with pytest.raises(UserError, match=r"parameters.least_share: 0.49; none of 200 models with 8 states has it"):
+        study("hmm/hmm_forward.yaml", *SMALL_HMM[:4], "parameters.least_share=0.49", "parameters.states=[8]")
+
+
+@pytest.mark.parametrize(
+    "file", ["hmm/hmm_forward.yaml", "vhrnn/vhrnn4.yaml", "regimes/regimes.yaml", "quantiles/quantiles.yaml"]
+)
+def test_more_sequences_in_a_batch_than_there_are_is_told(file):
+    with pytest.raises(UserError, match=r"parameters.batch: 9999999, expected at most"):
+        study(file, "parameters.batch=9999999")
+
+
+@pytest.mark.parametrize(
+    ("file", "size"),
+    [("hmm/hmm_forward.yaml", "paths=400"), ("vhrnn/vrnn6.yaml", "sequences=64"), ("regimes/regimes.yaml", "paths=200"),
+     ("quantiles/quantiles.yaml", "rows=512")],
+)  # fmt: skip
+def test_an_episodes_batches_depend_on_its_number_and_the_ranks_share_the_data(file, size):
+    experiment = read_experiment(MODELS / file, [f"parameters.{size}", "parameters.batch=10"])
+
+    def rows(problem, episode):
+        batches = [np.concatenate([np.ravel(x) for x in _leaves(batch)]) for batch in problem.batches(episode)]
+        return np.concatenate(batches)
+
+    one, same = build_study(experiment), build_study(experiment)
+    np.testing.assert_array_equal(rows(one, 3), rows(same, 3))
+    assert not np.array_equal(rows(one, 3), rows(one, 4))
+    halves = [build_study(experiment, rank, 2) for rank in (0, 1)]
+    shown = [{tuple(np.ravel(each)) for each in _first_data(half)} for half in halves]
+    whole = {tuple(np.ravel(each)) for each in _first_data(one)}
+    assert shown[0] | shown[1] == whole and not np.array_equal(*(_first_data(half)[:5] for half in halves))
+
+
+def _leaves(batch):
+    if isinstance(batch, dict):
+        return [leaf for each in batch.values() for leaf in _leaves(each)]
+    return [leaf for each in batch for leaf in _leaves(each)] if isinstance(batch, tuple) else [batch]
+
+
+def _first_data(problem):
+    data = problem.train
+    while isinstance(data, dict | tuple):
+        data = next(iter(data.values())) if isinstance(data, dict) else data[-1]
+    return data
+
+
+# ---- variational recurrent networks
+
+
+def test_table_1_holds_every_setting_and_every_bound_its_place():
+    tables = trained("vhrnn/vhrnn4.yaml", *SMALL_VHRNN)
+    assert list(tables["settings"]["setting"]) == ["test", "noiseless", "switch", "rand", "long", "zero_shot", "add"]
+    assert np.isfinite(tables["settings"]["fivo"]).all()
+    bounds = tables["bounds"].set_index("bound")["nats_a_step"]
+    assert bounds["fivo_8"] < bounds["ideal_observer"] < bounds["told_everything"]
+
+
+def test_the_command_prints_the_papers_table_beside_ones_own(tmp_path):
+    table1 = load_module(MODELS / "vhrnn", "table1")
+    for run, fivo in (("a", -5.0), ("b", -3.0), ("c", -4.0)):
+        folder = tmp_path / "vhrnn4" / run
+        folder.mkdir(parents=True)
+        pd.DataFrame({"setting": table1.PAPER.columns, "fivo": fivo}).to_csv(folder / "settings.csv", index=False)
+    shown = table1.compared(table1.measured(tmp_path))
+    assert shown.loc["vhrnn4, median of 3", "long"] == -4.0
+    assert shown.loc["vhrnn4 (1568 weights), paper", "test"] == -4.68
+    assert shown.loc["vrnn8 (2612 weights), paper", "switch"] == -334173
+    assert len(shown) == 4
+
+
+def test_without_a_run_the_command_says_what_to_do(tmp_path, monkeypatch, capsys):
+    table1 = load_module(MODELS / "vhrnn", "table1")
+    monkeypatch.setattr(table1, "project_root", lambda: tmp_path)
+    assert table1.main() == 2
+    assert capsys.readouterr().err == "runs: no settings.csv of vrnn8, vrnn6 or vhrnn4; train one first\n"
+
+
+# ---- regimes of an economy
+
+
+@pytest.fixture(scope="module")
+def economy():
+    return study("regimes/regimes.yaml", "parameters.paths=100", "parameters.tests=60")[0].space
+
+
+def test_capital_moves_by_the_closed_form(economy):
+    particles = economy.pool[:50]
+    r, w = economy.prices(particles).T
+    saved = olg_analytic.savings(particles[:, 1:].copy(), r, w, economy.p.discount_factor)
+    after = economy.capital(particles)
+    np.testing.assert_allclose(after[:, 1:], saved[:, :-1], rtol=1e-12)
+    assert not after[:, 0].any()
+    K, z = particles[:, 1:].sum(axis=1), particles[:, 0].astype(int)
+    eta, rent = np.array([0.95, 1.05, 0.95, 1.05])[z], r - 1 + np.array([0.5, 0.5, 0.9, 0.9])[z]
+    np.testing.assert_allclose(rent, 0.3 * eta * K**-0.7)
+    np.testing.assert_allclose(
+        w + (r - 1 + np.array([0.5, 0.5, 0.9, 0.9])[z]) * K, np.array([0.95, 1.05] * 2)[z] * K**0.3
+    )
+
+
+def test_the_chain_of_regimes_is_two_chains_and_its_paths_are_as_long(economy):
+    P = economy.transition
+    np.testing.assert_allclose(P.sum(axis=1), 1)
+    assert P[0, 1] == pytest.approx(0.9 * 0.2) and P[0, 2] == pytest.approx(0.1 * 0.8)
+    z, y = economy.sample(3000, 10, np.random.default_rng(1))
+    assert abs((z[:, 1:] // 2 == z[:, :-1] // 2).mean() - 0.9) < 0.01
+    assert y.shape == (3000, 10, 2) and np.isfinite(y).all()
+
+
+def test_two_filters_that_share_no_line_say_the_same(economy):
+    """The particle filter carries capital; the forward algorithm reconstructs it from the last five regimes."""
+    _, y = economy.sample(30, 15, np.random.default_rng(2))
+    steps = particle_filter(economy, y, 2000, np.random.default_rng(3))
+    particles = np.stack([s.mean(np.eye(4)[s.particles[..., 0].astype(int)]) for s in steps], axis=1)
+    differences = [np.abs(economy.filter_by_history(y, memory) - particles).mean() for memory in (1, 2, 4)]
+    assert differences[0] > differences[1] > differences[2]
+    assert differences[2] < 0.015
+
+
+# ---- at the stated size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_recurrent_networks_learn_the_forward_algorithm(seed):
+    # Figure 5 of Choe, Shin and Spencer (2017).
+    found = trained("hmm/hmm_forward.yaml", f"seed={seed}")["inference"]
+    forward, networks = found[found["method"] == "forward"], found[found["method"] == "rnn"]
+    assert (np.abs(networks["accuracy"] - forward["accuracy"].iloc[0]) <= 0.01).all()
+    assert (networks["agreement_clear"] >= 0.99).all()
+    assert (networks.loc[networks["size"] >= 20, "difference"] <= 0.03).all()
+
+
+@pytest.mark.slow
+def test_a_network_beats_a_particle_filter_of_its_size():
+    # Figure 7 of Choe, Shin and Spencer (2017).
+    found = trained("hmm/hmm_particles.yaml")["inference"].set_index(["method", "size"])
+    networks = found.loc["rnn"]
+    for measure in ("accuracy", "agreement"):
+        assert (networks[measure] > found.loc["particles"].loc[networks.index, measure]).all(), measure
+    assert found.loc[("particles", 1000), "agreement_clear"] >= 0.98
+
+
+@pytest.mark.slow
+def test_quantiles_cover_what_they_should_and_beat_constants():
+    found = trained("quantiles/quantiles.yaml")["quantiles"].set_index(["forecast", "ahead"]).sort_index()
+    network, constant = found.loc["network"], found.loc["constant"]
+    assert (np.abs(network["coverage"] - network["quantile"]) <= 0.03).all()
+    assert (network.loc[1, "risk"].to_numpy() < 0.9 * constant.loc[1, "risk"].to_numpy()).all()
+    assert (network.loc[1, "risk"].to_numpy() < 1.05 * found.loc["truth"].loc[1, "risk"].to_numpy()).all()
+
+
+@pytest.mark.slow
+def test_a_network_tells_the_regime_from_prices_nearly_as_well_as_who_knows_the_economy():
+    found = trained("regimes/regimes.yaml")["regimes"].set_index("method")
+    assert found.loc["hmm", "difference"] < 0.02
+    assert found.loc["network", "accuracy"] > found.loc["particle_filter", "accuracy"] - 0.02
+    assert found.loc["network", "cross_entropy"] < found.loc["particle_filter", "cross_entropy"] + 0.05
