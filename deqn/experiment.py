@@ -113,7 +113,7 @@ def _schema(folder: Path, kind: str, name: str) -> type[Section]:
     if not (isinstance(schema, type) and issubclass(schema, Section)):
         where = folder / "parameters.py" if own_file else f"{name} in {folder}"
         raise UserError(
-            f"{where}: no class {wanted}(Section) or Parameters(Section); write one with a `setting` for each parameter"
+            f"{where}: no class Parameters(Section) or {wanted}(Section); write one with a `setting` for each parameter"
         )
     return schema
 
@@ -139,9 +139,7 @@ def named_class(folder: Path, kind: str, name: str) -> type:
     }
     if class_name not in known:
         path = folder / f"{file or kind}.py"
-        raise UserError(
-            f"{kind}: {class_name!r} is not a subclass of {base.__name__} in {path};{nearest(class_name, known)}"
-        )
+        raise UserError(f"{kind}: {class_name!r} is not a class in {path};{nearest(class_name, known)}")
     return known[class_name]
 
 

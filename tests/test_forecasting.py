@@ -46,6 +46,7 @@ def test_a_series_that_explodes_is_refused():
         series.SeasonalAR2(0.0, 1.0, 24, (1.2, -0.1), 1.0)
 
 
+@pytest.mark.slow
 def test_weather_of_a_file_is_forecast_from_the_command_line(project):
     time = pd.date_range("2009-01-01", periods=600, freq="10min")
     celsius = 10 + 5 * np.sin(np.arange(600) * 2 * np.pi / 144)

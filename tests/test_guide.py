@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from small import ROOT, deqn
-from test_rehearsal import MISTAKES
+from test_rehearsal import ECONOMIES, MISTAKES
 
 from deqn.build import build_problem
 from deqn.experiment import read_experiment
@@ -21,6 +21,11 @@ def home(text):
     """The file that a block is, by its first line."""
     first = re.match(r"# (models/\S+)\n", text)
     return Path(first[1]) if first else None
+
+
+def folders(section):
+    """The names in the first column of a section's table."""
+    return set(re.findall(r"^\| \[`(\w+)`\]", section, re.MULTILINE))
 
 
 def write_files(project):
@@ -38,10 +43,10 @@ def test_every_block_is_a_file_a_script_or_commands():
     )
 
 
-def test_every_economy_of_the_guide_passes_its_rehearsal(tmp_path):
+def test_every_economy_of_the_guide_passes_its_rehearsal_and_its_problem_is_built(tmp_path):
     write_files(tmp_path)
     files = sorted(tmp_path.glob("models/*/*.yaml"))
-    assert len(files) == 2
+    assert len(files) == 3
     for file in files:
         build_problem(read_experiment(file))
 
@@ -54,8 +59,14 @@ def test_every_message_of_the_guide_is_one_that_a_test_provokes():
 
 
 def test_every_economy_of_the_library_and_no_other_is_listed():
-    listed = set(re.findall(r"^\| \[`(\w+)`\]", GUIDE.partition("\n## The library")[2], re.MULTILINE))
-    assert listed == {path.parent.name for path in (ROOT / "models").glob("*/economy.py")}
+    listed = folders(GUIDE.partition("\n## The library")[2].partition("\n## ")[0])
+    assert listed == {path.parent.name for path in ECONOMIES}
+
+
+def test_every_folder_of_other_problems_and_no_other_is_listed():
+    listed = folders(GUIDE.partition("\n## Other problems")[2])
+    everything = {path.parent.name for path in (ROOT / "models").glob("*/*.yaml")}
+    assert listed == everything - {path.parent.name for path in ECONOMIES}
 
 
 def test_links_lead_somewhere():
@@ -82,6 +93,7 @@ def test_the_guide_runs_from_top_to_bottom_and_its_economies_meet_their_known_so
             said.append(done.stdout)
     known, grid, family = (float(re.search(r"([\d.e-]+) %$", words.strip())[1]) for words in said)
     assert known < 1e-10 and grid < 0.2 and family < 0.5, said  # per cent, the largest
+    assert "off by" in deqn(tmp_path, "list").stdout
     for stem in ("mine", "buffer_stock", "family"):
         (run,) = [path for path in (tmp_path / "runs" / stem).iterdir() if path.name != "known"]
         assert error_rows(run)[0]["mean"] < 2e-4, stem

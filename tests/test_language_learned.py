@@ -20,6 +20,7 @@ def train(project, folder, stem, seed, *overrides):
     return deqn(project, "train", f"models/{folder}/{stem}.yaml", "--run", "one", "--seed", str(seed), *words)
 
 
+@pytest.mark.slow
 def test_a_text_of_ones_own_is_learned_letter_by_letter(project):
     (project / "own.txt").write_text("to be or not to be, that is the question: " * 20)
     tiny = ["parameters.file=own.txt", "parameters.units=[4]", "parameters.streams=3", "phases.0.updates=3",

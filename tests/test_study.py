@@ -147,7 +147,7 @@ def test_doctor_finds_nothing_in_a_run_that_went_well(project):
             ["policy", "line/one", "--states", "s.npz", "--out", "o.npz"],
             "line is the problem Line, which has no states",
         ),
-        (["train", "models/line/line.yaml", "--set", "problem=Lyne"], "problem: 'Lyne' is not a subclass of Study"),
+        (["train", "models/line/line.yaml", "--set", "problem=Lyne"], "problem: 'Lyne' is not a class in"),
         (["train", "models/line/line.yaml", "--set", "parameters.slop=1"], "parameters.slop: unknown; did you mean"),
         (["train", "models/line/line.yaml", "--set", "stop.mean=1"], "stop: mean is not validated; expected any of"),
     ],
