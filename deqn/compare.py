@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ from deqn.study import load_study
 from deqn.training import parameters as files
 from deqn.training.errors import CannotWrite, UserError
 from deqn.training.run_folder import RunFolder, write_atomically
+from deqn.writing import write_arrays, write_csv
 
 if TYPE_CHECKING:
     from deqn.equilibrium.decision_rule import DecisionRule
@@ -136,14 +135,8 @@ def _write(comparison: Comparison, description: Mapping[str, Any], folder: Path)
         raise CannotWrite(f"{folder}: cannot make this folder ({error.strerror}); choose another --out") from error
     for name in ("errors", "policies", "moments", "costs"):
         rows = getattr(comparison, name)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(folder / f"{name}.csv", text.getvalue())
-    buffer = io.BytesIO()
-    np.savez(buffer, **comparison.arrays)  # type: ignore[arg-type]
-    write_atomically(folder / "comparison.npz", buffer.getvalue())
+        write_csv(folder / f"{name}.csv", list(rows[0]), rows)
+    write_arrays(folder / "comparison.npz", comparison.arrays)
     write_atomically(folder / "comparison.json", json.dumps(description, indent=1) + "\n")
 
 

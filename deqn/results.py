@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +16,7 @@ from deqn.equilibrium.settings import EvaluationSettings
 from deqn.solution import Solution, load_run
 from deqn.training.errors import UserError
 from deqn.training.run_folder import RunFolder, write_atomically
+from deqn.writing import write_arrays, write_csv
 
 _STAGE_PERIODS, _STAGE_BURN_IN = 1200, 200  # figure 5's early stages need shape, not precision
 
@@ -31,18 +30,18 @@ def write_results(run: RunFolder, path: EvaluationSettings) -> Mapping[str, floa
     evaluation = evaluate(solution.rule, path.periods, path.burn_in, path.seed, path.tracks)
     economy = solution.economy
     shock = evaluation.state.shock if economy.shocks.discrete else None
-    _save_arrays(run.simulation, solution.arrays(evaluation))
+    write_arrays(run.simulation, solution.arrays(evaluation))
     binding = evaluation.policy.multiplier > 0 if "multiplier" in evaluation.policy._fields else None
     ages = None if economy.ages is None else [float(age) for age in economy.ages]
     rows = accuracy.error_rows(evaluation.errors, ages, shock, binding)
-    _write_csv(run.errors, accuracy.ERROR_COLUMNS, rows)
+    write_csv(run.errors, accuracy.ERROR_COLUMNS, rows)
     variables = {**evaluation.state._asdict(), **evaluation.policy._asdict(), **evaluation.definitions}
     moments = [*accuracy.moment_rows(evaluation.definitions, shock, evaluation.track)]
     if ages is not None:
         moments += accuracy.age_mean_rows(variables, ages)
-        _write_csv(run.by_age, accuracy.AGE_COLUMNS, _age_rows(solution, evaluation, ages))
+        write_csv(run.by_age, accuracy.AGE_COLUMNS, _age_rows(solution, evaluation, ages))
         _write_stages(run, ages)
-    _write_csv(run.moments, accuracy.MOMENT_COLUMNS, moments)
+    write_csv(run.moments, accuracy.MOMENT_COLUMNS, moments)
     shares = {name: float(np.mean(flag)) for name, flag in evaluation.flags.items()}
     description = {
         "economy": type(economy).__name__,
@@ -76,7 +75,7 @@ def _write_stages(run: RunFolder, ages: Sequence[float]) -> None:
         rows = (row for row in _age_rows(solution, evaluation, ages) if row["shock"] == "all")
         target = run.path / "stages" / f"{path.stem.removeprefix('stage-')}.csv"
         target.parent.mkdir(exist_ok=True)
-        _write_csv(target, accuracy.AGE_COLUMNS, rows)
+        write_csv(target, accuracy.AGE_COLUMNS, rows)
 
 
 def write_policy(run: RunFolder, states: str, out: str) -> int:
@@ -93,7 +92,7 @@ def write_policy(run: RunFolder, states: str, out: str) -> int:
         raise UserError(f"{states}: no array {', '.join(missing)} among {sorted(given)}; expected {', '.join(fields)}")
     policy = solution.policy(**{name: given[letter] for letter, name in fields.items()})
     arrays = {letters[name]: value for name, value in policy._asdict().items() if name in letters}
-    _save_arrays(Path(out), arrays)
+    write_arrays(Path(out), arrays)
     return len(next(iter(arrays.values())))
 
 
@@ -104,17 +103,3 @@ def _read_arrays(path: str) -> dict[str, np.ndarray]:
     # TypeError: a single array, .npy, is no archive to open.
     except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: cannot be read as an .npz of arrays ({error}); save it with numpy.savez") from error
-
-
-def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_atomically(path, buffer.getvalue())
-
-
-def _write_csv(path: Any, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue())

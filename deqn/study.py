@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-
-import numpy as np
 
 from deqn.build import build_study, told_in
 from deqn.experiment import Experiment, StudyFile, experiment_of
@@ -14,6 +10,7 @@ from deqn.training import checkpoint, snapshot
 from deqn.training.errors import UserError
 from deqn.training.run_folder import RunFolder, write_atomically
 from deqn.training.study import Results, Study
+from deqn.writing import write_arrays, write_csv
 
 
 def load_study(run: RunFolder) -> tuple[Experiment, Study]:
@@ -43,15 +40,9 @@ def write_results(run: RunFolder) -> Results:
     with told_in(experiment, "results"):
         results = study.results()
     for name, rows in results.tables.items():
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(run.path / f"{name}.csv", text.getvalue())
+        write_csv(run.path / f"{name}.csv", list(rows[0]), rows)
     if results.arrays:
-        buffer = io.BytesIO()
-        np.savez(buffer, **results.arrays)  # type: ignore[arg-type]
-        write_atomically(run.path / "results.npz", buffer.getvalue())
+        write_arrays(run.path / "results.npz", results.arrays)
     description = {
         "problem": experiment.file.problem,
         "parameter_file": experiment.stem,

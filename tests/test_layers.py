@@ -43,6 +43,7 @@ TOP_FLOOR = {
     "submit",
     "tensorboard",
     "train",
+    "writing",
 }  # may import every room
 CLUSTER = ("horovod", "mpi4py")
 
