@@ -10,13 +10,15 @@ best; "ranks" average their gradients. The exchange alone is timed on arrays of 
 The forecast assumes a ring all-reduce of n ranks (Patarasuk & Yuan 2009) that overlaps with nothing:
 
     update(n) = compute(n) + 2 (n - 1) latency + 2 (n - 1)/n bytes / bandwidth,
-    compute(n) = compute(1) when weak, compute(1)/n when strong
+    weak:   compute(n) = w,  what two ranks need for an update besides the exchange
+    strong: compute(n) = f + (c - f)/n,  c of one rank; f, what fewer states do not shorten, so that two ranks fit
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -27,7 +29,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "models/olg/benchmark60.yaml"
 EXCHANGES = 200
-NODES = (1, 2, 4, 8, 16, 32, 64)
+NODES = (2, 4, 8, 16, 32, 64)
 
 
 def rank(file: str, updates: int, kind: str, scaling: str, pinned: bool) -> None:
@@ -55,26 +57,30 @@ def rank(file: str, updates: int, kind: str, scaling: str, pinned: bool) -> None
         trainer.train()
         bytes_, seconds = exchange(problem, workers)
         states = problem.minibatch * (problem.economy.shocks.discrete if problem.sampling.every_shock else 1)
-        print("SCALING " + json.dumps({"times": times, "states": states, "bytes": bytes_, "exchange": seconds}))
+        # Rank 0 tells for all: lines of several processes through one pipe may be cut by each other.
+        found = workers.gather({"times": times, "states": states, "bytes": bytes_, "exchange": seconds})
+        if workers.rank == 0:
+            print("SCALING " + json.dumps(found))
 
 
 def exchange(problem: Any, workers: Any) -> tuple[int, float]:
-    """Bytes of all gradients, and seconds that averaging them takes, one after the other."""
+    """Bytes of what ranks exchange in an update, and seconds that averaging it takes."""
     import tensorflow as tf
 
-    gradients = [tf.zeros(v.shape, v.dtype) for group in problem.trainable.values() for v in group]
-    size = sum(g.shape.num_elements() * g.dtype.size for g in gradients)
+    # One vector of the loss and all gradients, as an update sends it.
+    variables = [v for group in problem.trainable.values() for v in group]
+    vector = tf.zeros([1 + sum(math.prod(v.shape) for v in variables)], variables[0].dtype)
 
     @tf.function(autograph=False)
-    def several(gradients):
+    def several(vector):
         return tf.while_loop(
-            lambda i, _: i < EXCHANGES, lambda i, g: (i + 1, workers.average(g)), (tf.constant(0), gradients)
+            lambda i, _: i < EXCHANGES, lambda i, g: (i + 1, workers.average(g)), (tf.constant(0), vector)
         )
 
-    several(gradients)
+    several(vector)
     begun = time.monotonic()
-    several(gradients)
-    return size, (time.monotonic() - begun) / EXCHANGES
+    several(vector)
+    return vector.shape[0] * vector.dtype.size, (time.monotonic() - begun) / EXCHANGES
 
 
 def measure(arguments: argparse.Namespace, kind: str, scaling: str, ranks: int, apart: bool) -> dict[str, float]:
@@ -93,7 +99,7 @@ def measure(arguments: argparse.Namespace, kind: str, scaling: str, ranks: int, 
         for command, core in zip(commands, cores, strict=True)
     ]
     lines = [line for process in processes for line in process.communicate()[0].splitlines()]
-    found = [json.loads(line.partition("SCALING ")[2]) for line in lines if "SCALING " in line]
+    found = [each for line in lines if "SCALING " in line for each in json.loads(line.partition("SCALING ")[2])]
     if len(found) != ranks:
         raise SystemExit(f"deqn: {len(found)} of {ranks} processes reported; see their errors above")
     return {"ranks": ranks, **rates(found)}
@@ -115,14 +121,18 @@ def rates(found: list[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-def forecast(one: dict[str, float], latency: float, bandwidth: float) -> list[tuple[int, float, float]]:
+def forecast(
+    one: dict[str, float], weak: dict[str, float], strong: dict[str, float], latency: float, bandwidth: float
+) -> list[tuple[int, float, float]]:
     """Ranks, and how many times as many states a second as one rank: weak, strong."""
-    rows = []
+    update = one["update"]
+    split = strong["update"] - strong["exchange"]
+    fixed = max(0.0, 2 * split - update)
+    rows = [(1, 1.0, 1.0)]
     for ranks in NODES:
         together = 2 * (ranks - 1) * latency + 2 * (ranks - 1) / ranks * one["bytes"] / bandwidth
-        weak = ranks * one["update"] / (one["update"] + together)
-        strong = one["update"] / (one["update"] / ranks + together)
-        rows.append((ranks, weak, strong))
+        alike = ranks * update / (weak["update"] - weak["exchange"] + together)
+        rows.append((ranks, alike, update / (fixed + (update - fixed) / ranks + together)))
     return rows
 
 
@@ -145,9 +155,10 @@ def main() -> None:
     print("| what | states a second | of one rank | of two apart | ms an update | ms an exchange | its share |")
     print("|---|---|---|---|---|---|---|")
     rows = [("1 rank", one), ("2 apart", two_apart)]
+    pairs = []
     for kind in ("horovod", "mpi"):
-        for scaling in ("weak", "strong"):
-            rows.append((f"2 ranks, {kind}, {scaling}", measure(arguments, kind, scaling, 2, apart=False)))
+        pairs.append([measure(arguments, kind, scaling, 2, apart=False) for scaling in ("weak", "strong")])
+        rows += [(f"2 ranks, {kind}, {name}", row) for name, row in zip(("weak", "strong"), pairs[-1], strict=True)]
     for name, row in rows:
         alone = name in ("1 rank", "2 apart")
         ratios = (row["states_per_second"] / each["states_per_second"] for each in (one, two_apart))
@@ -156,12 +167,15 @@ def main() -> None:
             f"| {name} | {row['states_per_second']:,.0f} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} | "
             f"{1e3 * row['update']:.1f} | {' | '.join(exchange)} |"
         )
+    if arguments.unpinned:
+        return  # one rank had all cores here: nothing to go by for nodes, of which each rank has one
     print(
-        f"\nforecast, ring all-reduce of {one['bytes'] / 2**20:.1f} MiB, latency {arguments.latency:g} s, "
-        f"{arguments.bandwidth / 1e9:g} GB/s:\n"
+        f"\nforecast from the faster of both, ring all-reduce of {one['bytes'] / 2**20:.1f} MiB, "
+        f"latency {arguments.latency:g} s, {arguments.bandwidth / 1e9:g} GB/s:\n"
     )
     print("| ranks | weak: states a second, times one rank's | strong |\n|---|---|---|")
-    for ranks, weak, strong in forecast(one, arguments.latency, arguments.bandwidth):
+    fastest = min(pairs, key=lambda pair: pair[0]["update"])
+    for ranks, weak, strong in forecast(one, *fastest, arguments.latency, arguments.bandwidth):
         print(f"| {ranks} | {weak:.1f} | {strong:.1f} |")
 
 

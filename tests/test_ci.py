@@ -55,3 +55,36 @@ def test_make_refuses_a_python_for_which_there_is_no_tensorflow(tmp_path, versio
     refused = [line for line in done.stderr.splitlines() if "need Python 3.11 or 3.12" in line]
     assert bool(refused) != admitted
     assert not (tmp_path / ".venv").exists()
+
+
+CLUSTER = ["build-essential", "cmake", "openmpi-bin", "libopenmpi-dev", "munge", "slurm-wlm"]
+PROGRAMS = ["make", "g++", "cmake", "mpirun", "mpicxx", "munged", "slurmctld", "slurmd", "sbatch"]
+
+
+@pytest.mark.parametrize(
+    ("programs", "python", "installed"),
+    [
+        ([], "", ["python3.11", "python3.11-venv", "python3.11-dev", *CLUSTER]),
+        (PROGRAMS, sys.executable, []),
+        ([each for each in PROGRAMS if each != "slurmd"], sys.executable, ["slurm-wlm"]),
+    ],
+    ids=["a bare machine", "a machine with all", "a machine without slurmd"],
+)
+def test_ci_installs_what_a_machine_lacks_and_then_runs_everything(tmp_path, programs, python, installed):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", tmp_path / ".ci")
+    for name in ("bash", "dirname", "env"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    calls = tmp_path / "calls"
+    for name in {*programs, "apt-get", "make"}:
+        program = tmp_path / "bin" / name
+        program.write_text(f'#!{shutil.which("bash")}\necho "{name} $*" >> "{calls}"\n')
+        program.chmod(0o755)
+    (tmp_path / "bin/id").write_text(f"#!{shutil.which('bash')}\necho 0\n")
+    (tmp_path / "bin/id").chmod(0o755)
+    environment = {"PATH": str(tmp_path / "bin"), "PYTHON": python}
+    subprocess.run([tmp_path / ".ci/run"], env=environment, check=True)
+    lines = calls.read_text().splitlines()
+    assert lines[-4:] == ["make cluster", "make test", "make test-slow", "make test-ranks"]
+    assert lines[:-4] == (["apt-get update -qq", f"apt-get install -y -qq {' '.join(installed)}"] if installed else [])

@@ -6,7 +6,7 @@ import tensorflow as tf
 from toys import ActorCritic, Bowl, Faults, FixedPoint, Regression, Tracks, Weights, advance_of, drawn
 
 from deqn.training.problem import Losses, Problem
-from deqn.training.update import update_key
+from deqn.training.update import make_advance, update_key
 
 
 class Broken(Problem):
@@ -22,6 +22,15 @@ class Broken(Problem):
 
     def losses(self, batch, carry, key):
         return self.answer(self.networks["used"].vector, self.networks["idle"].vector, carry)
+
+
+class Mirror:
+    """A rank of two whose other one sees the same."""
+
+    kind, rank, size, local_rank = "made", 0, 2, 0
+
+    def average(self, vector):
+        return vector
 
 
 def normal(key):
@@ -54,6 +63,36 @@ def test_the_carry_after_many_updates_is_the_simulation_that_numpy_makes_of_it()
         x = 0.8 * x + 0.1 * drawn(normal, tf.constant(update)).numpy()
     np.testing.assert_allclose(carry["x"], x, atol=1e-6)
     assert int(carry["updates"]) == 30
+
+
+@pytest.mark.parametrize(
+    "faults", [Faults(), Faults(gradient=2), Faults(loss=0), Faults(loss=2), Faults(loss=4)], ids=str
+)
+def test_ranks_that_see_the_same_make_the_updates_of_one_bit_for_bit(faults):
+    results = []
+    for mirrored in (False, True):
+        problem = Bowl(faults)
+        advance, carry, phases = advance_of(problem)
+        if mirrored:
+            advance = make_advance(problem, phases.optimizers, 0, Mirror(), ((), carry))
+        carry, tally = run(advance, carry, 0, 5)
+        results.append([np.array(x) for x in (problem.x, *tf.nest.flatten((carry, tally)))])
+    for alone, ranked in zip(*results, strict=True):
+        np.testing.assert_array_equal(alone, ranked)
+
+
+def test_ranks_move_each_network_by_the_gradient_of_its_own_loss():
+    optimizer = {name: {"name": "SGD", "learning_rate": 0.1} for name in ("actor", "critic")}
+    results = []
+    for mirrored in (False, True):
+        problem = ActorCritic()
+        problem.networks["critic"].vector.assign([0.2, 0.5, -0.3])
+        advance, carry, phases = advance_of(problem, optimizer)
+        if mirrored:
+            advance = make_advance(problem, phases.optimizers, 0, Mirror(), ((), carry))
+        run(advance, carry, 0, 3)
+        results.append(np.concatenate([np.asarray(problem.networks[name].vector) for name in ("actor", "critic")]))
+    np.testing.assert_array_equal(*results)
 
 
 def test_keys_differ_between_updates_ranks_and_seeds():

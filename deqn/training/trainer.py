@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from deqn.training.run_folder import RunFolder
 from deqn.training.settings import TrainingSettings
 from deqn.training.snapshot import assign, carry_from, read, read_carry
 from deqn.training.update import Advance, Tally, diagnose, make_advance, update_key
-from deqn.training.workers import SingleWorker, Workers, checksum, reduced
+from deqn.training.workers import SingleWorker, Workers, checksum, on_first, reduced
 
 State = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays, and a rest that JSON can hold
 
@@ -115,7 +116,9 @@ class Trainer:
             stopped = any(asked) and not self._is_over()
             last = stopped or self._is_over()
             if last or due[0]:
-                self.keeper.state(self.update, *self._state(), last=last)
+                state = self._state()
+                # A full disk, which rank 0 alone meets, ends all ranks alike.
+                on_first(self.workers, functools.partial(self.keeper.state, self.update, *state, last=last))
         if not stopped:
             settle(self.phases.optimizers, self.problem.trainable)
             if self.judge.best_weights:

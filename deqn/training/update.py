@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from deqn.training.problem import Batch, Carry, Losses, Problem
+from deqn.training.problem import Batch, Carry, Problem
 from deqn.training.workers import Workers
 
 
 class Tally(NamedTuple):
     """What a call of several updates reports.
 
-    sums: of each loss and record over the updates. largest_loss: the largest sum of losses. skipped: updates not
-    applied because loss or gradient was not finite. first_bad: the update whose loss was not finite, with which the
-    call ended, or -1.
+    sums: of each loss and record over the updates, by name; one vector until the call ends. largest_loss: the largest
+    sum of losses. skipped: updates not applied because loss or gradient was not finite. first_bad: the update whose
+    loss was not finite, with which the call ended, or -1.
     """
 
-    sums: Mapping[str, tf.Tensor]
+    sums: Any
     largest_loss: tf.Tensor
     skipped: tf.Tensor
     first_bad: tf.Tensor
 
 
+class Seen(NamedTuple):
+    """One update before it is made: the sum of losses, its gradients in the order of `trainable`, the values to be
+    reported as one vector, and the carry that follows.
+    """
+
+    total: tf.Tensor
+    gradients: list[tf.Tensor]
+    values: tf.Tensor
+    carry: Carry
+
+
+class Sent(NamedTuple):
+    """The same with loss and gradients in one vector, as ranks exchange it."""
+
+    vector: tf.Tensor
+    values: tf.Tensor
+    carry: Carry
+
+
+Look = Callable[[Batch, Carry, tf.Tensor], Seen]
+Change = Callable[[Seen, tf.Tensor, Tally], Tally]
 Advance = Callable[[Batch, Carry, tf.Tensor, tf.Tensor], tuple[Carry, Tally]]
 
 
@@ -46,59 +69,129 @@ def make_advance(
     """
     names = _names(problem, example)
     dtype = names.pop("")
+    nothing = Tally(tf.zeros([len(names)], dtype), tf.constant(-np.inf, dtype), tf.constant(0), tf.constant(-1))
 
-    def look(batch: Batch, carry: Carry, update: tf.Tensor) -> tuple[Losses, dict[str, list]]:
+    def look(batch: Batch, carry: Carry, update: tf.Tensor) -> Seen:
         with tf.GradientTape(persistent=len(problem.trainable) > 1) as tape:
             losses = problem.losses(batch, carry, update_key(seed, workers.rank, update))
-        return losses._replace(detail={}), _gradients(tape, losses.minimize, problem)
+        total = tf.add_n([tf.cast(loss, dtype) for loss in losses.minimize.values()])
+        values = {"loss": total, **losses.minimize, **losses.record}
+        stacked = tf.stack([tf.cast(values[name], dtype) for name in names])
+        return Seen(total, _gradients(tape, losses.minimize, problem), stacked, losses.carry)
 
-    def change(total: tf.Tensor, gradients: list[list[tf.Tensor]]) -> tf.Tensor:
-        """Applies the averaged gradients if all is finite; 1 if not."""
-        norm = tf.linalg.global_norm(tf.nest.flatten(gradients))
-        finite = tf.logical_and(tf.math.is_finite(total), tf.math.is_finite(norm))
+    def change(seen: Seen, update: tf.Tensor, tally: Tally) -> Tally:
+        """Applies the gradients if all is finite; the tally with this update in it."""
+        loss_finite = tf.math.is_finite(seen.total)
+        finite = tf.logical_and(loss_finite, tf.math.is_finite(tf.linalg.global_norm(seen.gradients)))
 
         def apply() -> tf.Tensor:
-            for (name, variables), group in zip(problem.trainable.items(), gradients, strict=True):
-                optimizers[name].apply(group, list(variables))
+            left = iter(seen.gradients)
+            for name, group in problem.trainable.items():
+                optimizers[name].apply([next(left) for _ in group], list(group))
             problem.after_update()
             return tf.constant(0)
 
-        return tf.cond(finite, apply, lambda: tf.constant(1))
-
-    xla = problem.compiler == "xla"
-    if workers.size > 1:
-        # XLA can't compile an exchange between processes: it compiles what stands before and what follows.
-        look, change = (tf.function(piece, jit_compile=xla, autograph=False) for piece in (look, change))
-
-    def one(batch: Batch, carry: Carry, update: tf.Tensor, tally: Tally) -> tuple[Carry, Tally]:
-        losses, gradients = look(batch, carry, update)
-        total = tf.add_n([tf.cast(loss, dtype) for loss in losses.minimize.values()])
-        # The loss is averaged, too: all workers must decide alike whether an update counts.
-        total, *averaged = workers.average([total, *_flatten(gradients)])
-        skipped = change(total, _unflatten(averaged, gradients))
-        loss_finite = tf.math.is_finite(total)
-        carry = tf.nest.map_structure(lambda new, old: tf.where(loss_finite, new, old), losses.carry, carry)
-        values = {"loss": total, **losses.minimize, **losses.record}
-        return carry, Tally(
-            {name: tally.sums[name] + tf.cast(values[name], dtype) for name in names},
-            tf.maximum(tally.largest_loss, total),
-            tally.skipped + skipped,
+        return Tally(
+            tally.sums + seen.values,
+            tf.maximum(tally.largest_loss, seen.total),
+            tally.skipped + tf.cond(finite, apply, lambda: tf.constant(1)),
             tf.where(loss_finite, tally.first_bad, update),
         )
 
+    several = workers.size > 1
+    make = _together(look, change, nothing, problem, workers) if several else _alone(look, change, nothing)
+
     def advance(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
-        zero, lowest = tf.zeros([], dtype), tf.constant(-np.inf, dtype)
-        tally = Tally(dict.fromkeys(names, zero), lowest, tf.constant(0), tf.constant(-1))
-        # A loss that is not finite ends the call: weights and carry are then still those that made it.
-        _, carry, tally = tf.while_loop(
-            lambda i, _, tally: tf.logical_and(i < count, tally.first_bad < 0),
-            lambda i, carry, tally: (i + 1, *one(batch, carry, update + i, tally)),
-            (tf.constant(0), carry, tally),
-        )
-        return carry, tally
+        carry, tally = make(batch, carry, update, count)
+        return carry, tally._replace(sums=dict(zip(names, tf.unstack(tally.sums), strict=True)))
 
     # Without AutoGraph the update is traced in half the time, and errors show the problem's own lines.
-    return tf.function(advance, jit_compile=xla and workers.size == 1, autograph=False)
+    return tf.function(advance, jit_compile=problem.compiler == "xla" and not several, autograph=False)
+
+
+def _alone(look: Look, change: Change, nothing: Tally) -> Advance:
+    """Updates of one rank, one after the other."""
+
+    def make(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
+        def one(i: tf.Tensor, carry: Carry, tally: Tally) -> tuple[tf.Tensor, Carry, Tally]:
+            seen = look(batch, carry, update + i)
+            tally = change(seen, update + i, tally)
+            return i + 1, _unless_bad(tally, seen.carry, carry), tally
+
+        # A loss that is not finite ends the call: weights and carry are then still those that made it.
+        _, carry, tally = tf.while_loop(_goes_on(count), one, (tf.constant(0), carry, nothing))
+        return carry, tally
+
+    return make
+
+
+def _together(look: Look, change: Change, nothing: Tally, problem: Problem, workers: Workers) -> Advance:
+    """Updates of several ranks, with one exchange in each.
+
+    XLA can't compile an exchange between processes, but all that stands between two of them: the end of an update, and
+    the look at the next. Each call of what it compiled costs half a millisecond, so that these two are one.
+    """
+    like = [variable for group in problem.trainable.values() for variable in group]
+    total = tf.TensorSpec([], nothing.sums.dtype)
+
+    def compiled(piece: Callable) -> Callable:
+        return tf.function(piece, jit_compile=problem.compiler == "xla", autograph=False)
+
+    def begin(batch: Batch, carry: Carry, update: tf.Tensor) -> Sent:
+        seen = look(batch, carry, update)
+        # The loss is averaged, too: all ranks must decide alike whether an update counts.
+        return Sent(_pack([seen.total, *seen.gradients]), seen.values, seen.carry)
+
+    def end(mean: tf.Tensor, values: tf.Tensor, update: tf.Tensor, tally: Tally) -> Tally:
+        loss, *gradients = _unpack(mean, [total, *like])
+        return change(Seen(loss, gradients, values, ()), update, tally)
+
+    @compiled
+    def between(
+        mean: tf.Tensor, values: tf.Tensor, update: tf.Tensor, tally: Tally, batch: Batch, carry: Carry
+    ) -> tuple[Tally, Sent]:
+        tally = end(mean, values, update, tally)
+        return tally, begin(batch, carry, update + 1)
+
+    first, last = compiled(begin), compiled(end)
+
+    def make(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
+        def one(i: tf.Tensor, carry: Carry, tally: Tally, before: Carry, sent: Sent) -> Any:
+            mean = workers.average(sent.vector)
+            tally, following = between(mean, sent.values, update + i, tally, batch, sent.carry)
+            return i + 1, sent.carry, tally, carry, following
+
+        i, carry, tally, before, sent = tf.while_loop(
+            _goes_on(count - 1), one, (tf.constant(0), carry, nothing, carry, first(batch, carry, update))
+        )
+
+        def ended() -> tuple[Carry, Tally]:
+            after = last(workers.average(sent.vector), sent.values, update + i, tally)
+            return _unless_bad(after, sent.carry, carry), after
+
+        return tf.cond(tally.first_bad < 0, ended, lambda: (before, tally))
+
+    return make
+
+
+def _goes_on(count: tf.Tensor) -> Callable:
+    return lambda i, carry, tally, *_: tf.logical_and(i < count, tally.first_bad < 0)
+
+
+def _unless_bad(tally: Tally, after: Carry, before: Carry) -> Carry:
+    return tf.nest.map_structure(lambda new, old: tf.where(tally.first_bad < 0, new, old), after, before)
+
+
+def _pack(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    """All tensors in one vector, of the widest of their types: one exchange costs less than one for each."""
+    widest = tf.as_dtype(functools.reduce(np.promote_types, [tensor.dtype.as_numpy_dtype for tensor in tensors]))
+    return tf.concat([tf.cast(tf.reshape(tensor, [-1]), widest) for tensor in tensors], axis=0)
+
+
+def _unpack(vector: tf.Tensor, like: Sequence[Any]) -> list[tf.Tensor]:
+    """The tensors of a packed vector, with the shapes and types of others."""
+    parts = tf.split(vector, [math.prod(each.shape) for each in like])
+    return [tf.cast(tf.reshape(part, each.shape), each.dtype) for part, each in zip(parts, like, strict=True)]
 
 
 def diagnose(problem: Problem, batch: Batch, carry: Carry, seed: int, rank: int, update: int) -> str | None:
@@ -142,22 +235,15 @@ def _names(problem: Problem, example: Any) -> dict[str, Any]:
     return {**scalars, "": next(iter(shown.minimize.values())).dtype}
 
 
-def _gradients(tape: tf.GradientTape, minimize: Mapping[str, tf.Tensor], problem: Problem) -> dict[str, list]:
-    gradients = {}
+def _gradients(tape: tf.GradientTape, minimize: Mapping[str, tf.Tensor], problem: Problem) -> list[tf.Tensor]:
+    """Of all losses, in the order of `trainable`."""
+    gradients = []
     for name, variables in problem.trainable.items():
-        gradients[name] = tape.gradient(minimize[name], list(variables))
-        unused = [v.path for v, g in zip(variables, gradients[name], strict=True) if g is None]
+        found = tape.gradient(minimize[name], list(variables))
+        unused = [v.path for v, g in zip(variables, found, strict=True) if g is None]
         if unused:
             raise ValueError(
                 f"loss {name!r} does not depend on {', '.join(unused)}: leave these out of trainable, or use them"
             )
+        gradients += [tf.convert_to_tensor(gradient) for gradient in found]
     return gradients
-
-
-def _flatten(gradients: Mapping[str, list]) -> list[tf.Tensor]:
-    return [tf.convert_to_tensor(g) for group in gradients.values() for g in group]
-
-
-def _unflatten(flat: list[tf.Tensor], like: Mapping[str, list]) -> list[list[tf.Tensor]]:
-    values = iter(flat)
-    return [[next(values) for _ in group] for group in like.values()]

@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, final
 
+import numpy as np
+
 from deqn.training.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ class Workers(Protocol):
     size: int
     local_rank: int
 
-    def average(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
-        """Mean over ranks of each tensor, inside a graph that is not compiled by XLA."""
+    def average(self, vector: tf.Tensor) -> tf.Tensor:
+        """Mean over ranks of a vector [n], inside a graph that is not compiled by XLA."""
 
     def broadcast(self, value: Value) -> Value:
         """Rank 0's value on every rank; any object that can be pickled."""
@@ -63,9 +65,9 @@ class SingleWorker:
 
     kind, rank, size, local_rank = "single", 0, 1, 0
 
-    def average(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
-        """The tensors themselves."""
-        return tensors
+    def average(self, vector: tf.Tensor) -> tf.Tensor:
+        """The vector itself."""
+        return vector
 
     def broadcast(self, value: Value) -> Value:
         """The value itself."""
@@ -107,14 +109,14 @@ class HorovodWorkers:
         self._compression = getattr(hvd.Compression, compression)
         self._watchdog = _Watchdog(self.rank, stall_seconds)
 
-    def average(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
-        """One grouped all-reduce, with the watchdog's clock running from when this rank is ready for it."""
-        hvd = self._hvd
-        reduced = hvd.grouped_allreduce(
-            [self._watchdog.started(tensors[0]), *tensors[1:]],
-            op=hvd.Average, compression=self._compression, name="average",
-        )  # fmt: skip
-        return [self._watchdog.ended(reduced[0]), *reduced[1:]]
+    def average(self, vector: tf.Tensor) -> tf.Tensor:
+        """One all-reduce, with the watchdog's clock running from when this rank is ready for it."""
+        return self._watchdog.around(
+            vector,
+            lambda ready: self._hvd.allreduce(
+                ready, op=self._hvd.Average, compression=self._compression, name="average"
+            ),
+        )
 
     def broadcast(self, value: Value) -> Value:
         """Pickled, from rank 0."""
@@ -155,24 +157,20 @@ class MPIWorkers:
         self._sum, self._half = MPI.SUM, compression == "fp16"
         self._watchdog = _Watchdog(self.rank, stall_seconds)
 
-    def average(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
-        """One all-reduce of all tensors in one buffer; with fp16 each rank rounds what it sends."""
+    def average(self, vector: tf.Tensor) -> tf.Tensor:
+        """One all-reduce; with fp16 each rank rounds what it sends."""
         import tensorflow as tf
 
-        flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
-        mean = tf.ensure_shape(tf.numpy_function(self._mean, [flat], flat.dtype), flat.shape)
-        parts = tf.split(mean, [tensor.shape.num_elements() for tensor in tensors])
-        return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+        return tf.ensure_shape(tf.numpy_function(self._mean, [vector], vector.dtype), vector.shape)
 
     def _mean(self, values: Any) -> Any:
-        import numpy as np
-
         # MPI has no half floats of its own: what is rounded is what each rank contributes.
-        sent = values.astype(np.float16).astype(values.dtype) if self._half else np.ascontiguousarray(values)
-        total = np.empty_like(sent)
+        sent = values.astype(np.float16).astype(values.dtype) if self._half else values
+        mean = np.empty_like(sent)
         with self._watchdog:
-            self._world.Allreduce(sent, total, op=self._sum)
-        return total / self.size
+            self._world.Allreduce(sent, mean, op=self._sum)
+        mean /= self.size
+        return mean
 
     def broadcast(self, value: Value) -> Value:
         """Pickled, from rank 0."""
@@ -197,7 +195,7 @@ class MPIWorkers:
 class _Watchdog:
     """Ends this process when one exchange has lasted too long: `with watchdog: exchange`.
 
-    In a graph `started` and `ended` are passed through by a tensor of the exchange, before and after it.
+    In a graph: `watchdog.around(tensor, exchange)`.
     """
 
     def __init__(self, rank: int, seconds: float) -> None:
@@ -211,22 +209,27 @@ class _Watchdog:
     def __exit__(self, *_: object) -> None:
         self._since = None
 
-    def started(self, tensor: tf.Tensor) -> tf.Tensor:
-        """The tensor itself, once the clock runs."""
-        return self._passed(tensor, self.__enter__)
-
-    def ended(self, tensor: tf.Tensor) -> tf.Tensor:
-        """The tensor itself, once the clock has been stopped."""
-        return self._passed(tensor, self.__exit__)
-
-    def _passed(self, tensor: tf.Tensor, action: Callable[[], None]) -> tf.Tensor:
+    def around(self, tensor: tf.Tensor, exchange: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """What an exchange in a graph makes of a tensor, with the clock running from when the tensor is there."""
         import tensorflow as tf
 
-        def act(value: Any) -> Any:
-            action()
-            return value
+        # Marks without data of their own: what passes through Python is copied.
+        with tf.control_dependencies([tensor]):
+            started = tf.numpy_function(self._start, [], tf.int32)
+        with tf.control_dependencies([started]):
+            exchanged = exchange(tf.identity(tensor))
+        with tf.control_dependencies([exchanged]):
+            ended = tf.numpy_function(self._end, [], tf.int32)
+        with tf.control_dependencies([ended]):
+            return tf.identity(exchanged)
 
-        return tf.ensure_shape(tf.numpy_function(act, [tensor], tensor.dtype), tensor.shape)
+    def _start(self) -> Any:
+        self.__enter__()
+        return np.int32(0)
+
+    def _end(self) -> Any:
+        self.__exit__()
+        return np.int32(0)
 
     def _watch(self) -> None:
         while True:

@@ -1,5 +1,6 @@
-"""Real jobs in a real SLURM: two nodes, an array, the time limit, a lost node, a killed rank; nobody helps them."""
+"""Real jobs in a real SLURM: two nodes, an array, the time limit, a lost node, faulty ranks; nobody helps them."""
 
+import contextlib
 import csv
 import importlib.util
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from faults import can_mount
 from one_machine import missing
 
 from deqn.training import checkpoint
@@ -25,6 +27,7 @@ REASON = missing() or ("" if importlib.util.find_spec("horovod") else "no Horovo
 pytestmark = [pytest.mark.slow, pytest.mark.ranks, pytest.mark.skipif(bool(REASON), reason=REASON)]
 
 FILE = "models/olg/small.yaml"
+QUICK = "models/brock_mirman/quick.yaml"  # for faults: what compiles in the shortest time
 CHANGES = {
     "phases": [{"updates": 60, "optimizer": {"name": "Adam", "learning_rate": 1e-3}}],
     "updates_per_call": 10, "validate_every": 1000, "warm_start": None, "validation": {"periods": 5},
@@ -41,8 +44,8 @@ def project(slurm, tmp_path_factory):
     for name in ("models", "slurm"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "runs").mkdir()
-    tiny = yaml.safe_load((ROOT / "models/olg/tiny.yaml").read_text())
-    (folder / FILE).write_text(yaml.safe_dump(tiny | CHANGES))
+    for name, of in ((FILE, "models/olg/tiny.yaml"), (QUICK, "models/brock_mirman/brock_mirman.yaml")):
+        (folder / name).write_text(yaml.safe_dump(yaml.safe_load((ROOT / of).read_text()) | CHANGES))
     return folder
 
 
@@ -63,9 +66,9 @@ def typed(project, *words):
     return done.stdout
 
 
-def submitted(project, *words):
+def submitted(project, *words, file=FILE):
     """The number of a job given to `deqn submit`."""
-    return re.match(r"job (\d+) ", typed(project, "deqn", "submit", FILE, *words))[1]
+    return re.match(r"job (\d+) ", typed(project, "deqn", "submit", file, *words))[1]
 
 
 def shown(job, key):
@@ -93,8 +96,8 @@ def ends(project, job, seconds=240):
     return shown(job, "JobState"), log(project, job)
 
 
-def run_of(project, job):
-    return RunFolder(project / "runs/small" / job)
+def run_of(project, job, file=FILE):
+    return RunFolder(project / "runs" / Path(file).stem / job)
 
 
 def record(project, job):
@@ -102,8 +105,8 @@ def record(project, job):
 
 
 def updates(project, job):
-    """The updates in metrics.csv."""
-    path = run_of(project, job).metrics
+    """The updates in metrics.csv of a job with the quick file."""
+    path = run_of(project, job, QUICK).metrics
     return [int(row["update"]) for row in csv.DictReader(path.read_text().splitlines())] if path.exists() else []
 
 
@@ -158,16 +161,16 @@ def test_an_array_trains_a_run_for_each_value(project):
 
 
 def test_at_the_time_limit_a_job_is_requeued_and_goes_on_to_its_end(project):
-    name = "models/olg/limited.yaml"
-    settings = yaml.safe_load((project / FILE).read_text())
+    name = "models/brock_mirman/limited.yaml"
+    settings = yaml.safe_load((project / QUICK).read_text())
 
     def plan(count):
         settings["phases"][0]["updates"] = count
         (project / name).write_text(yaml.safe_dump(settings))
 
     plan(10_000_000)
-    job = re.match(r"job (\d+) ", typed(project, "deqn", "submit", name, *TWO_NODES))[1]
-    run = RunFolder(project / "runs/limited" / job)
+    job = submitted(project, *TWO_NODES, file=name)
+    run = run_of(project, job, name)
     wait_until(run.metrics.exists, project, job, "an update")
     # Nobody has to wait ten minutes: the limit is drawn near, to just beyond the two minutes of the signal.
     minutes = sum(int(part) * 60**place for place, part in enumerate(shown(job, "RunTime").split(":")[::-1])) // 60
@@ -187,7 +190,7 @@ def test_at_the_time_limit_a_job_is_requeued_and_goes_on_to_its_end(project):
 
 
 def test_when_a_node_is_lost_the_job_starts_again_by_itself_and_goes_on(project):
-    job = submitted(project, *TWO_NODES, "--", *ENDLESS)
+    job = submitted(project, *TWO_NODES, "--", *ENDLESS, file=QUICK)
     trains(project, job, beyond=100)
     # The node itself goes on and soon reports back (ReturnToService), as after a reboot.
     subprocess.run(["scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=test"], check=True)
@@ -199,19 +202,71 @@ def test_when_a_node_is_lost_the_job_starts_again_by_itself_and_goes_on(project)
     assert ends(project, job)[0] == "CANCELLED"
 
 
-def test_a_killed_rank_ends_the_job_and_submitting_again_goes_on_from_its_last_checkpoint(project):
-    job = submitted(project, *TWO_NODES, "--", *ENDLESS)
+def last_update(run):
+    """The update of the last checkpoint, which is whole."""
+    return checkpoint.load(checkpoint.latest(run.checkpoints, warn=pytest.fail))[1]["update"]
+
+
+def goes_on(project, run, job, file):
+    """A job's training, submitted again, goes on from its last checkpoint to its end."""
+    reached = last_update(run)
+    count = ["--set", f"phases.0.updates={reached + 20}"]
+    state, said = ends(project, again := submitted(project, *TWO_NODES, "--", "--run", job, *count, file=file))
+    assert state == "COMPLETED" and f"continues at update {reached} of" in said, said
+    end = json.loads(run.provenance.read_text())
+    assert (end["status"], end["updates"], end["slurm_job"]) == ("done", reached + 20, again)
+
+
+def test_a_killed_rank_of_horovod_ends_the_job_and_submitting_again_goes_on_from_its_last_checkpoint(project):
+    job = submitted(project, *TWO_NODES, "--", "--workers", "horovod", *ENDLESS, file=QUICK)
     trains(project, job, beyond=100)
     os.kill(rank_processes(job)[1], signal.SIGKILL)
     state, said = ends(project, job, seconds=180)
     assert state == "FAILED"
     assert "task 1: Killed" in said and f"submit it again with '--run {job}'" in said, said
-    _, meta = checkpoint.load(checkpoint.latest(run_of(project, job).checkpoints, warn=pytest.fail))
-    count = ["--set", f"phases.0.updates={meta['update'] + 20}"]
-    again = submitted(project, *TWO_NODES, "--", "--run", job, *count)
-    state, said = ends(project, again)
-    assert state == "COMPLETED" and f"continues at update {meta['update']} of" in said, said
-    assert record(project, job)["status"] == "done"
+    goes_on(project, run_of(project, job, QUICK), job, QUICK)
+
+
+def test_a_hanging_rank_ends_the_job_after_the_stall_limit_with_a_whole_checkpoint(project):
+    job = submitted(project, *TWO_NODES, "--", "--set", "workers.stall_seconds=8", *ENDLESS, file=QUICK)
+    trains(project, job, beyond=100)
+    os.kill(rank_processes(job)[1], signal.SIGSTOP)
+    state, said = ends(project, job, seconds=180)
+    assert state == "FAILED"
+    assert "deqn: rank 0: waited 8 seconds for another rank" in said, said
+    assert f"submit it again with '--run {job}'" in said and last_update(run_of(project, job, QUICK)) > 0, said
+    assert not rank_processes(job)
+
+
+@contextlib.contextmanager
+def small_disk(folder):
+    """A file system of four megabytes on a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small disk has to be mounted: run as root, with the right to mount")
+def test_a_full_disk_ends_the_job_with_the_cause_and_it_goes_on_when_there_is_room_again(project):
+    file = "models/brock_mirman/disk.yaml"
+    shutil.copy(project / QUICK, project / file)
+    with small_disk(project / "runs/disk") as disk:
+        job = submitted(project, *TWO_NODES, "--", *ENDLESS, file=file)
+        run = run_of(project, job, file)
+        wait_until(lambda: (run.checkpoints / checkpoint.LAST).exists(), project, job, "a checkpoint")
+        subprocess.run(["dd", "if=/dev/zero", f"of={disk}/ballast", "bs=4k"], capture_output=True, check=False)
+        wait_until(lambda: "training goes on" in log(project, job), project, job, "the warning")
+        typed(project, "scancel", "--batch", "--signal=USR1", job)  # as SLURM does near the time limit
+        state, said = ends(project, job)
+        assert (state, shown(job, "Restarts")) == ("FAILED", "0"), said
+        (told,) = (line for line in said.splitlines() if line.startswith("deqn: /"))
+        assert "cannot write (No space left on device)" in told and "Traceback" not in said, said
+        assert "not requeued" in said.splitlines()[-1], said
+        (disk / "ballast").unlink()
+        goes_on(project, run, job, file)
 
 
 def test_a_job_whose_checkpoint_is_of_another_economy_fails_at_once_with_the_reason(project, trained):
