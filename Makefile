@@ -54,7 +54,7 @@ test: install
 	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: install
-	$(BIN)/pytest -m "slow and not ranks"
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not ranks"
 
 test-ranks: cluster
 	$(BIN)/pytest -m ranks
