@@ -102,6 +102,23 @@ class Economy(abc.ABC):
         """Further variables to report: prices and aggregates [batch], by-age variables [batch, ages]."""
         return {}
 
+    # --- two methods for an economy that is to be an environment of reinforcement learning, or a dynamic program ------
+
+    def period_utility(self, state: AnyState, policy: AnyPolicy) -> tf.Tensor:
+        """What the representative agent enjoys this period, [batch]; discounted by `p.discount_factor`, its objective.
+
+        An equilibrium does not need it. Raises UserError unless the economy says it.
+        """
+        raise UserError(f"{type(self).__name__} does not say its period_utility, which an environment needs")
+
+    def policy_from_share(self, share: tf.Tensor, state: AnyState) -> AnyPolicy:
+        """The admissible policy that saves the share, [batch] in (0, 1), of what the economy lets the agent divide.
+
+        Savings are affine in it where the economy is to be solved on a grid. Raises UserError unless the economy says
+        it.
+        """
+        raise UserError(f"{type(self).__name__} does not say its policy_from_share, which an environment needs")
+
     def check_states(self, state: Mapping[str, Any]) -> AnyState:
         """States that a user gives, as the economy's State of NumPy arrays; UserError says what is wrong with them."""
         example = self.initial_states(1, np.random.default_rng(0))

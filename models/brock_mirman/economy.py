@@ -83,6 +83,15 @@ class BrockMirman(Economy):
         y = self.output(state)
         return {"K": state.capital, "C": policy.consumption, "Y": y, "I": policy.savings, "r": self.gross_return(state)}
 
+    def period_utility(self, state: State, policy: Policy) -> tf.Tensor:
+        """ln c, [batch]."""
+        return tf.math.log(policy.consumption)
+
+    def policy_from_share(self, share: tf.Tensor, state: State) -> Policy:
+        """a = share y: the solution is share = alpha beta at every state."""
+        y = self.output(state)
+        return Policy(savings=share * y, consumption=(1 - share) * y)
+
     def initial_states(self, count: int, generator: np.random.Generator) -> State:
         """Capital between where the lowest and the highest shock for ever would lead, and 5 % beyond.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pydantic
 
 from deqn.equilibrium import TransitionMatrix
+from deqn.rl.parameters import EconomyDDPGSettings, GridSettings
 from deqn.training.parameters import Section, setting
 
 BM72 = "Brock & Mirman (1972)"
@@ -33,3 +34,15 @@ class Parameters(Section):
                 "one a shock"
             )
         return self
+
+
+class ByDDPGParameters(EconomyDDPGSettings):
+    """The same economy, met by an agent that knows none of its equations."""
+
+    economy: Parameters = setting(Parameters())
+
+
+class ByValueIterationParameters(GridSettings):
+    """The same economy on a grid of capital."""
+
+    economy: Parameters = setting(Parameters())

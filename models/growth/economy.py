@@ -69,6 +69,15 @@ class Growth(Economy):
     def definitions(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
         return equations.definitions(self.p, state, policy, self.goods(state))
 
+    def period_utility(self, state: State, policy: Policy) -> tf.Tensor:
+        """u(c), [batch]."""
+        return equations.utility(policy.consumption, self.gamma)
+
+    def policy_from_share(self, share: tf.Tensor, state: State) -> Policy:
+        """Gross investment is a share of output, a = (1-delta) k + share y: capital is not eaten."""
+        at = self.goods(state)
+        return Policy(savings=at.cash - (1 - share) * at.output, consumption=(1 - share) * at.output)
+
     def is_inside(self, state: State) -> tf.Tensor:
         return equations.is_inside(self.rule, state)
 

@@ -68,6 +68,11 @@ class SavingRule:
         return tf.sigmoid(odds), tf.sigmoid(-odds)
 
 
+def utility(c: tf.Tensor, gamma: float) -> tf.Tensor:
+    """u(c) = (c^(1-gamma) - 1) / (1-gamma), ln c where gamma is 1."""
+    return tf.math.log(c) if gamma == 1 else (c ** (1 - gamma) - 1) / (1 - gamma)
+
+
 def u_prime(c: tf.Tensor, gamma: Any) -> tf.Tensor:
     """Marginal utility c^-gamma; gamma: a number or [batch]."""
     return c**-gamma

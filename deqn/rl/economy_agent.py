@@ -1,0 +1,68 @@
+"""DDPG in an economy: the agent sees states, divides what there is, and is told its utility; it knows no equation."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.study import EconomyStudy
+from deqn.rl.ddpg import DDPG
+from deqn.rl.economy_environment import Dynamics, EconomyEnvironments, cut
+from deqn.rl.environments import Environments
+from deqn.rl.parameters import EconomyDDPGSettings
+from deqn.rl.rules import ShareRule, euler_row
+from deqn.training.settings import TrainingSettings
+from deqn.training.study import Results
+
+
+class AgentInEconomy(DDPG, EconomyStudy):
+    """DDPG in many tracks of an economy. Final subclasses say in which one."""
+
+    p: EconomyDDPGSettings
+
+    def __init__(
+        self, parameters: EconomyDDPGSettings, settings: TrainingSettings, rank: int = 0, ranks: int = 1
+    ) -> None:
+        self.p = parameters
+        discount = self.make_economy("float32").p.discount_factor
+        super().__init__(parameters.model_copy(update={"discount": discount}), settings, rank, ranks)
+        self.states_per_update = self.minibatch
+
+    @abc.abstractmethod
+    def make_economy(self, dtype: str) -> Economy:
+        """The economy of the parameters."""
+
+    def against(self, rule: ShareRule) -> dict[str, float]:
+        """Errors against what else is known of the solution, by name."""
+        return {}
+
+    def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
+        """Tracks of the economy."""
+        return EconomyEnvironments(self.make_economy("float32"), count, stream, self.p.horizon)
+
+    def rule(self) -> ShareRule:
+        """The actor's share, in an economy of float64."""
+        economy = self.make_economy("float64")
+        observed = Dynamics(economy).observed
+
+        def share(state: Any) -> tf.Tensor:
+            unit = tf.cast(self.actor(observed(state))[:, 0], economy.dtype)
+            return cut(0.5 * (unit + 1))
+
+        return ShareRule(economy, share)
+
+    def results(self) -> Results:
+        """The rule on its own path."""
+        rule = self.rule()
+        row = {"states seen": self.replay.added, **euler_row(rule), **self.against(rule)}
+        errors = [f"{name} {value:.2g}" for name, value in row.items() if name.endswith("error, mean")]
+        finished = self.environments.finished
+        return Results(
+            headline="; ".join(errors),
+            tables={"agent": [row]},
+            arrays={"transitions": finished[:, 0], "return": finished[:, 1]},
+        )

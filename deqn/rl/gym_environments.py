@@ -1,0 +1,90 @@
+"""Environments of gymnasium side by side.
+
+A checkpoint holds the seed and the actions of each unfinished episode; repeating them brings the environment back, for
+gymnasium promises that seed and actions determine what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from deqn.rl.environments import Environments
+from deqn.training.errors import UserError, nearest
+
+
+@final
+class GymEnvironments(Environments):
+    """Environments of gymnasium, as a vector of them.
+
+    make: makes one. stream: whole numbers from which the seeds of all episodes are drawn, such as (seed, rank).
+    """
+
+    def __init__(self, make: Callable[[], gymnasium.Env], count: int, stream: Sequence[int], name: str = "") -> None:
+        self._vector = SyncVectorEnv([make] * count, autoreset_mode=AutoresetMode.DISABLED)
+        spec = self._vector.envs[0].spec
+        self.name, self.count = name or (spec.id if spec else type(self._vector.envs[0].unwrapped).__name__), count
+        self.observation_space = self._vector.single_observation_space
+        self.action_space = self._vector.single_action_space
+        self._stream = list(stream)
+        self._episode = np.full(count, -1)
+        self._seeds = np.zeros(count, np.int64)
+        self._actions: list[list[np.ndarray]] = [[] for _ in range(count)]
+        super().__init__()
+
+    def begin(self, chosen: np.ndarray) -> np.ndarray:
+        """The seed of an episode depends on the stream, the environment's number and the episode's."""
+        for number in np.flatnonzero(chosen):
+            self._episode[number] += 1
+            entropy = np.random.SeedSequence([*self._stream, int(number), int(self._episode[number])])
+            self._seeds[number] = entropy.generate_state(1)[0]
+            self._actions[number] = []
+        observation, _ = self._vector.reset(seed=self._seeds.tolist(), options={"reset_mask": np.array(chosen)})
+        return observation
+
+    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """One step of the vector."""
+        for number in range(self.count):
+            self._actions[number].append(actions[number])
+        observation, rewards, terminated, truncated, _ = self._vector.step(actions)
+        return observation, rewards, terminated, truncated
+
+    def own_state(self) -> Mapping[str, np.ndarray]:
+        """Seeds, and the actions since each episode began, one environment after the other."""
+        lengths = np.array([len(actions) for actions in self._actions])
+        flat = [action for actions in self._actions for action in actions]
+        example = np.asarray(self.action_space.sample())
+        actions = np.stack(flat) if flat else np.zeros((0, *example.shape), example.dtype)
+        return {"episode": self._episode, "seeds": self._seeds, "lengths": lengths, "actions": actions}
+
+    def restore_own(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Begins each episode with its seed and repeats its actions."""
+        self._episode, self._seeds = np.array(state["episode"]), np.array(state["seeds"])
+        ends = np.cumsum(state["lengths"])
+        observation, _ = self._vector.reset(seed=self._seeds.tolist())
+        for number, (environment, end, length) in enumerate(
+            zip(self._vector.envs, ends, state["lengths"], strict=True)
+        ):
+            self._actions[number] = list(state["actions"][end - length : end])
+            for action in self._actions[number]:
+                observation[number] = environment.step(action)[0]
+        return observation
+
+
+def gym_maker(name: str, **options: Any) -> Callable[[], gymnasium.Env]:
+    """What makes an environment that gymnasium knows by name. Raises UserError for others."""
+    if name not in gymnasium.registry:
+        known = [each for each in gymnasium.registry if "/" not in each]
+        raise UserError(f"environment: gymnasium does not know {name!r};{nearest(name, known)}")
+
+    def make() -> gymnasium.Env:
+        try:
+            return gymnasium.make(name, disable_env_checker=True, **options)
+        except gymnasium.error.DependencyNotInstalled as error:
+            raise UserError(f"environment: {name} needs what is not installed: {error}") from error
+
+    return make

@@ -1,0 +1,165 @@
+"""What DQN and DDPG have in common: act, remember, learn from minibatches of what is remembered."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from deqn.rl.environments import Environments, returns_of
+from deqn.rl.parameters import OffPolicySettings
+from deqn.rl.replay import Minibatch, Replay
+from deqn.training.errors import UserError
+from deqn.training.problem import Batch
+from deqn.training.settings import TrainingSettings
+from deqn.training.study import Results, Study
+
+_FRESH = 100  # episodes in which the best weights are reported, none of which chose them
+
+
+class OffPolicy(Study):
+    """An agent that learns from a replay buffer. Final subclasses say in which environments; they own the networks.
+
+    One of the engine's episodes: `steps` of all environments, then `updates` on as many minibatches, which go to the
+    compiled update together; its carry counts which of them is next.
+
+    A *unit action* is the agent's own form of an action; the buffer holds unit actions.
+    """
+
+    def __init__(
+        self, parameters: OffPolicySettings, settings: TrainingSettings, rank: int = 0, ranks: int = 1
+    ) -> None:
+        self.p, self.seed, self.rank, self.dtype = parameters, settings.seed, rank, settings.precision
+        share = ranks if settings.workers.scaling == "strong" else 1
+        for name, number in (("environments", parameters.environments), ("minibatch", parameters.replay.minibatch)):
+            if number % share:
+                raise UserError(f"{name}: got {number}, expected a multiple of {share}, the workers that share them")
+        self.minibatch = parameters.replay.minibatch // share
+        self.environments = self.make_environments(parameters.environments // share, (self.seed, rank, 0))
+        self.updates_per_call = parameters.updates
+        self._judged: tuple[Environments, dict[str, np.ndarray]] | None = None
+        self.build()
+        self.replay = Replay(parameters.replay.capacity, self._example(), self.dtype)
+
+    @abc.abstractmethod
+    def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
+        """`count` environments whose randomness comes from `stream`."""
+
+    @abc.abstractmethod
+    def build(self) -> None:
+        """Sets networks and trainable; `environments` are there."""
+
+    @abc.abstractmethod
+    def greedy(self, observations: np.ndarray) -> np.ndarray:
+        """The unit actions that the networks think best, [n] or [n, d]."""
+
+    @abc.abstractmethod
+    def explore(self, observations: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Unit actions tried in training."""
+
+    @abc.abstractmethod
+    def random(self, generator: np.random.Generator) -> np.ndarray:
+        """Unit actions before the first update."""
+
+    def to_environment(self, actions: np.ndarray) -> np.ndarray:
+        """Unit actions as the environment takes them."""
+        return actions
+
+    def before_updates(self, episode: int) -> None:
+        """What happens to the networks between acting and learning."""
+
+    def act(self, actions: np.ndarray) -> None:
+        """One step, remembered."""
+        transition = self.environments.step(self.to_environment(actions))
+        self.replay.add(transition._replace(action=actions))
+
+    def _example(self) -> Minibatch:
+        """Of one transition, for its shapes."""
+        actions = self.random(np.random.default_rng(0))[:1]
+        seen = self.environments.observation[:1]
+        return Minibatch(seen, actions, np.zeros(1), seen, np.zeros(1))
+
+    # --- what the engine calls -------------------------------------------------------------------------------------
+
+    def start(self, key: tf.Tensor) -> tf.Tensor:
+        """Updates made."""
+        return tf.constant(0)
+
+    def batches(self, episode: int) -> Iterator[Batch]:
+        """[updates, minibatch, ...] of each field of a Minibatch; all draws come from the episode's number."""
+        generator = np.random.default_rng([self.seed, self.rank, 2, episode])
+        while self.replay.added < self.p.replay.begin:
+            self.act(self.random(generator))
+        for _ in range(self.p.steps):
+            self.act(self.explore(self.environments.observation, generator))
+        self.before_updates(episode)
+        yield self.replay.sample((self.p.updates, self.minibatch), generator)
+
+    def chosen(self, batch: Batch, carry: tf.Tensor) -> Minibatch:
+        """The minibatch that the carry points to, [minibatch, ...] each."""
+        return Minibatch(*(tf.gather(each, carry % self.p.updates) for each in batch))
+
+    def validate(self) -> Mapping[str, float]:
+        """Minus the mean return of greedy episodes, always the same ones: their first states are."""
+        return {"minus_return": -float(self.judged_returns().mean())}
+
+    def judged_returns(self) -> np.ndarray:
+        """Of the episodes by which weights are chosen."""
+        if self._judged is None:
+            environments = self.make_environments(self.p.evaluation_episodes, (self.seed, self.rank, 1))
+            self._judged = environments, environments.state()
+        environments, begun = self._judged
+        environments.restore(begun)
+        return self.greedy_returns(environments)
+
+    def greedy_returns(self, environments: Environments) -> np.ndarray:
+        """Of one greedy episode in each environment."""
+        return returns_of(environments, lambda seen: self.to_environment(self.greedy(seen)))
+
+    def host_state(self) -> Mapping[str, Any]:
+        """Environments and buffer."""
+        return {
+            **{f"environments/{name}": value for name, value in self.environments.state().items()},
+            **{f"replay/{name}": value for name, value in self.replay.state().items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes both back."""
+        for name, part in (("environments", self.environments), ("replay", self.replay)):
+            part.restore({k.removeprefix(f"{name}/"): v for k, v in state.items() if k.startswith(f"{name}/")})
+
+    # --- what is reported ------------------------------------------------------------------------------------------
+
+    def describe(self) -> Mapping[str, str]:
+        """Environment and networks."""
+        weights = ", ".join(f"{name} {network.count_params():,}" for name, network in self.networks.items())
+        return {
+            "environment": f"{self.environments.name}, {self.environments.count} side by side",
+            "weights": weights,
+        }
+
+    def results(self) -> Results:
+        """Greedy returns of the best weights, in the episodes that chose them and in others; training's own returns."""
+        fresh = self.make_environments(_FRESH, (self.seed, self.rank, 4))
+        rows = [
+            {"episodes": words, **_summary(returns)}
+            for words, returns in (
+                ("that chose the weights", self.judged_returns()), ("100 others", self.greedy_returns(fresh)),
+            )
+        ]  # fmt: skip
+        finished = self.environments.finished
+        return Results(
+            headline=f"greedy return {rows[0]['mean']:.4g}, in fresh episodes {rows[1]['mean']:.4g}",
+            tables={"returns": rows},
+            arrays={"transitions": finished[:, 0], "return": finished[:, 1], "length": finished[:, 2]},
+        )
+
+
+def _summary(returns: np.ndarray) -> dict[str, float]:
+    return {
+        "count": len(returns), "mean": float(returns.mean()), "sd": float(returns.std()),
+        "min": float(returns.min()), "max": float(returns.max()),
+    }  # fmt: skip

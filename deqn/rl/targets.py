@@ -1,0 +1,28 @@
+"""Targets of temporal differences, and the networks that they are taken from."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+def td_target(reward: tf.Tensor, terminated: tf.Tensor, next_value: tf.Tensor, discount: float) -> tf.Tensor:
+    """What a transition says its value is, each [batch]; no gradient flows into it.
+
+        y = r + gamma (1 - terminated) v(s')
+
+    terminated: 1 where the world ended; a truncated transition has 0, for there v(s') is still to come.
+    """
+    return tf.stop_gradient(reward + discount * (1.0 - terminated) * next_value)
+
+
+def move_towards(target: keras.Model, live: keras.Model, share: float) -> None:
+    """target <- (1 - share) target + share live, for every weight."""
+    for slow, fast in zip(target.weights, live.weights, strict=True):
+        slow.assign(slow + share * (fast - slow))
+
+
+def copy(target: keras.Model, live: keras.Model) -> None:
+    """target <- live."""
+    for slow, fast in zip(target.weights, live.weights, strict=True):
+        slow.assign(fast)

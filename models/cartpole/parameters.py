@@ -1,0 +1,18 @@
+"""The user's part of the parameter files of this folder."""
+
+from __future__ import annotations
+
+from deqn.rl.parameters import DQNSettings, ReinforceSettings
+from deqn.training.parameters import setting
+
+
+class ByReinforceParameters(ReinforceSettings):
+    """REINFORCE in any environment of gymnasium that shows a vector."""
+
+    environment: str = setting("CartPole-v1", source="a name that gymnasium knows")
+
+
+class ByDQNParameters(DQNSettings):
+    """DQN in any environment of gymnasium that shows a vector and takes numbered actions."""
+
+    environment: str = setting("CartPole-v1", source="a name that gymnasium knows")

@@ -1,0 +1,29 @@
+"""A pole on a cart, or another environment of gymnasium, by REINFORCE and by DQN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+from deqn.rl.dqn import DQN
+from deqn.rl.environments import Environments
+from deqn.rl.gym_environments import GymEnvironments, gym_maker
+from deqn.rl.reinforce import Reinforce
+
+
+@final
+class ByReinforce(Reinforce):
+    """One update on one episode of each cart."""
+
+    def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
+        """The named one."""
+        return GymEnvironments(gym_maker(self.p.environment), count, stream)
+
+
+@final
+class ByDQN(DQN):
+    """Minibatches of all that was seen."""
+
+    def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
+        """The named one."""
+        return GymEnvironments(gym_maker(self.p.environment), count, stream)

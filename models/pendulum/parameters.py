@@ -1,0 +1,12 @@
+"""The user's part of the parameter files of this folder."""
+
+from __future__ import annotations
+
+from deqn.rl.parameters import DDPGSettings
+from deqn.training.parameters import setting
+
+
+class Parameters(DDPGSettings):
+    """DDPG in any environment of gymnasium that shows a vector and takes one within bounds."""
+
+    environment: str = setting("Pendulum-v1", source="a name that gymnasium knows")

@@ -1,0 +1,86 @@
+"""The shipped experiments at their stated size: what each has to reach, over seeds 0, 1 and 2."""
+
+import shutil
+
+import numpy as np
+import pytest
+from small import typed
+from test_rl_environments import MODELS
+
+from deqn.build import build_study
+from deqn.experiment import read_experiment
+from deqn.training.trainer import Trainer
+
+
+def trained(file, seed, *settings):
+    """The study of a parameter file after its training, and how that ended."""
+    experiment = read_experiment(MODELS / file, [f"seed={seed}", *settings])
+    study = build_study(experiment)
+    return study, Trainer(study, experiment.file).train()
+
+
+def seeds_that_reach(file, minus_return):
+    """How many of three seeds validate below a threshold; a training ends when it does, and the third if two have."""
+    reached = 0
+    for seed in range(3):
+        if reached < 2:
+            _, outcome = trained(file, seed, f"stop={{minus_return: {minus_return}}}")
+            reached += outcome.best["minus_return"] <= minus_return
+    return reached
+
+
+@pytest.mark.slow
+def test_reinforce_solves_cartpole_within_1500_episodes_for_two_of_three_seeds():
+    assert seeds_that_reach("cartpole/cartpole_reinforce.yaml", -475) >= 2
+    file = read_experiment(MODELS / "cartpole/cartpole_reinforce.yaml")
+    assert file.file.phases[0].updates * file.parameters.environments <= 1500
+    assert file.parameters.average_over == 100
+
+
+@pytest.mark.slow
+def test_dqn_reaches_400_on_cartpole_within_60000_steps_for_two_of_three_seeds():
+    assert seeds_that_reach("cartpole/cartpole_dqn.yaml", -400) >= 2
+
+
+@pytest.mark.slow
+def test_ddpg_reaches_minus_250_on_the_pendulum_within_20000_steps_for_two_of_three_seeds():
+    assert seeds_that_reach("pendulum/pendulum.yaml", 250) >= 2
+
+
+@pytest.mark.parametrize(("file", "most"), [("cartpole/cartpole_dqn", 60_000), ("pendulum/pendulum", 20_000)])
+def test_an_experiment_makes_no_more_transitions_than_its_gate_allows(file, most):
+    experiment = read_experiment(MODELS / f"{file}.yaml")
+    p = experiment.parameters
+    episodes = sum(phase.updates for phase in experiment.file.phases) / p.updates
+    begin = -(-p.replay.begin // p.environments) * p.environments
+    assert begin + episodes * p.steps * p.environments <= most
+
+
+@pytest.mark.slow
+def test_ddpg_finds_the_saving_rate_of_brock_and_mirman_from_every_seed():
+    errors = []
+    for seed in range(3):
+        study, _ = trained("brock_mirman/brock_mirman_ddpg.yaml", seed)
+        row = study.results().tables["agent"][0]
+        errors.append(row["saving rate error, mean"])
+        assert row["saving rate error, max"] < 0.05
+    assert max(errors) < 0.03
+    assert np.median(errors) < 0.015
+
+
+@pytest.mark.parametrize(
+    ("file", "setting", "expected"),
+    [
+        ("cartpole/cartpole_dqn", "environment=Pendulum-v1", "DQN needs a Discrete action space"),
+        ("pendulum/pendulum", "environment=CartPole-v1", "DDPG needs a Box action space"),
+        ("pendulum/pendulum", "environment=Pendulum", "gymnasium does not know 'Pendulum'; did you mean 'Pendulum-v1'"),
+        ("cartpole/cartpole_dqn", "replay.begin=200000", "parameters.replay.begin: got 200000, expected at most"),
+    ],
+)
+def test_the_command_line_says_in_one_line_what_does_not_fit(file, setting, expected, tmp_path):
+    for folder in ("cartpole", "pendulum"):
+        shutil.copytree(MODELS / folder, tmp_path / "models" / folder)
+    (tmp_path / "runs").mkdir()
+    done = typed(tmp_path, "train", f"models/{file}.yaml", "--run", "refused", "--set", f"parameters.{setting}")
+    assert done.returncode == 2
+    assert expected in done.stderr and len(done.stderr.strip().splitlines()) == 1
