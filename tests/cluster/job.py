@@ -80,6 +80,17 @@ def fed(workers, compression):
     return {"before": before, "weights": weights()}
 
 
+def agent(workers, compression):
+    """Weights of DQN after 20 updates on the same 64 transitions, however many ranks share them."""
+    import rl_worlds
+
+    problem = rl_worlds.FedDQN(workers.rank, workers.size)
+    variables = problem.networks["q"].trainable_variables
+    before = np.concatenate([np.ravel(each) for each in variables]).tolist()
+    Trainer(problem, toys.settings(20, {"name": "Adam", "learning_rate": 1e-3}), workers=workers).train()
+    return {"before": before, "weights": np.concatenate([np.ravel(each) for each in variables]).tolist()}
+
+
 def tracks(workers, compression):
     """Weights and simulated states after 50 updates on tracks of each rank's own."""
     problem = toys.Tracks(validates=False)

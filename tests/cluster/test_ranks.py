@@ -42,6 +42,14 @@ def test_two_ranks_at_half_the_batch_equal_one_at_the_whole(kind, launcher, alon
     assert np.abs(first - alone).max() < 1e-6
 
 
+def test_two_ranks_with_half_the_transitions_each_make_one_agent(tmp_path):
+    one = results("agent", tmp_path / "alone", ranks=1, kind="single")[0]
+    first, second = (np.array(each["weights"]) for each in results("agent", tmp_path / "together"))
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first - one["weights"]).max() < 1e-6
+    assert np.abs(np.subtract(one["weights"], one["before"])).max() > 0.003
+
+
 @KINDS
 def test_half_precision_in_the_exchange_changes_gradients_by_its_rounding_only(kind, alone, tmp_path):
     first, second = (np.array(each["weights"]) for each in results("fed", tmp_path, kind=kind, compression="fp16"))
