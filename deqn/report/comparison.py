@@ -124,11 +124,12 @@ def _panels(described: dict[str, Any], data: pd.DataFrame, scalar: str | None) -
             mine = data[(data["policy"] == letter) & (data["run"] == run)]
             looks: dict[str, Any] = {"linestyle": DASHES[number % 4]}
             if not by_age:
-                looks = {"linestyle": "", "marker": ".", "markersize": 2, "rasterized": True}
+                # The first runs in larger dots, so that they show beneath those that agree with them.
+                looks = {"linestyle": "", "marker": ".", "markersize": 2.0 * (len(runs) - number), "rasterized": True}
             panel.plot(mine["x"], mine["y"], color=colour, label=run, **looks)
         x = described["age_label"] if by_age else axis_label(names[scalar], described["units"].get(scalar, ""))
         panel.set_xlabel(x.replace("\n", " "))
         panel.set_ylabel(axis_label(names[letter], described["units"].get(letter, "")))
     handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(runs), markerscale=1 if by_age else 4)
+    figure.legend(*handles, loc="outside lower center", ncols=len(runs), markerscale=1 if by_age else 2)
     return figure
