@@ -138,6 +138,12 @@ def test_a_learning_rate_too_high_shows_in_jumps_roll_backs_or_skipped_updates(t
     assert finding.name == "learning rate too high"
 
 
+def test_a_loss_that_may_be_negative_does_not_jump(tmp_path):
+    columns = {name: column for name, column in metrics().items() if not name.startswith("error_")}
+    columns["loss"] = np.where(np.arange(ROWS) % 2, -3.0, -1.0)
+    assert not findings(a_run(tmp_path, columns=columns))
+
+
 def test_missed_thresholds_say_whether_the_error_was_still_falling(tmp_path):
     record = {"thresholds_reached": False, "validation_of_best": {"error_mean": 5e-5}}
     (finding,) = findings(a_run(tmp_path / "flat", record=record, stop={"error_mean": 1e-5}))

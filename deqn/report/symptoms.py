@@ -52,7 +52,9 @@ def broke_down(run: Evidence) -> Finding | None:
 def loss_jumps(run: Evidence) -> Finding | None:
     """Roll-backs, skipped updates, or a loss that jumps far above its recent level again and again."""
     loss = run.metrics.get("loss", np.zeros(0))
-    jumps = sum(loss[at] > _JUMP * np.median(loss[at - 5 : at]) for at in range(5, len(loss)))
+    recent = [np.median(loss[at - 5 : at]) for at in range(5, len(loss))]
+    # Of what can be negative, as an actor's loss, there is no tenfold.
+    jumps = sum(now > _JUMP * before > 0 for now, before in zip(loss[5:], recent, strict=True))
     rollbacks, skipped = (int(np.nanmax(run.metrics[name], initial=0)) if name in run.metrics else 0
                           for name in ("rollbacks", "skipped"))  # fmt: skip
     if not (rollbacks or skipped or jumps >= 2):
