@@ -210,17 +210,33 @@ def test_the_filtered_mean_goes_to_kalmans(plane):
     np.testing.assert_allclose(found, [step.mean for step in plane.forward(x)], atol=0.05)
 
 
-def test_a_thousand_particles_agree_with_the_forward_algorithm_but_for_near_ties():
-    # Probabilities have a standard error near .01: of five states the two likeliest are often closer than that.
+@pytest.fixture(scope="module")
+def thousand():
+    """Five hidden states as 1,000 particles see them: drawn, with the last state summed out, exact; [n, T, 5] each."""
     hmm = random_hmm(5, 10, np.random.default_rng(11))
     x = hmm.sample(1000, 8, np.random.default_rng(12))[1]
-    steps = particle_filter(HMMParticles(hmm), x, 1000, np.random.default_rng(13))
-    shares, exact = np.stack([p.shares(5) for p in steps], axis=1), hmm.filter(x).states
+    space = HMMParticles(hmm)
+    steps = list(particle_filter(space, x, 1000, np.random.default_rng(13)))
+    drawn = np.stack([step.shares(5) for step in steps], axis=1)
+    summed = np.stack([space.rao_blackwell(*each) for each in zip([None, *steps[:-1]], x.T, strict=True)], axis=1)
+    return drawn, summed, hmm.filter(x).states
+
+
+def test_a_thousand_particles_agree_with_the_forward_algorithm_but_for_near_ties(thousand):
+    # Probabilities have a standard error near .01: of five states the two likeliest are often closer than that.
+    drawn, _, exact = thousand
     ordered = np.sort(exact, axis=2)
     is_clear = ordered[..., -1] - ordered[..., -2] > 0.03
-    agrees = shares.argmax(axis=2) == exact.argmax(axis=2)
+    agrees = drawn.argmax(axis=2) == exact.argmax(axis=2)
     assert is_clear.mean() > 0.8 and agrees[is_clear].mean() >= 0.98
-    assert np.abs(shares - exact).mean() < 0.012
+    assert np.abs(drawn - exact).mean() < 0.012
+
+
+def test_summing_out_the_last_state_brings_the_same_particles_closer_to_the_forward_algorithm(thousand):
+    drawn, summed, exact = thousand
+    np.testing.assert_allclose(summed[:, 0], exact[:, 0], atol=1e-12)
+    assert np.abs(summed - exact).mean() < 0.5 * np.abs(drawn - exact).mean()
+    assert (summed.argmax(axis=2) == exact.argmax(axis=2)).mean() >= 0.98
 
 
 def test_the_package_particles_finds_the_same_likelihood(system):

@@ -65,6 +65,7 @@ def _run(
     network: LatentSequence, x: tf.Tensor, key: tf.Tensor, particles: int, lengths: tf.Tensor | None, resamples: bool
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """ln p_hat up to the last resampling [batch], log-weights since then [batch, N], divergences [batch, time]."""
+    x = tf.convert_to_tensor(x)
     if x.shape.rank != 3:
         raise ValueError(f"x: shape is {tuple(x.shape)}, expected [batch, time, features]")
     if particles < 1:

@@ -61,6 +61,16 @@ class HMMParticles(StateSpace):
         """ln B[h, x], [n, M]."""
         return self.log_emission[particles, observation[:, None]]
 
+    def rao_blackwell(self, before: Particles | None, observation: np.ndarray) -> np.ndarray:
+        """The estimate of P(H_t = i | x_1..x_t), [n, states], with H_t summed out instead of drawn.
+
+        before: the filter at t - 1, None in the first period. The mean of what `Particles.shares` estimates at t, given
+        the particles of t - 1: no more variance for the same particles (Rao and Blackwell), exact in the first period.
+        """
+        predicted = self.hmm.initial if before is None else before.shares(self.hmm.states) @ self.hmm.transition
+        joint = predicted * self.hmm.emission.T[observation]
+        return joint / joint.sum(axis=1, keepdims=True)
+
 
 @final
 class LinearGaussianParticles(StateSpace):

@@ -28,6 +28,7 @@ from deqn.sequence.latent import LatentSequence, Step
 # FIVO's default. Without it softplus starts near ln 2 all the same; it keeps sigma from shrinking in the first updates.
 _RAW_SIGMA_BIAS = 0.25
 _SIGMA_MIN_LATENT = 1e-4
+_RELU_BIAS = 0.1
 _LARGEST_MEAN = 0.9999  # of a binary component in the training data, before its log odds are taken
 
 
@@ -52,7 +53,11 @@ class Data(NamedTuple):
 
 
 class Perceptron(keras.layers.Layer):
-    """Dense layers, ReLU on all but the last."""
+    """Dense layers, ReLU on all but the last.
+
+    ReLU layers start from He's uniform distribution with biases of .1. From Glorot's with biases of 0, as in FIVO's
+    code, a layer of four units often starts with one that is never positive, and so learns nothing.
+    """
 
     def __init__(
         self, inputs: int, widths: Sequence[int], seeds: Iterator[int], last_scale: float = 1.0, **kwargs: Any
@@ -64,7 +69,10 @@ class Perceptron(keras.layers.Layer):
             layer = keras.layers.Dense(
                 width,
                 activation=None if last else "relu",
-                kernel_initializer=glorot(next(seeds), last_scale if last else 1.0),
+                kernel_initializer=(
+                    glorot(next(seeds), last_scale) if last else keras.initializers.HeUniform(next(seeds))
+                ),
+                bias_initializer=keras.initializers.Constant(0.0 if last else _RELU_BIAS),
                 dtype=self.dtype_policy,
             )
             layer.build((None, inputs))

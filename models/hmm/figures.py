@@ -10,7 +10,12 @@ from matplotlib.figure import Figure
 from deqn.report.paper import COLOURS, DASHES, GREY, Drawing
 
 _MEASURES = {"accuracy": "share of hidden states found", "agreement": "same prediction as forward"}
-_LABELS = {"rnn": "recurrent network", "particles": "particle filter", "forward": "forward algorithm"}
+_LABELS = {
+    "rnn": "recurrent network",
+    "particles": "particle filter",
+    "rao_blackwell": "particle filter, last state summed out",
+    "forward": "forward algorithm",
+}
 
 
 def figures(folder: Path) -> Iterator[Drawing]:
@@ -25,7 +30,7 @@ def _by_size(table: pd.DataFrame) -> Drawing:
     forward = table.loc[table["method"] == "forward", "accuracy"].iloc[0]
     panels[0].axhline(forward, color=GREY, linestyle=DASHES[1], label=_LABELS["forward"])
     for axes, (measure, label) in zip(panels, _MEASURES.items(), strict=True):
-        for number, method in enumerate(("rnn", "particles")):
+        for number, method in enumerate(("rnn", "particles", "rao_blackwell")):
             _line(axes, table[table["method"] == method], "size", measure, number, _LABELS[method])
         axes.set_ylabel(label)
     panels[0].legend()

@@ -105,14 +105,23 @@ class HiddenStates(Study):
             rows.append(self._row(m, "rnn", k, shown, exact[m], network.count_params()))
         for m in self.p.states if self.p.particles else ():
             for count in [*self.p.particles, _MANY_PARTICLES]:
-                generator = np.random.default_rng([self.seed, 2, m, count])
-                space, observed = HMMParticles(self.models[m]), self.test[m].observed
-                steps = [step.shares(m) for step in particle_filter(space, observed, count, generator)]
-                rows.append(self._row(m, "particles", count, np.stack(steps, axis=1), exact[m], 0))
+                for method, shown in self._by_particles(m, count).items():
+                    rows.append(self._row(m, method, count, shown, exact[m], 0))
         networks = [row for row in rows if row["method"] == "rnn"]
         worst = max(abs(row["accuracy"] - _forward(rows, row["states"])) for row in networks)
         least = np.nanmin([row["agreement_clear"] for row in networks])
         return Results(f"accuracy within {worst:.3f} of forward, clear agreement {least:.3f}", {"inference": rows})
+
+    def _by_particles(self, m: int, count: int) -> dict[str, np.ndarray]:
+        """The filter's shares of particles, and with H_t summed out, each [n, T, m]."""
+        generator = np.random.default_rng([self.seed, 2, m, count])
+        space, observed = HMMParticles(self.models[m]), self.test[m].observed
+        plain, summed, before = [], [], None
+        for t, step in enumerate(particle_filter(space, observed, count, generator)):
+            plain.append(step.shares(m))
+            summed.append(space.rao_blackwell(before, observed[:, t]))
+            before = step
+        return {"particles": np.stack(plain, axis=1), "rao_blackwell": np.stack(summed, axis=1)}
 
     def _row(self, m: int, method: str, size: int, shown: np.ndarray, exact: Filtered, weights: int) -> dict[str, Any]:
         """shown: [n, T, m] probabilities. agreement_clear: where the exact ones of the two likeliest states differ by

@@ -43,8 +43,9 @@ class Synthetic(Study):
                 f"parameters.batch: {p.batch}, expected at most the {len(own)} sequences of rank {rank} of {ranks}"
             )
         self.train = own.astype(self.dtype)
-        # One scale for both coordinates, the same on all ranks; no centre, for the sequences have none.
-        data = Data(2, "gaussian", 0.0, float(train.x.std()))
+        # One scale for both coordinates, the same on all ranks; no centre, for the sequences have none. Not the
+        # standard deviation: the few sequences that grow make it so large that the others are too small to be seen.
+        data = Data(2, "gaussian", 0.0, float(np.abs(train.x).mean()))
         sizes = (p.latent, p.hidden, p.layers, settings.seed)
         if p.network == "vrnn":
             self.network: VRNN | VHRNN = VRNN(data, *sizes, dtype=self.dtype)
