@@ -145,7 +145,7 @@ def measured(name: str, value: float) -> str:
 
 def shown(name: str, value: float) -> str:
     """An economy's error in %, any other figure as it is."""
-    return f"{100 * value:.3g} %" if name in _WORDS else f"{value:.4g}"
+    return f"{100 * value:.3g} %" if name in _WORDS else f"{value + 0.0:.4g}"  # never -0
 
 
 class Console:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,6 +15,7 @@ CLOCKS = {"update": "updates", "cpu_seconds": "CPU time [s]"}
 ERRORS = {"error_max": "maximum", "error_p999": "99.9th percentile", "error_mean": "mean"}
 _CURE = "training writes it; is this a run?"
 _MOST = 3  # validation figures drawn of a study
+_DECADE = 10  # between smallest and largest: below it a logarithmic scale has hardly a number to show
 
 
 class Panel(NamedTuple):
@@ -25,7 +27,7 @@ class Panel(NamedTuple):
 
 
 def training(folder: Path) -> Drawing | None:
-    """Loss, and what validation measured on data that training never sees; logarithmic where nothing is negative.
+    """Loss, and what validation measured on data that training never sees; logarithmic where it falls to a tenth.
 
     Of an economy these are mean, 99.9th percentile and maximum of the error on fresh paths, of a study its own figures.
     One column of panels over updates, one over CPU-seconds where metrics.csv has them; a figure of validation appears
@@ -76,7 +78,8 @@ def _panels(validated: list[str]) -> list[Panel]:
 def _draw(axes: Axes, data: pd.DataFrame, clock: str, panel: Panel) -> None:
     shown = data.dropna(subset=list(panel.columns), how="all")
     is_loss = "loss" in panel.columns
-    signed = bool((shown[list(panel.columns)] < 0).any(axis=None))
+    every = shown[list(panel.columns)].to_numpy(float)
+    signed, positive = bool((every < 0).any()), every[(every > 0) & np.isfinite(every)]
     few = len(shown) < 30 and not is_loss  # so that a run which has just begun shows its points
     alone = len(panel.columns) == 1
     looks = (
@@ -88,7 +91,7 @@ def _draw(axes: Axes, data: pd.DataFrame, clock: str, panel: Panel) -> None:
             shown[clock], values, color=colour, linestyle=dash, linewidth=1.0 if is_loss else 1.4,
             marker="o" if few else "", markersize=2.5, label=label,
         )  # fmt: skip
-    if not signed:
+    if not signed and positive.size and positive.max() > _DECADE * positive.min():
         axes.set_yscale("log")
         if not is_loss:
             axes.yaxis.set_major_formatter("{x:g}")
