@@ -75,17 +75,23 @@ def deqn(project, *arguments):
     return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, env=environment)
 
 
+def exit_status(*words):
+    """Of a command typed here, run within this process, which has TensorFlow loaded already."""
+    before, sys.argv = sys.argv, ["deqn", *map(str, words)]
+    try:
+        main()
+    except SystemExit as left:
+        return left.code
+    finally:
+        sys.argv = before
+    return 0
+
+
 def typed(project, *arguments):
-    """As `deqn`, within this process, which has TensorFlow loaded already."""
-    out, err, status = io.StringIO(), io.StringIO(), 0
+    """As `deqn`, within this process."""
+    out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(project), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        before, sys.argv = sys.argv, ["deqn", *map(str, arguments)]
-        try:
-            main()
-        except SystemExit as left:
-            status = left.code
-        finally:
-            sys.argv = before
+        status = exit_status(*arguments)
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 

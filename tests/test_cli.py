@@ -9,9 +9,8 @@ import textwrap
 
 import numpy as np
 import pytest
-from small import ROOT, deqn, trained_project
+from small import ROOT, deqn, exit_status, trained_project
 
-from deqn.cli import main
 from deqn.report.tables import error_rows
 from deqn.training import checkpoint
 
@@ -33,13 +32,7 @@ def typed(project, capfd, monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
 
     def run(*words):
-        monkeypatch.setattr(sys, "argv", ["deqn", *map(str, words)])
-        status = 0
-        try:
-            main()
-        except SystemExit as left:
-            status = left.code
-        return status, *capfd.readouterr()
+        return exit_status(*words), *capfd.readouterr()
 
     return run
 
