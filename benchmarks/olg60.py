@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 from rich import box
 from rich.table import Table
 
+from deqn.project.errors import UserError
+from deqn.project.project import find
+from deqn.project.run import RunFolder
 from deqn.report import tables
-from deqn.training.errors import UserError
-from deqn.training.run_folder import RunFolder, find
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER, BENCHMARK = "models/olg/paper60.yaml", "models/olg/benchmark60.yaml"
@@ -57,16 +58,16 @@ class Cost(NamedTuple):
 
 def measure(file: str | Path, updates: int, overrides: Sequence[str] = ()) -> Cost:
     """Times `updates` updates of a parameter file that trains minibatches of simulated episodes."""
-    from deqn.quiet import import_tensorflow
+    from deqn.workers.devices import import_tensorflow
 
     import_tensorflow()
     import tensorflow as tf
 
-    from deqn.build import build_problem
-    from deqn.experiment import read_experiment
+    from deqn.tasks.build import build_problem
+    from deqn.tasks.parameter_file import read_experiment
     from deqn.training.optimizers import optimizer
     from deqn.training.update import make_advance
-    from deqn.training.workers import SingleWorker
+    from deqn.workers.communication import SingleWorker
 
     experiment = read_experiment(ROOT / file, overrides)
     settings, problem = experiment.file, build_problem(experiment)

@@ -38,13 +38,13 @@ def rank(file: str, updates: int, kind: str, scaling: str, pinned: bool) -> None
     if pinned:
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[number % len(cores)]})  # before TensorFlow counts them
-    from deqn.quiet import import_tensorflow
+    from deqn.workers.devices import import_tensorflow
 
     import_tensorflow()
-    from deqn.build import build_problem
-    from deqn.experiment import read_experiment
-    from deqn.ranks import together
+    from deqn.tasks.build import build_problem
+    from deqn.tasks.parameter_file import read_experiment
     from deqn.training.trainer import Trainer
+    from deqn.workers.ranks import together
 
     lengths = [f"phases.0.updates={updates}", f"validate_every={10 * updates}", "updates_per_call=10"]
     experiment = read_experiment(file, [*lengths, f"workers.scaling={scaling}"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deqn.solution import Solution, load
+    from deqn.tasks.solution import Solution, load
 
 __all__ = ["Solution", "load"]
 
@@ -19,7 +19,7 @@ __all__ = ["Solution", "load"]
 def __getattr__(name: str) -> Any:
     """`load` and `Solution` import TensorFlow, so they are imported when first used."""
     if name in __all__:
-        from deqn import solution
+        from deqn.tasks import solution
 
         return getattr(solution, name)
     raise AttributeError(f"deqn has no {name!r}; it has {', '.join(__all__)}")

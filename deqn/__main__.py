@@ -1,5 +1,5 @@
 """`python -m deqn` is `deqn`: for launchers that start an interpreter rather than a script."""
 
-from deqn.cli import main
+from deqn.commands.cli import main
 
 main()

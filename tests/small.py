@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from deqn.build import build_economy
-from deqn.cli import main
+from deqn.commands.cli import main
 from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.equilibrium.problem import build_network
 from deqn.equilibrium.settings import NetworkSettings
-from deqn.experiment import read_experiment
+from deqn.tasks.build import build_economy
+from deqn.tasks.parameter_file import read_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "models/olg/tiny.yaml"

@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 from small import ROOT, constant, deqn, states_of
 
-from deqn.build import build_economy
 from deqn.equilibrium.expectation import Expectation
-from deqn.experiment import read_experiment
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
+from deqn.tasks.build import build_economy
+from deqn.tasks.parameter_file import read_experiment
 
 FILE = ROOT / "models/brock_mirman/brock_mirman.yaml"
 ALPHA, BETA = 0.36, 0.96

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from faults import FULL_DISKS, ROOT
 
+from deqn.project.errors import UserError
 from deqn.training import checkpoint
-from deqn.training.errors import UserError
 
 ARRAYS = {
     "policy/kernel": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -145,7 +145,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from deqn.training import checkpoint
-from deqn.training.errors import CannotWrite
+from deqn.project.errors import CannotWrite
 folder = Path(sys.argv[1])
 checkpoint.save(folder, "last.npz", {"x": np.zeros(1000)}, {"update": 1})
 try:

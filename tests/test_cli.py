@@ -315,7 +315,7 @@ def test_help_list_and_mistyped_names_answer_within_half_a_second_of_processor_t
 def test_help_list_and_mistyped_names_need_neither_tensorflow_nor_pandas(project, words):
     code = f"""
 import sys
-from deqn.cli import main
+from deqn.commands.cli import main
 sys.argv = {["deqn", *words]!r}
 try:
     main()
@@ -331,7 +331,7 @@ LOAD = """
 import sys
 import deqn
 import numpy as np
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 solution = deqn.load(sys.argv[1])
 policy = solution.policy(capital=np.array([[0.0, 0.1, 0.2, 0.3]]), shock=np.array([2]))
 path = solution.simulate(periods=20, seed=3)

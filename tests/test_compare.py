@@ -20,9 +20,7 @@ import keras
 import tensorflow as tf
 
 from deqn.equilibrium.decision_rule import DecisionRule
-from deqn.equilibrium.study import EconomyStudy
-from deqn.training.problem import Losses
-from deqn.training.study import Results
+from deqn.training.problem import Losses, Problem, Results
 
 from .economy import BrockMirman, Policy
 from .parameters import Parameters
@@ -38,7 +36,7 @@ class Formula(DecisionRule):
         return Policy(savings=saved * y, consumption=(1 - saved) * y)
 
 
-class Exact(EconomyStudy):
+class Exact(Problem):
     states_per_update = 10
 
     def __init__(self, parameters, settings, rank=0, ranks=1):

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from deqn.project.errors import UserError
+from deqn.project.run import RunFolder
 from deqn.report.doctor import diagnosis, findings
-from deqn.training.errors import UserError
-from deqn.training.run_folder import RunFolder
 
 ROWS, T, N = 40, 1000, 4
 

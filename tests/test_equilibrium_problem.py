@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from small import CHAIN, THREE, TINY, randomize
 
-from deqn.build import build_problem
-from deqn.experiment import read_experiment
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
+from deqn.tasks.build import build_problem
+from deqn.tasks.parameter_file import read_experiment
 
 KEY = tf.constant([7, 1])
 

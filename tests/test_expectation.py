@@ -10,7 +10,7 @@ from small import CHAIN, THREE, olg, rows, rule_of, states_of
 
 from deqn.equilibrium import Economy, Gaussian, MarkovChain, expectation
 from deqn.equilibrium.decision_rule import NetworkRule
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 
 RHO, SD = 0.9, np.array([0.2, 0.3])
 

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from small import ROOT, TINY, trained_project
 
-from deqn.build import build_problem, warm_start
-from deqn.experiment import _THRESHOLDS, experiment_of, read_experiment, settings_that_differ
-from deqn.solution import load
-from deqn.training import parameters as files
-from deqn.training.errors import UserError
-from deqn.training.run_folder import RunFolder
+from deqn.project.errors import UserError
+from deqn.project.parameter_yaml import to_yaml
+from deqn.project.run import RunFolder
+from deqn.tasks.build import build_problem, warm_start
+from deqn.tasks.parameter_file import _THRESHOLDS, experiment_of, read_experiment, settings_that_differ
+from deqn.tasks.solution import load
 
 
 def test_the_resolved_file_read_again_is_the_same_experiment(tmp_path):
     experiment = read_experiment(TINY, ["parameters.borrowing_limit=-0.25", "seed=7"])
     shutil.copytree(ROOT / "models/olg", tmp_path / "olg", ignore=shutil.ignore_patterns("__pycache__", "*.yaml"))
-    (tmp_path / "olg/again.yaml").write_text(files.to_yaml(experiment.resolved()))
+    (tmp_path / "olg/again.yaml").write_text(to_yaml(experiment.resolved()))
     again = read_experiment(tmp_path / "olg/again.yaml")
     assert again.resolved() == experiment.resolved()
     assert (again.parameters.borrowing_limit, again.file.seed) == (-0.25, 7)

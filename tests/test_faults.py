@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from faults import LIMIT, ROOT, can_mount
 
+from deqn.project.run import RunFolder
 from deqn.training import checkpoint
-from deqn.training.run_folder import RunFolder
 
 DEQN = str(Path(sys.executable).with_name("deqn"))
 TINY = "models/olg/tiny.yaml"

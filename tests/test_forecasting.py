@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from small import ROOT, deqn
 
-from deqn.training.parameters import load_module
+from deqn.project.user_code import load_module
 
 FOLDER = ROOT / "models/forecasting"
 series = load_module(FOLDER, "series")

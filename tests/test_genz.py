@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deqn.experiment import read_experiment
 from deqn.mlp.genz import FORMULAS, Genz, difficulty, drawn
-from deqn.training.errors import UserError
-from deqn.training.parameters import load_module
+from deqn.project.errors import UserError
+from deqn.project.user_code import load_module
+from deqn.tasks.parameter_file import read_experiment
 from deqn.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,10 +7,10 @@ from oracles.chains import rouwenhorst
 from oracles.growth_grid import Growth, solve_ar1, solve_markov
 from small import ROOT, states_of
 
-from deqn.build import build_economy
 from deqn.equilibrium.expectation import Expectation
-from deqn.experiment import read_experiment
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
+from deqn.tasks.build import build_economy
+from deqn.tasks.parameter_file import read_experiment
 
 FOLDER = ROOT / "models/growth"
 FILES = ["growth", "growth_prudent", "growth_ar1", "growth_irreversible", "growth_family"]

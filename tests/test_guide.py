@@ -9,9 +9,9 @@ import pytest
 from small import ROOT, deqn
 from test_rehearsal import ECONOMIES, MISTAKES
 
-from deqn.build import build_problem
-from deqn.experiment import read_experiment
 from deqn.report.tables import error_rows
+from deqn.tasks.build import build_problem
+from deqn.tasks.parameter_file import read_experiment
 
 GUIDE = (ROOT / "models/README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from deqn.project.run import RunFolder
 from deqn.report.listing import listing
-from deqn.training.run_folder import RunFolder
 
 COLUMNS = "condition,group,key,unit,n,mean,max,p0.1,p10,p50,p90,p99.9"
 

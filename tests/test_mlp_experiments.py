@@ -9,10 +9,10 @@ import pytest
 from matplotlib.figure import Figure
 from small import typed
 
-from deqn.experiment import read_experiment
 from deqn.mlp.descent import Momentum
-from deqn.training.errors import UserError
-from deqn.training.parameters import load_module
+from deqn.project.errors import UserError
+from deqn.project.user_code import load_module
+from deqn.tasks.parameter_file import read_experiment
 from deqn.training.trainer import Trainer
 
 MODELS = Path(__file__).resolve().parents[1] / "models"

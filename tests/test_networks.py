@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from deqn.mlp.networks import MLP, Standardize, Whiten, WideAndDeep
-from deqn.training import checkpoint, snapshot
+from deqn.training import checkpoint
+from deqn.training import position as snapshot
 
 INPUTS, OUTPUTS, HEADS = 5, 3, 4
 

@@ -10,7 +10,7 @@ import pytest
 from small import ROOT, deqn
 
 from deqn.report.tables import error_rows
-from deqn.solution import load
+from deqn.tasks.solution import load
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_it_answers_within_half_a_second_of_processor_time_and_needs_no_tensorfl
         return after.children_user + after.children_system - before.children_user - before.children_system
 
     assert min(seconds(name) for name in ("one", "two", "three")) < 0.5
-    code = "import sys; from deqn.new import new; new('models/four'); print('tensorflow' in sys.modules)"
+    code = "import sys; from deqn.commands.new import new; new('models/four'); print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
@@ -89,7 +89,7 @@ def test_the_wheel_holds_the_templates(tmp_path):
     build = [sys.executable, "-c", code, "-q", "build_py", "--build-lib", str(tmp_path / "built")]
     done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    built = {path.name for path in Path(tmp_path / "built/deqn/templates").iterdir()}
+    built = {path.name for path in Path(tmp_path / "built/deqn/commands/template").iterdir()}
     assert {"economy.py", "parameters.yaml"} <= built
 
 

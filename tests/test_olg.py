@@ -6,10 +6,10 @@ import tensorflow as tf
 from scipy.optimize import fsolve
 from small import THREE, TINY, constant, olg, randomize, rows, rule_of, states_of
 
-from deqn.build import build_economy, build_problem
 from deqn.equilibrium.expectation import Expectation
-from deqn.experiment import read_experiment
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
+from deqn.tasks.build import build_economy, build_problem
+from deqn.tasks.parameter_file import read_experiment
 from deqn.training.trainer import Trainer
 
 TWO = ["parameters.cohorts=2", "parameters.labour=[0.7, 0.3]", "parameters.discount_factor=0.5"]

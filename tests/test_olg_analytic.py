@@ -10,10 +10,10 @@ from oracles.olg_analytic import saving_shares
 from scipy.optimize import minimize
 from small import ROOT, constant, deqn, rule_of, states_of
 
-from deqn.build import build_economy
 from deqn.equilibrium.expectation import Expectation
-from deqn.experiment import read_experiment
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
+from deqn.tasks.build import build_economy
+from deqn.tasks.parameter_file import read_experiment
 
 FOLDER = ROOT / "models/olg_analytic"
 TFP, DELTA = np.array([0.95, 1.05, 0.95, 1.05]), np.array([0.5, 0.5, 0.9, 0.9])

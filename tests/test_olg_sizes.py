@@ -9,9 +9,9 @@ import pytest
 from oracles import olg_grid
 from small import ROOT, TINY, deqn, olg, rule_of, states_of
 
-from deqn.build import build_problem, warm_start
-from deqn.experiment import read_experiment
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
+from deqn.tasks.build import build_problem, warm_start
+from deqn.tasks.parameter_file import read_experiment
 
 SIZES = {"three": 3, "four": 4, "twenty": 20, "onetwenty": 120}
 LABOUR = {3: [0.6, 1.4, 0.5], 4: [0.5, 0.88, 2.2, 0.7]}

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from toys import Bowl, Regression, advance_of, schedule_free, settings
 
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 from deqn.training.optimizers import optimizer, schedule, settle, settled
 from deqn.training.phases import Phases
 from deqn.training.settings import OptimizerSettings

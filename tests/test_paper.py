@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deqn.build import build_economy, build_problem
-from deqn.experiment import read_experiment
+from deqn.project.errors import UserError
+from deqn.project.run import RunFolder
 from deqn.report import tables
-from deqn.training.errors import UserError
-from deqn.training.run_folder import RunFolder
+from deqn.tasks.build import build_economy, build_problem
+from deqn.tasks.parameter_file import read_experiment
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "models/olg/paper60.yaml"
@@ -258,7 +258,7 @@ def test_twenty_updates_of_the_recipe_train_by_the_command(tmp_path, smaller):
     (tmp_path / "runs").mkdir()
     settings = ["phases.0.updates=20", "evaluation.periods=60", "evaluation.burn_in=20", *smaller]
     settings += ["validation.tracks=8", "validation.burn_in=20", "validation.periods=20"]
-    command = ["-c", "from deqn.cli import main; main()", "train", "models/olg/paper60.yaml", "--run", "short"]
+    command = ["-c", "from deqn.commands.cli import main; main()", "train", "models/olg/paper60.yaml", "--run", "short"]
     done = subprocess.run(
         [sys.executable, *command, *(word for each in settings for word in ("--set", each))],
         cwd=tmp_path, capture_output=True, text=True, check=False,

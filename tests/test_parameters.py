@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, field_validator, model_validator
 
-from deqn.training.errors import UserError, nearest
-from deqn.training.parameters import Section, differences, load_module, read, setting, to_yaml, validate
+from deqn.project.errors import UserError, nearest
+from deqn.project.parameter_yaml import differences, read, to_yaml
+from deqn.project.schema import Section, setting, validate
+from deqn.project.user_code import load_module
 
 
 class Shallow(Section):
@@ -295,6 +297,6 @@ def test_an_error_in_a_module_is_told_with_file_and_line(tmp_path, text, line, w
 
 
 def test_importing_parameters_imports_no_array_library():
-    code = "import sys, deqn.training.parameters; print({'numpy', 'pandas', 'tensorflow', 'keras'} & set(sys.modules))"
+    code = "import sys, deqn.project.parameters; print({'numpy', 'pandas', 'tensorflow', 'keras'} & set(sys.modules))"
     root = Path(__file__).parents[1]
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=root).strip() == "set()"

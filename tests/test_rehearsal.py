@@ -6,12 +6,12 @@ import time
 import pytest
 from small import ROOT
 
-from deqn.build import build_economy, build_problem
-from deqn.cli import main
-from deqn.equilibrium.rehearsal import rehearse, trace
-from deqn.experiment import read_experiment
-from deqn.new import new
-from deqn.training.errors import UserError
+from deqn.commands.cli import main
+from deqn.commands.new import new
+from deqn.equilibrium.checks.dry_run import rehearse, trace
+from deqn.project.errors import UserError
+from deqn.tasks.build import build_economy, build_problem
+from deqn.tasks.parameter_file import read_experiment
 
 # The economy that `deqn new` makes, in which one piece of text is replaced.
 EULER = '{"euler": value ** (-1 / gamma) / policy.consumption - 1}'
@@ -160,7 +160,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from deqn.equilibrium import Economy, Gaussian
-from deqn.training.parameters import Section
+from deqn.project.schema import Section
 
 class Parameters(Section):
     pass

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deqn.project.errors import CannotWrite, UserError
 from deqn.report import files, tables
 from deqn.report.bands import by_age
 from deqn.report.figures import figures
-from deqn.training.errors import CannotWrite, UserError
 
 AGES = np.arange(21, 81)
 STATISTICS = ["mean", "max", "p0.1", "p10", "p50", "p90", "p99.9"]

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from deqn.project.errors import UserError
 from deqn.report.path import aggregates, decision_rule
-from deqn.training.errors import UserError
 
 DESCRIBED = {
     "letters": {"capital": "k", "shock": "z", "savings": "a", "consumption": "c"},

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from toys import ActorCritic, Bowl, Regression, Tracks, settings
 
+from deqn.project.errors import UserError
+from deqn.project.run import RunFolder
 from deqn.training import checkpoint
-from deqn.training.errors import UserError
-from deqn.training.run_folder import RunFolder
 from deqn.training.trainer import Trainer
 
 TWO_PHASES = [

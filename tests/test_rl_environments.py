@@ -10,16 +10,16 @@ from scipy import stats
 from test_resume import assert_equal, trained
 from toys import settings
 
-from deqn.experiment import named_class
+from deqn.project.errors import UserError
+from deqn.project.project import project_root
+from deqn.project.user_code import load_module
 from deqn.rl.economy_environment import EconomyEnv, EconomyEnvironments
 from deqn.rl.environments import Transition, returns_of
 from deqn.rl.gym_environments import GymEnvironments, gym_maker
 from deqn.rl.networks import AtariNetwork
 from deqn.rl.replay import Minibatch, Replay
 from deqn.rl.rules import ShareRule, euler_row
-from deqn.training.errors import UserError
-from deqn.training.parameters import load_module
-from deqn.training.run_folder import project_root
+from deqn.tasks.parameter_file import named_class
 
 MODELS = project_root() / "models"
 

@@ -7,8 +7,8 @@ import pytest
 from small import typed
 from test_rl_environments import MODELS
 
-from deqn.build import build_study
-from deqn.experiment import read_experiment
+from deqn.tasks.build import build_study
+from deqn.tasks.parameter_file import read_experiment
 from deqn.training.trainer import Trainer
 
 

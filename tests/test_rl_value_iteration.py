@@ -6,11 +6,11 @@ import tensorflow as tf
 from test_rl_environments import MODELS, brock_mirman, growth
 from toys import advance_of, settings
 
-from deqn.build import build_study
-from deqn.experiment import read_experiment
+from deqn.project.errors import UserError
 from deqn.rl.economy_grid import economy_on_grid, refined, share_of_savings
 from deqn.rl.value_iteration import Program, ValueIteration
-from deqn.training.errors import UserError
+from deqn.tasks.build import build_study
+from deqn.tasks.parameter_file import read_experiment
 from deqn.training.trainer import Trainer
 
 SGD = {"name": "SGD", "learning_rate": 1.0}

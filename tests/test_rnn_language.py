@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from small import ROOT
 
+from deqn.project.user_code import load_module
 from deqn.rnn.language import LanguageNetwork, cross_entropy, log_probability, perplexity, sample
 from deqn.rnn.vocabulary import Vocabulary, most_frequent
-from deqn.training.parameters import load_module
 
 SecondOrderMarkov = load_module(ROOT / "models/language", "source").SecondOrderMarkov
 

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from faults import FULL_DISKS, ROOT, by_small_disk, can_mount
 
-from deqn.training import run_folder
-from deqn.training.errors import CannotWrite, UserError
-from deqn.training.run_folder import Metrics, RunFolder, find, new, project_root, write_atomically
+from deqn.project import run_folder
+from deqn.project.errors import CannotWrite, UserError
+from deqn.project.metrics import Metrics
+from deqn.project.project import find, new, project_root
+from deqn.project.run import RunFolder
+from deqn.project.writing import write_atomically
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +127,7 @@ def test_a_foreign_folder_is_no_run(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from deqn.training.run_folder import RunFolder
+from deqn.project.run import RunFolder
 with RunFolder(Path(sys.argv[1])).open():
     print("held", flush=True)
     time.sleep(60)
@@ -167,8 +170,8 @@ def test_a_run_below_a_file_or_in_a_folder_that_takes_no_files_is_refused(tmp_pa
 OPEN_READ_ONLY = """
 import sys
 from pathlib import Path
-from deqn.training.errors import CannotWrite
-from deqn.training.run_folder import RunFolder
+from deqn.project.errors import CannotWrite
+from deqn.project.run import RunFolder
 try:
     with RunFolder(Path(sys.argv[1])).open():
         print("opened")
@@ -263,8 +266,8 @@ def test_a_table_which_is_no_metrics_is_refused(tmp_path, text):
 APPEND_UNTIL_FULL = """
 import sys
 from pathlib import Path
-from deqn.training.errors import CannotWrite
-from deqn.training.run_folder import Metrics
+from deqn.project.errors import CannotWrite
+from deqn.project.metrics import Metrics
 metrics = Metrics(Path(sys.argv[1]) / "metrics.csv")
 written = 0
 try:

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from oracles import olg_analytic
 
-from deqn.build import build_study
-from deqn.experiment import read_experiment
+from deqn.project.errors import UserError
+from deqn.project.user_code import load_module
 from deqn.sequence.particle_filter import particle_filter
-from deqn.training.errors import UserError
-from deqn.training.parameters import load_module
+from deqn.tasks.build import build_study
+from deqn.tasks.parameter_file import read_experiment
 from deqn.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ from small import CHAIN, THREE, olg, rule_of, states_of
 
 from deqn.equilibrium import Gaussian, MarkovChain, simulation
 from deqn.equilibrium.evaluation import evaluate, map_chunks, simulated_states
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 
 
 @pytest.fixture(scope="module")

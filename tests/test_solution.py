@@ -6,7 +6,7 @@ import pytest
 from small import CHAIN, trained_project
 
 import deqn
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 
 TFP, DELTA = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from small import typed
 
-from deqn.experiment import read_experiment
-from deqn.training.errors import UserError
-from deqn.training.judge import Judge
+from deqn.project.errors import UserError
+from deqn.tasks.parameter_file import read_experiment
+from deqn.training.validation import Judge
 
 PROBLEM = '''
 """A straight line through noisy points."""
@@ -20,10 +20,10 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.training.problem import Losses
-from deqn.training.study import Results, Study
+from deqn.training.problem import Results, Problem
 
 
-class Line(Study):
+class Line(Problem):
     def __init__(self, parameters, settings, rank=0, ranks=1):
         generator = np.random.default_rng([settings.seed, rank])
         x = generator.normal(size=[parameters.points, 1])
@@ -46,7 +46,7 @@ class Line(Study):
         return Results(f"slope {slope:.3f}", {"coefficients": rows}, {"x": self.x})
 '''
 PARAMETERS = """
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
 
 
 class Parameters(Section):

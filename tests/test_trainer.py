@@ -7,9 +7,9 @@ import tensorflow as tf
 from faults import FULL_DISKS
 from toys import ActorCritic, Bowl, Faults, FixedPoint, Regression, Tracks, schedule_free, settings
 
+from deqn.project.errors import Diverged, UserError
+from deqn.project.run import RunFolder
 from deqn.training import checkpoint
-from deqn.training.errors import Diverged, UserError
-from deqn.training.run_folder import RunFolder
 from deqn.training.trainer import Trainer
 
 
@@ -292,7 +292,7 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 import numpy as np
 from toys import Bowl, settings
-from deqn.training.run_folder import RunFolder
+from deqn.project.run import RunFolder
 from deqn.training.trainer import Trainer
 
 folder, said = RunFolder(Path(sys.argv[1]) / "run"), []

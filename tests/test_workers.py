@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from deqn.quiet import _choose_gpu
-from deqn.ranks import refuse_ranks
-from deqn.training.errors import UserError
-from deqn.training.settings import WorkerSettings
-from deqn.training.workers import SingleWorker, checksum, choose, launch, on_first, reduced
+from deqn.project.errors import UserError
+from deqn.workers.communication import SingleWorker, checksum, choose, launch, on_first, reduced
+from deqn.workers.devices import _choose_gpu
+from deqn.workers.ranks import refuse_ranks
+from deqn.workers.settings import WorkerSettings
 
 MPIRUN = {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3", "OMPI_COMM_WORLD_LOCAL_RANK": "1"}
 SRUN = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "2"}
@@ -111,7 +111,7 @@ def test_a_command_that_is_no_training_refuses_several_ranks(monkeypatch):
 
 def test_the_watchdog_ends_a_process_that_waits_too_long_and_no_other():
     code = (
-        "import sys, time; from deqn.training.workers import _Watchdog\n"
+        "import sys, time; from deqn.workers.communication import _Watchdog\n"
         "watchdog = _Watchdog(rank=2, seconds=1.0)\n"
         "time.sleep(2)\n"
         "print('alive', flush=True)\n"
@@ -160,7 +160,8 @@ def test_a_gpu_that_slurm_gave_to_the_task_is_taken_whatever_the_rank():
 
 def test_no_communication_library_is_imported_by_one_process():
     code = (
-        "import sys; from deqn.training.workers import choose; choose('auto', 'none', 60, {}); print(list(sys.modules))"
+        "import sys; from deqn.workers.communication import choose; choose('auto', 'none', 60, {}); "
+        "print(list(sys.modules))"
     )
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "horovod" not in modules and "mpi4py" not in modules

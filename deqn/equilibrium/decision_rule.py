@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.expectation import Expectation
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 
 
 class DecisionRule(abc.ABC):

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium.exogenous import Exogenous
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 
 AnyState = Any  # a NamedTuple of tensors, batch first: the economy's own State
 AnyPolicy = Any

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from deqn.equilibrium import simulation
 from deqn.equilibrium.decision_rule import DecisionRule
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 
 _CHUNK = 1024  # states evaluated at a time: bounds the memory of the expectation
 

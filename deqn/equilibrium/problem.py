@@ -15,7 +15,7 @@ from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.exogenous import MarkovChain
 from deqn.equilibrium.settings import EquilibriumSettings, NetworkSettings, NextPeriodSettings, SamplingSettings
 from deqn.mlp.networks import MLP, WideAndDeep
-from deqn.training.errors import UserError, nearest
+from deqn.project.errors import UserError, nearest
 from deqn.training.problem import Losses, Problem
 
 _POOL = 1024  # initial states among which a reset track draws

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from deqn.equilibrium.parameter_types import TransitionMatrix
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
 
 
 class NetworkSettings(Section):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deqn.training.errors import nearest
+from deqn.project.errors import nearest
 
 
 def matrix(values: Any, name: str, rows: int | None = None, columns: int | None = None) -> np.ndarray:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from deqn.project.errors import UserError
+from deqn.project.parameter_yaml import read_yaml
+from deqn.project.run import RunFolder
 from deqn.report import files
 from deqn.report.symptoms import SYMPTOMS, Evidence, Finding
-from deqn.training import parameters
-from deqn.training.errors import UserError
-from deqn.training.run_folder import RunFolder
 
 
 def diagnosis(run: RunFolder) -> Iterator[str]:
@@ -40,7 +40,7 @@ def _read(run: RunFolder) -> Evidence:
     if run.errors.is_file():
         errors = files.rows(run.errors, text=("condition", "group", "key", "unit"), numbers=("n", "mean", "max"))
     return Evidence(
-        parameters=parameters.read(run.parameters) if run.is_run else {},
+        parameters=read_yaml(run.parameters) if run.is_run else {},
         provenance=_provenance(run.provenance),
         description=files.description(run.path),
         metrics=_metrics(run.metrics),

@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from deqn.project.errors import UserError
+from deqn.project.project import project_root
+from deqn.project.run import RunFolder
+from deqn.project.user_code import load_module
 from deqn.report.bands import by_age, by_shock, stages
 from deqn.report.paper import Drawing, paper_style, save
 from deqn.report.path import aggregates, decision_rule
 from deqn.report.training import training
-from deqn.training.errors import UserError
-from deqn.training.parameters import load_module
-from deqn.training.run_folder import RunFolder, project_root
 
 
 def figures(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 
 EVALUATE = "run `deqn evaluate` on this run"
 

@@ -13,9 +13,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from deqn.project.errors import UserError
+from deqn.project.run import RunFolder
 from deqn.report import files, tables
-from deqn.training.errors import UserError
-from deqn.training.run_folder import RunFolder
 
 _FAR = 0.02  # mean relative error above which a finished run is not called done: twenty dollars in a thousand
 

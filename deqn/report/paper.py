@@ -11,7 +11,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deqn.training.errors import CannotWrite
+from deqn.project.errors import CannotWrite
 
 # Okabe and Ito (2008): distinct under every common colour blindness, and in this order also in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from deqn.project.errors import UserError
 from deqn.report import files
 from deqn.report.paper import COLOURS, Drawing, axis_label, palette
-from deqn.training.errors import UserError
 
 AGGREGATES = {"Y": "output", "C": "consumption", "I": "investment", "K": "capital"}
 SHOWN = 150  # periods of the path: more could not be told apart in print

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from deqn.project.errors import UserError
 from deqn.report import files
-from deqn.training.errors import UserError
 
 QUANTILES = ("p0.1", "p10", "p50", "p90", "p99.9")
 STATISTICS = ("mean", "max", *QUANTILES)

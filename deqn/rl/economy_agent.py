@@ -9,17 +9,16 @@ from typing import Any
 import tensorflow as tf
 
 from deqn.equilibrium.economy import Economy
-from deqn.equilibrium.study import EconomyStudy
 from deqn.rl.ddpg import DDPG
 from deqn.rl.economy_environment import Dynamics, EconomyEnvironments, cut
 from deqn.rl.environments import Environments
 from deqn.rl.parameters import EconomyDDPGSettings
 from deqn.rl.rules import ShareRule, euler_row
+from deqn.training.problem import Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results
 
 
-class AgentInEconomy(DDPG, EconomyStudy):
+class AgentInEconomy(DDPG):
     """DDPG in many tracks of an economy. Final subclasses say in which one."""
 
     p: EconomyDDPGSettings

@@ -13,16 +13,15 @@ import tensorflow as tf
 
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.exogenous import MarkovChain
-from deqn.equilibrium.study import EconomyStudy
+from deqn.project.errors import UserError
 from deqn.rl.parameters import GridSettings
 from deqn.rl.rules import ShareRule, euler_row, share_on_grid
 from deqn.rl.value_iteration import Program, ValueIteration
-from deqn.training.errors import UserError
+from deqn.training.problem import Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results
 
 
-class GridOfEconomy(ValueIteration, EconomyStudy):
+class GridOfEconomy(ValueIteration):
     """Value function iteration in an economy, on an even grid of capital. Final subclasses say in which one."""
 
     def __init__(self, parameters: GridSettings, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:

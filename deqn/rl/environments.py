@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 
 
 class Transition(NamedTuple):

@@ -13,8 +13,8 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from deqn.project.errors import UserError, nearest
 from deqn.rl.environments import Environments
-from deqn.training.errors import UserError, nearest
 
 
 @final

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.mlp.networks import MLP
+from deqn.project.errors import UserError
 from deqn.rl.environments import Environments, observed
 from deqn.rl.parameters import AgentSettings
-from deqn.training.errors import UserError
 
 _SAMPLE = 1024  # observations from which inputs are standardised
 

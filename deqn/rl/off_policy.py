@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from deqn.project.errors import UserError
 from deqn.rl.environments import Environments, returns_of
 from deqn.rl.parameters import OffPolicySettings
 from deqn.rl.replay import Minibatch, Replay
-from deqn.training.errors import UserError
-from deqn.training.problem import Batch
+from deqn.training.problem import Batch, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 _FRESH = 100  # episodes in which the best weights are reported, none of which chose them
 
 
-class OffPolicy(Study):
+class OffPolicy(Problem):
     """An agent that learns from a replay buffer. Final subclasses say in which environments; they own the networks.
 
     One of the engine's episodes: `steps` of all environments, then `updates` on as many minibatches, which go to the

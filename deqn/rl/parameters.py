@@ -6,7 +6,7 @@ from typing import Literal
 
 import pydantic
 
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
 
 
 class AgentSettings(Section):

@@ -20,9 +20,8 @@ import tensorflow as tf
 from deqn.rl.environments import Environments, box_of_actions, discrete_actions, inputs_of
 from deqn.rl.networks import perceptron, sample_of_inputs
 from deqn.rl.parameters import ReinforceSettings
-from deqn.training.problem import Batch, Losses
+from deqn.training.problem import Batch, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 _LOG_SD = (-5.0, 1.0)  # bounds of ln sigma: a policy that is certain of itself learns nothing any more
 
@@ -38,7 +37,7 @@ class Rollout(NamedTuple):
     counts: Any
 
 
-class Reinforce(Study):
+class Reinforce(Problem):
     """An agent that learns from whole episodes of its present policy. Subclasses are final and say where it acts.
 
     One update is made on one episode of each environment. An episode that a clock cuts off has no value estimate to

@@ -17,8 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deqn.training.problem import Batch, Losses
-from deqn.training.study import Study
+from deqn.training.problem import Batch, Losses, Problem
 
 
 class Program(NamedTuple):
@@ -35,7 +34,7 @@ class Program(NamedTuple):
     following: np.ndarray | None = None
 
 
-class ValueIteration(Study):
+class ValueIteration(Problem):
     """V on a grid as a variable that the engine trains. Final subclasses call `set_program`, and say `results`."""
 
     def set_program(self, program: Program, dtype: str = "float64") -> None:

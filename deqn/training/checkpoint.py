@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from deqn.training.errors import CannotWrite, UserError
-from deqn.training.run_folder import write_atomically
+from deqn.project.errors import CannotWrite, UserError
+from deqn.project.writing import write_atomically
 
 LAST, BEST = "last.npz", "best.npz"
 _NUMBERED = re.compile(r"update-(\d{8,})\.npz")

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from deqn.project.errors import UserError, nearest
 from deqn.training import corrected
-from deqn.training.errors import UserError, nearest
 from deqn.training.settings import OptimizerSettings
 
 # Keras switches weight decay on for these by default; an Euler equation has no use for small weights.

@@ -8,7 +8,7 @@ from typing import final
 import keras
 import tensorflow as tf
 
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 from deqn.training.optimizers import optimizer, settle
 from deqn.training.problem import Problem
 from deqn.training.settings import OptimizerSettings, PhaseSettings

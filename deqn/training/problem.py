@@ -10,9 +10,15 @@ import abc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from deqn.project.errors import UserError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import keras
+    import numpy as np
     import tensorflow as tf
+
 
 Batch = Any
 Carry = Any
@@ -33,20 +39,51 @@ class Losses(NamedTuple):
     detail: Mapping[str, tf.Tensor] = {}
 
 
+class Results(NamedTuple):
+    """What a trained problem shows.
+
+    headline: its figure in a few words, such as "test accuracy 0.967"; `deqn list` shows it beside the run.
+    tables: rows by the name of the table, columns in the order of the first row; each is written as NAME.csv.
+    printed: the names of the tables that are printed; None: all of them.
+    arrays: written as ARRAYS_IN.npz, for figures.py beside the parameter file and for checks of one's own.
+    description: further entries of description.json, which figures and tables read.
+    notes: lines that are printed below the tables.
+    """
+
+    headline: str
+    tables: Mapping[str, Sequence[Mapping[str, Any]]]
+    arrays: Mapping[str, np.ndarray] = {}
+    arrays_in: str = "results"
+    printed: Sequence[str] | None = None
+    description: Mapping[str, Any] = {}
+    notes: Sequence[str] = ()
+
+
 class Problem(abc.ABC):
-    """Something to train. Subclasses are final.
+    """What a parameter file names, `problem:` or for the equilibrium of an economy `economy:`. Subclasses are final.
+
+    Such a class stands in problem.py beside the parameter file. It is made as Class(parameters, settings, rank, ranks):
+
+    parameters: of the file, an instance of the schema in parameters.py: the class named as this one with "Parameters"
+        after it, else `Parameters`.
+    settings: the rest of the file; `seed`, `precision` and `workers` concern a problem.
+    rank: of `ranks` workers; each should draw data of its own.
+
+    It has these attributes:
 
     networks: saved in checkpoints and kept equal on all workers: target networks and normalisers too.
     trainable: the variables that each loss trains; the same key names the loss, the variables and their optimiser.
     compiler: "xla", or "graph" where XLA can't compile (a while_loop without a bound).
     updates_per_call: updates made on one batch before Python sees the result; above 1 only where `losses` makes its
         own data from carry and key.
+    states_per_update: of those that decide in an economy, its states that an update looks at; `deqn compare` shows it.
     """
 
     networks: Mapping[str, keras.Model]
     trainable: Mapping[str, Sequence[keras.Variable]]
     compiler: Literal["xla", "graph"] = "xla"
     updates_per_call: int = 1
+    states_per_update: int = 0
 
     def start(self, key: tf.Tensor) -> Carry:
         """First tracks, zero hidden state; `key` is a stateless seed, int32 [2]."""
@@ -84,3 +121,33 @@ class Problem(abc.ABC):
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - by default there is nothing to take back
         """Takes back what `host_state` gave."""
+
+    def start_from(self, host_state: Mapping[str, Any]) -> None:  # noqa: B027 - by default the networks are enough
+        """What a training that begins with the networks of another run takes of that run's host state."""
+
+    def warm_start(self, say: Callable[[str], None]) -> None:  # noqa: B027 - by default training begins untrained
+        """A first guess, made before a training that begins from nothing; `say` is told of its progress."""
+
+    # --- what the commands ask ------------------------------------------------------------------------------------
+
+    def describe(self) -> Mapping[str, str]:
+        """What the header of a training says: a line of text by its first word, such as {"data": "20,000 strings"}."""
+        return {}
+
+    def results(self) -> Results:
+        """What has been found: called on a new object with a run's weights, the best ones if the problem validates.
+
+        `restore` has been called with the host state of the run's end.
+        """
+        return Results("trained", {})
+
+    def at_stage(self) -> Sequence[Mapping[str, Any]]:
+        """Rows that are kept of the weights at 1, 5 and 100 % of training, as stages/PERCENT.csv; by default none."""
+        return ()
+
+    def rule(self) -> Any:
+        """What the present weights decide, a DecisionRule in an economy of float64; for `deqn.load` and `deqn compare`.
+
+        Raises UserError unless the problem decides in an economy.
+        """
+        raise UserError(f"{type(self).__name__} decides in no economy; expected a problem that does")

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import pydantic
 
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
+from deqn.workers.settings import WorkerSettings
 
 
 class OptimizerSettings(Section):
@@ -66,27 +67,6 @@ class DivergenceSettings(Section):
     factor: float = setting(300.0, unit="ratio of validation errors", gt=1)
     retries: int = setting(3, unit="times", ge=0)
     cut: float = setting(0.3, unit="ratio of learning rates", gt=0, lt=1)
-
-
-class WorkerSettings(Section):
-    """What changes when several ranks train together; without effect on one.
-
-    scaling: weak, every rank has the whole of what the file says (tracks), so that an update sees more states with more
-    ranks; strong, the ranks share it, so that an update sees the same number.
-    learning_rate: what the file's rates are multiplied by on n ranks: 1, sqrt(n) or n.
-    compression: fp16 halves what is sent, and rounds gradients to three digits.
-    """
-
-    scaling: Literal["weak", "strong"] = setting("weak")
-    learning_rate: Literal["constant", "sqrt", "linear"] = setting(
-        "constant", source="linear: Goyal et al. (2017), for SGD; Muon and Adam set the size of a step themselves"
-    )
-    compression: Literal["none", "fp16"] = setting("none")
-    stall_seconds: float = setting(120.0, unit="seconds that a rank waits for another before the job ends", ge=2)
-
-    def rate(self, ranks: int) -> float:
-        """What learning rates are multiplied by."""
-        return {"constant": 1.0, "sqrt": ranks**0.5, "linear": float(ranks)}[self.learning_rate]
 
 
 class TrainingSettings(Section):

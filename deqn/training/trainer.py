@@ -11,17 +11,17 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import tensorflow as tf
 
-from deqn.training.errors import Diverged, UserError
-from deqn.training.judge import Judge
-from deqn.training.keeper import Keeper
+from deqn.project.errors import Diverged, UserError
+from deqn.project.run import RunFolder
 from deqn.training.optimizers import settle, settled
 from deqn.training.phases import Phases
+from deqn.training.position import assign, carry_from, read, read_carry
 from deqn.training.problem import Batch, Problem
-from deqn.training.run_folder import RunFolder
+from deqn.training.records import Keeper
 from deqn.training.settings import TrainingSettings
-from deqn.training.snapshot import assign, carry_from, read, read_carry
 from deqn.training.update import Advance, Tally, diagnose, make_advance, update_key
-from deqn.training.workers import SingleWorker, Workers, checksum, on_first, reduced
+from deqn.training.validation import Judge
+from deqn.workers.communication import SingleWorker, Workers, checksum, on_first, reduced
 
 State = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays, and a rest that JSON can hold
 

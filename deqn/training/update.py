@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.training.problem import Batch, Carry, Problem
-from deqn.training.workers import Workers
+from deqn.workers.communication import Workers
 
 
 class Tally(NamedTuple):

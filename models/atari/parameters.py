@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from deqn.project.schema import setting
 from deqn.rl.parameters import DQNSettings
-from deqn.training.parameters import setting
 
 
 class Parameters(DQNSettings):

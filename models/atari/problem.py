@@ -9,10 +9,10 @@ from typing import final
 import gymnasium
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, TransformReward
 
+from deqn.project.errors import UserError
 from deqn.rl.dqn import DQN
 from deqn.rl.environments import Environments
 from deqn.rl.gym_environments import GymEnvironments, gym_maker
-from deqn.training.errors import UserError
 
 
 @final

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pydantic
 
 from deqn.equilibrium import TransitionMatrix
+from deqn.project.schema import Section, setting
 from deqn.rl.parameters import EconomyDDPGSettings, GridSettings
-from deqn.training.parameters import Section, setting
 
 BM72 = "Brock & Mirman (1972)"
 

@@ -17,10 +17,9 @@ from deqn.mlp.descent import Momentum
 from deqn.mlp.idx import read_pair
 from deqn.mlp.metrics import classification, confusion_matrix
 from deqn.mlp.networks import MLP
-from deqn.training.errors import UserError
-from deqn.training.problem import Losses
+from deqn.project.errors import UserError
+from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .parameters import DigitsParameters
 
@@ -35,7 +34,7 @@ class Images(NamedTuple):
 
 
 @final
-class Digits(Study):
+class Digits(Problem):
     """Cross-entropy on minibatches that every update, and every rank, draws anew."""
 
     updates_per_call = 100

@@ -8,12 +8,11 @@ from typing import Any, final
 import numpy as np
 import tensorflow as tf
 
+from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.rnn.windows import Windows, scale
-from deqn.training.errors import UserError
-from deqn.training.problem import Carry, Losses
+from deqn.training.problem import Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .parameters import ForecastParameters
 from .series import made, series
@@ -22,7 +21,7 @@ _ROWS = 4096  # windows that are forecast at once, for memory
 
 
 @final
-class Forecast(Study):
+class Forecast(Problem):
     """One network reads a window and says all steps ahead at once; the loss is the mean absolute error, as there.
 
     Rows are cut in three, in time: to train, to validate, to test. Mean and standard deviation are of the first alone.

@@ -7,8 +7,8 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from deqn.project.errors import UserError
 from deqn.rnn.weather import read_weather
-from deqn.training.errors import UserError
 
 from .parameters import ForecastParameters
 

@@ -12,10 +12,9 @@ from deqn.mlp.backpropagation import HandWrittenMLP
 from deqn.mlp.descent import Adam, cosine
 from deqn.mlp.ensemble import Ensemble
 from deqn.mlp.genz import FORMULAS, drawn
-from deqn.training.errors import UserError
-from deqn.training.problem import Losses
+from deqn.project.errors import UserError
+from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .parameters import ApproximationParameters
 
@@ -43,7 +42,7 @@ class Cell(NamedTuple):
 
 
 @final
-class Approximation(Study):
+class Approximation(Problem):
     """Mean squared error of networks with one output, each on points of its own.
 
     For each (d, N) the repetitions are one Ensemble. In a repetition all N share the function and the test points, and

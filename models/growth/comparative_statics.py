@@ -24,9 +24,9 @@ import numpy as np
 import pandas as pd
 
 import deqn
+from deqn.project.errors import UserError
 from deqn.report.paper import COLOURS, Drawing, paper_style, save
-from deqn.solution import Solution
-from deqn.training.errors import UserError
+from deqn.tasks.solution import Solution
 
 PERIODS, BURN_IN, TRACKS = 500, 300, 30
 STATISTICS = {

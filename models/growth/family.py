@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from deqn.equilibrium import Economy, MarkovChain
 from deqn.equilibrium.markov import rouwenhorst
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 
 from . import equations
 from .parameters import Parameters

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import pydantic
 
+from deqn.project.schema import Section, setting
 from deqn.rl.parameters import EconomyDDPGSettings, GridSettings
-from deqn.training.parameters import Section, setting
 
 RiskAversion = Annotated[float, pydantic.Field(gt=0, le=50)]
 

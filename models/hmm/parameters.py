@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pydantic
 
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
 
 Size = Annotated[int, pydantic.Field(ge=1)]
 States = Annotated[int, pydantic.Field(ge=2)]

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import tensorflow as tf
 
+from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.sequence.hmm import HMM, Filtered, random_hmm
 from deqn.sequence.particle_filter import HMMParticles, particle_filter
-from deqn.training.errors import UserError
-from deqn.training.problem import Batch, Carry, Losses
+from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .parameters import Parameters
 
@@ -32,7 +31,7 @@ class Paths(NamedTuple):
 
 
 @final
-class HiddenStates(Study):
+class HiddenStates(Problem):
     """Networks trained side by side to predict H_t from x_1..x_t, beside the forward algorithm, which knows the HMM."""
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:

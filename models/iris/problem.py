@@ -16,10 +16,9 @@ from deqn.mlp.descent import Momentum
 from deqn.mlp.ensemble import Ensemble
 from deqn.mlp.metrics import classification, confusion_matrix
 from deqn.mlp.normalization import normalization
-from deqn.training.errors import UserError
-from deqn.training.problem import Losses
+from deqn.project.errors import UserError
+from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .parameters import IrisParameters
 
@@ -37,7 +36,7 @@ Split = Mapping[str, Part]  # training, validation, test
 
 
 @final
-class Iris(Study):
+class Iris(Problem):
     """Cross-entropy of one network for each split, all training data in every update and on every rank."""
 
     updates_per_call = 1000

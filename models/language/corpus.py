@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deqn.project.errors import UserError
 from deqn.rnn.vocabulary import Vocabulary
-from deqn.training.errors import UserError
 
 from .parameters import LanguageParameters
 from .source import SecondOrderMarkov

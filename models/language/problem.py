@@ -13,13 +13,12 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
+from deqn.project.errors import UserError
 from deqn.rnn.language import LanguageNetwork, cross_entropy, perplexity, sample
 from deqn.rnn.networks import States
 from deqn.rnn.truncated import Chunk, begun, chunks
-from deqn.training.errors import UserError
-from deqn.training.problem import Losses
+from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .corpus import corpus, counted_perplexities
 from .parameters import LanguageParameters
@@ -29,7 +28,7 @@ _LENGTH = 1000  # letters of a test sequence, at the beginning of which nothing 
 
 
 @final
-class Language(Study):
+class Language(Problem):
     """One network, one loss J = mean -log p(next letter)."""
 
     def __init__(

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium import Economy, MarkovChain
-from deqn.training.errors import UserError
+from deqn.project.errors import UserError
 
 from .parameters import Parameters
 from .steady_state import steady_state

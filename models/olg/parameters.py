@@ -9,7 +9,7 @@ import numpy as np
 import pydantic
 
 from deqn.equilibrium import Positives, Shares, TransitionMatrix
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
 
 AGS19 = "Azinovic, Gaegauf & Scheidegger (2019), section 5"
 

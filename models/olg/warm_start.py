@@ -22,8 +22,8 @@ from threadpoolctl import threadpool_limits
 
 from deqn.equilibrium.problem import EquilibriumProblem
 from deqn.mlp.networks import WideAndDeep
-from deqn.training.errors import UserError
-from deqn.training.parameters import Section, setting
+from deqn.project.errors import UserError
+from deqn.project.schema import Section, setting
 
 
 class WarmStartSettings(Section):

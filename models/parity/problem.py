@@ -16,9 +16,8 @@ import tensorflow as tf
 
 from deqn.mlp.networks import MLP
 from deqn.rnn.networks import Recurrent
-from deqn.training.problem import Carry, Losses
+from deqn.training.problem import Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from . import by_hand
 from .parameters import ParityParameters
@@ -27,7 +26,7 @@ WINDOW, BY_HAND = "window", "by hand"
 
 
 @final
-class Parity(Study):
+class Parity(Problem):
     """One network for each cell, and one perceptron on a window; each has a loss and an optimiser of its own."""
 
     def __init__(self, parameters: ParityParameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
 
 
 class LogicParameters(Section):

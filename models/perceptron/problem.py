@@ -12,9 +12,8 @@ from deqn.mlp.backpropagation import HandWrittenMLP
 from deqn.mlp.descent import Momentum
 from deqn.mlp.ensemble import Ensemble
 from deqn.mlp.perceptron import Perceptron
-from deqn.training.problem import Losses
+from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .parameters import LogicParameters
 
@@ -23,7 +22,7 @@ TARGETS = {"or": np.array([0, 1, 1, 1.0])[:, None], "xor": np.array([0, 1, 1, 0.
 
 
 @final
-class Logic(Study):
+class Logic(Problem):
     """Half the sum of squared errors over the four rows, one network for each repetition (logistic output).
 
     The four rows are all the data there is: every rank has the same.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import pydantic
 
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
 
 Share = Annotated[float, pydantic.Field(gt=0, lt=1)]
 

@@ -9,12 +9,11 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import norm
 
+from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.sequence import quantiles
-from deqn.training.errors import UserError
-from deqn.training.problem import Batch, Carry, Losses
+from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .parameters import Parameters
 
@@ -22,7 +21,7 @@ _BURN_IN = 200
 
 
 @final
-class Quantiles(Study):
+class Quantiles(Problem):
     """A GRU whose outputs are ascending quantiles of the next `horizon` periods."""
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:

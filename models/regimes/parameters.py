@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pydantic
 
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
 
 AGS22 = "Azinovic, Gaegauf & Scheidegger (2022), appendix A.8"
 

@@ -8,19 +8,18 @@ from typing import Any, final
 import numpy as np
 import tensorflow as tf
 
+from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.sequence.particle_filter import particle_filter
-from deqn.training.errors import UserError
-from deqn.training.problem import Batch, Carry, Losses
+from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .economy import REGIMES, Regimes
 from .parameters import Parameters
 
 
 @final
-class RegimeInference(Study):
+class RegimeInference(Problem):
     """A GRU that sees the prices of simulated paths up to t and says P(z_t), against filters that know the economy."""
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:

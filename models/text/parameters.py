@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
 
 
 class SentimentParameters(Section):

@@ -11,12 +11,11 @@ import tensorflow as tf
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.rnn.text import TextPipeline, read_glove, read_stopwords
-from deqn.training.errors import UserError
-from deqn.training.problem import Carry, Losses
+from deqn.training.problem import Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .parameters import SentimentParameters
 from .sentences import sentences
@@ -45,7 +44,7 @@ class Classifier(keras.Model):
 
 
 @final
-class Sentiment(Study):
+class Sentiment(Problem):
     """One network, binary cross-entropy from its log odds."""
 
     def __init__(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from deqn.training.parameters import Section, setting
+from deqn.project.schema import Section, setting
 
 Radius = Annotated[float, pydantic.Field(gt=0, le=2)]
 

@@ -8,20 +8,19 @@ from typing import final
 import numpy as np
 import tensorflow as tf
 
+from deqn.project.errors import UserError
 from deqn.sequence import synthetic
 from deqn.sequence.bounds import BOUNDS, Bound, elbo, fivo
 from deqn.sequence.hyper import VHRNN
 from deqn.sequence.variational import VRNN, Data
-from deqn.training.errors import UserError
-from deqn.training.problem import Batch, Carry, Losses
+from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
-from deqn.training.study import Results, Study
 
 from .parameters import Parameters
 
 
 @final
-class Synthetic(Study):
+class Synthetic(Problem):
     """Maximises a bound per step on sequences of one matrix each and noise that changes twice."""
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from deqn.training.run_folder import project_root
+from deqn.project.project import project_root
 
 PAPER = pd.DataFrame(
     {

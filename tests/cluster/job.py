@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deqn.quiet import import_tensorflow
+from deqn.workers.devices import import_tensorflow
 
 import_tensorflow()
 
@@ -15,15 +15,15 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import toys  # noqa: E402
 
-from deqn.build import build_economy  # noqa: E402
 from deqn.equilibrium.decision_rule import NetworkRule  # noqa: E402
 from deqn.equilibrium.problem import build_network  # noqa: E402
-from deqn.experiment import read_experiment  # noqa: E402
-from deqn.ranks import together  # noqa: E402
-from deqn.training.errors import Diverged, UserError  # noqa: E402
+from deqn.project.errors import Diverged, UserError  # noqa: E402
+from deqn.tasks.build import build_economy  # noqa: E402
+from deqn.tasks.parameter_file import read_experiment  # noqa: E402
 from deqn.training.problem import Losses, Problem  # noqa: E402
-from deqn.training.settings import WorkerSettings  # noqa: E402
 from deqn.training.trainer import Trainer  # noqa: E402
+from deqn.workers.ranks import together  # noqa: E402
+from deqn.workers.settings import WorkerSettings  # noqa: E402
 
 TINY = Path(__file__).parents[2] / "models/olg/tiny.yaml"
 STATES = 64

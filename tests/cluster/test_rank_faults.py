@@ -16,8 +16,8 @@ import pytest
 from faults import can_mount
 from launchers import DEQN, ROOT, finished, needs_ranks, on_ranks, pids_of_ranks, started, wait_until
 
+from deqn.project.run import RunFolder
 from deqn.training import checkpoint
-from deqn.training.run_folder import RunFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.ranks, needs_ranks]
 FILE = "models/brock_mirman/brock_mirman.yaml"  # what compiles in the shortest time

@@ -8,7 +8,7 @@ import pytest
 from one_machine import one_machine
 from standins import ROOT, SBATCH, program
 
-from deqn.cli import main
+from deqn.commands.cli import main
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ import yaml
 from faults import can_mount
 from one_machine import missing
 
+from deqn.project.run import RunFolder
 from deqn.training import checkpoint
-from deqn.training.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

@@ -8,7 +8,7 @@ import sys
 import pytest
 from standins import TINY, program
 
-from deqn.training.run_folder import RunFolder
+from deqn.project.run import RunFolder
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_submit_and_status_answer_within_half_a_second_of_processor_time_without
     queue(project, "7|RUNNING|1:00|None")
     code = f"""
 import sys, time
-from deqn.cli import main
+from deqn.commands.cli import main
 sys.argv = {["deqn", *words]!r}
 try:
     main()

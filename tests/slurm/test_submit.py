@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from standins import ROOT, SWEEP, TINY, directives, given, program
 
-from deqn.training.run_folder import RunFolder
+from deqn.project.run import RunFolder
 
 # ---- what is refused
 

@@ -1,0 +1,1 @@
+"""An economy's equations are checked before training begins."""

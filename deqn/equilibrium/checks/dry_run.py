@@ -1,0 +1,204 @@
+"""An economy's equations run at a few states before training: mistakes told in one line, none found an hour later.
+
+They run at initial states and the states that follow, with network outputs at zero (where a wide-and-deep network
+begins) and near it. Only what is certain is refused: some states may stand at a constraint, a condition may hold by
+construction, most conditions may have no expectation; not all states, not all conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from deqn.equilibrium.checks import shapes as promises
+from deqn.equilibrium.checks.one_pass import OnePass, told
+from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.expectation import Expectation
+from deqn.project.errors import UserError
+
+_STATES, _FEWER = 11, 6  # unlikely numbers of ages: who reads [11, 11] in a message shall not mistake it
+_NEAR = 0.1  # standard deviation of the network outputs tried beside zero
+_FAR = (0.3, -0.3, 1.0, -1.0, 3.0, -3.0)  # second chances for an output that seems to do nothing
+
+
+def rehearse(economy: Economy, every_shock: bool = False, frozen: bool = False) -> list[str]:
+    """The names of the economy's conditions, if nothing is wrong with its equations.
+
+    every_shock: states will be judged under every shock. frozen: no gradient will flow through next period.
+    Raises UserError: the line of the economy's file, or the field or condition and the state where something is wrong.
+    """
+    promises.check_declarations(economy)
+    state = _initial_states(economy)
+    near = _NEAR * np.random.default_rng(1).standard_normal((_STATES, economy.outputs))
+    near[: _STATES // 3] = 0.0
+    whole = OnePass(economy, state, tf.constant(near, economy.dtype), every_shock)
+    _check_numbers(whole)
+    fewer = tf.nest.map_structure(lambda x: x[:_FEWER], state)
+    part = OnePass(economy, fewer, whole.output[:_FEWER], every_shock, frozen)
+    promises.check_same_in_a_smaller_batch(whole.reported, part.reported, _FEWER)
+    _check_next_period(whole)
+    _check_each_condition(whole)
+    _check_today(part, frozen)
+    _check_each_output(whole)
+    trace(economy)
+    return list(whole.residuals)
+
+
+def trace(economy: Economy) -> None:
+    """Builds the graph of all equations and computes nothing: finds NumPy on tensors, and types that do not mix.
+
+    In float64, in which solutions are evaluated, it finds types that are written into the equations.
+    """
+    state = economy.tensors(economy.initial_states(2, np.random.default_rng(0)))
+    output = tf.zeros([2, economy.outputs], economy.dtype)
+    try:
+        # Without AutoGraph, as in training.
+        tf.function(_everything(economy), autograph=False).get_concrete_function(state, output)
+    except UserError as error:
+        place = "in float64, as solutions are evaluated: " if economy.dtype == "float64" else ""
+        raise UserError(f"{place}{error}") from error
+
+
+def _everything(economy: Economy) -> Callable[[Any, tf.Tensor], None]:
+    def called(method: str, *arguments: Any) -> Any:
+        with told(economy, method):
+            return getattr(economy, method)(*arguments)
+
+    def decide(states: Sequence[Any]) -> list[Any]:
+        return [called("policy", tf.zeros([s[0].shape[0], economy.outputs], economy.dtype), s) for s in states]
+
+    def everything(state: Any, output: tf.Tensor) -> None:
+        called("features", state)
+        policy = called("policy", output, state)
+        with told(economy, "transition"):
+            E = Expectation(economy, state, policy, decide)
+        for method in ("residuals", "errors"):
+            called(method, state, policy, E)
+        for method in ("definitions", "flags"):
+            called(method, state, policy)
+        called("is_inside", state)
+
+    return everything
+
+
+def _initial_states(economy: Economy) -> Any:
+    generator = np.random.default_rng(0)
+    with told(economy, "initial_states"):
+        given = economy.initial_states(_STATES, generator)
+        promises.check_initial_states(economy, given, _STATES)
+        promises.check_initial_states(economy, economy.initial_states(1, generator), 1)
+    return economy.tensors(given)
+
+
+def _check_numbers(whole: OnePass) -> None:
+    """No NaN on the way, in the order in which things are computed; and paths that can be followed."""
+    state, output, policy = whole.state, whole.output, whole.policy
+    advice = "; a policy has to be finite whatever the network says, as with tf.exp, tf.sigmoid, tf.minimum"
+    for field, values in policy._asdict().items():
+        promises.finite(f"policy: {field}", values, state, output, more=advice)
+    for following in whole.next_states:
+        for field, values in following._asdict().items():
+            if following[0].shape[0] == _STATES:
+                promises.finite(f"transition: next period's {field}", values, state, output, policy)
+            else:
+                promises.finite(f"transition: next period's {field}", values, following)
+    _check_inside(whole)
+    for following, decided in zip(whole.next_states, whole.next_policies, strict=True):
+        for field, values in decided._asdict().items():
+            promises.finite(f"policy: {field} one period later", values, following, more=advice)
+    advice = "; look for a power or log of what is below 0"
+    for name, values in whole.residuals.items():
+        promises.finite(f"residuals: {name}", values, state, output, policy, advice)
+
+
+def _check_inside(whole: OnePass) -> None:
+    for inside, state in zip([whole.inside, *whole.next_inside], [whole.state, *whole.next_states], strict=True):
+        inside = tf.convert_to_tensor(inside)
+        if inside.dtype != tf.bool or inside.shape != state[0].shape[:1]:
+            raise UserError(
+                f"is_inside: gives {inside.dtype.name} of shape {list(inside.shape)}, expected one bool a state, "
+                f"{list(state[0].shape[:1])}; use tf.reduce_all(..., axis=1) over ages"
+            )
+    # Initial states may lie outside: a track is asked for after its first step.
+    if not any(np.any(inside) for inside in whole.next_inside):
+        first = promises.at(0, whole.next_states[0])
+        raise UserError(
+            f"transition: one period after initial states is_inside is false everywhere, {first}; widen "
+            "it, or let network outputs of 0 mean a sensible first guess in `policy`"
+        )
+
+
+def _check_next_period(whole: OnePass) -> None:
+    """Some condition has to look ahead, or there is nothing dynamic to solve."""
+    if not whole.expectations:
+        raise UserError(
+            "residuals: no condition takes an expectation; write E(lambda s, q: ...) around what depends on next "
+            "period's state s and policy q"
+        )
+    if all(gradient is None for gradient in whole.tape.gradient(whole.total, whole.following)):
+        raise UserError(
+            "residuals: E is taken, but of nothing that depends on next period; in E(lambda s, q: ...) use s and q, "
+            "not today's state and policy"
+        )
+
+
+def _check_each_condition(whole: OnePass) -> None:
+    """Each condition depends on what the network says, by derivatives that are numbers."""
+    for name, total in whole.sums.items():
+        today, later = whole.tape.gradient(total, [whole.output, whole.next_output])
+        if today is None and later is None:
+            raise UserError(
+                f"residuals: {name} does not depend on what the network says, so that no training can lower it; "
+                "compute it from `policy`, or report it in `errors`"
+            )
+        if today is not None and not np.isfinite(today).all():
+            row = int(np.argmin(np.isfinite(today).all(axis=1)))
+            where = promises.at(row, whole.state, whole.output, whole.policy)
+            raise UserError(
+                f"residuals: the derivative of {name} is not finite {where}; look for 0 / 0 or a power "
+                "of 0, also in the branch that tf.where does not take"
+            )
+
+
+def _check_today(part: OnePass, frozen: bool) -> None:
+    """Some condition moves with today's output, all taken together: one alone may be zero where nothing binds."""
+    today = part.tape.gradient(part.total, part.output)
+    if today is None or not np.any(today):
+        why = "; next_period.gradient is frozen, so that nothing is learned through E" if frozen else ""
+        raise UserError(
+            f"residuals: none of {', '.join(part.residuals)} changes with what the network says today{why}; today's "
+            "policy has to stand in a condition, outside E"
+        )
+
+
+def _check_each_output(whole: OnePass) -> None:
+    """Each output of the network moves a policy and a condition, near zero or else far from it."""
+    economy, silent = whole.economy, _silent(whole)
+    if not any(each.any() for each in silent.values()):
+        return
+    for size in _FAR:
+        far = OnePass(economy, whole.state, tf.fill(whole.output.shape, tf.constant(size, economy.dtype)))
+        silent = {what: each & _silent(far)[what] for what, each in silent.items()}
+    for what, cure in (
+        ("policy", f"set self.outputs to what `policy` takes, now {economy.outputs}"),
+        ("residuals", "add the condition that determines it"),
+    ):
+        if silent[what].any():
+            number = int(np.argmax(silent[what]))
+            raise UserError(f"outputs: the network's output {number} (from 0) changes nothing in {what}; {cure}")
+
+
+def _silent(whole: OnePass) -> dict[str, np.ndarray]:
+    """[outputs] whether an output moves neither policies nor, today and next period, conditions; NaN is a move."""
+    moves = {
+        "policy": whole.tape.gradient(whole.policies, [whole.output]),
+        "residuals": whole.tape.gradient(whole.total, [whole.output, whole.next_output]),
+    }
+    count = whole.economy.outputs
+    return {
+        what: ~np.any([np.any(np.reshape(g, [-1, count]), axis=0) for g in each if g is not None] or [[False]], axis=0)
+        for what, each in moves.items()
+    }

@@ -1,0 +1,118 @@
+"""One pass through an economy's equations, watched: what each method gives, and what depends on what."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from deqn.equilibrium.checks import shapes as promises
+from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.expectation import Expectation
+from deqn.project.user_code import told_to_the_user
+
+
+class OnePass:
+    """All equations once at some states; the shapes and types of what they give are checked as it comes.
+
+    output: [batch, outputs], what the network says today. next_output: [outputs], what it says in the next period.
+    following: real fields of next period's states and policies. sums: by condition, a weighted sum to differentiate.
+    reported: by method, everything with a name.
+    """
+
+    def __init__(
+        self, economy: Economy, state: Any, output: tf.Tensor, every_shock: bool = False, frozen: bool = False
+    ) -> None:
+        self.economy, self.state, self.output = economy, state, output
+        self.next_output = tf.zeros([economy.outputs], economy.dtype)
+        with tf.GradientTape(persistent=True) as self.tape:
+            self.tape.watch([output, self.next_output])
+            with told(economy, "features"):
+                promises.check_features(economy, state)
+            with told(economy, "policy"):
+                self.policy = economy.policy(output, state)
+                promises.check_policy(economy, self.policy, state)
+            with told(economy, "transition"):
+                operator = Expectation(economy, state, self.policy, lambda s: self._decide(s, every_shock), frozen)
+            # Copies, or savings that are next period's capital would count as something that E is taken of.
+            operator.states, operator.policies = tf.nest.map_structure(
+                tf.identity, (operator.states, operator.policies)
+            )
+            self.next_states, self.next_policies = operator.states, operator.policies
+            self.following = [x for each in (*operator.states, *operator.policies) for x in each if _is_real(x)]
+            self.tape.watch(self.following)
+            self.E = _WatchedExpectation(operator)
+            self.residuals = self._named("residuals", state, self.policy, self.E)
+            self.expectations = self.E.calls
+            self.sums = {name: tf.reduce_sum(x * _weights(x)) for name, x in self.residuals.items()}
+            self.total = tf.add_n(list(self.sums.values()))
+            self.policies = tf.add_n([tf.reduce_sum(x * _weights(x)) for x in self.policy if _is_real(x)])
+        self.reported = {
+            "policy": self.policy._asdict(),
+            "residuals": self.residuals,
+            "errors": self._named("errors", state, self.policy, self.E),
+            "definitions": self._named("definitions", state, self.policy),
+            "flags": self._named("flags", state, self.policy),
+        }
+        with told(economy, "is_inside"):
+            self.inside = economy.is_inside(state)
+            self.next_inside = [economy.is_inside(each) for each in operator.states]
+
+    def _decide(self, states: Sequence[Any], every_shock: bool) -> list[Any]:
+        """Next period's policies, at what are first seen to be states."""
+        promises.check_following(self.economy, self.state, states, every_shock)
+        policies = []
+        for state in states:
+            output = tf.zeros([state[0].shape[0], self.economy.outputs], self.economy.dtype) + self.next_output
+            with told(self.economy, "policy"):
+                policies.append(self.economy.policy(output, state))
+        return policies
+
+    def _named(self, method: str, *arguments: Any) -> dict[str, tf.Tensor]:
+        with told(self.economy, method):
+            values = getattr(self.economy, method)(*arguments)
+            promises.check_named(method, values, self.state, self.economy)
+            return {name: tf.convert_to_tensor(x) for name, x in values.items()}
+
+
+class _WatchedExpectation:
+    """E that counts its calls and refuses what is no function of next period's state and policy."""
+
+    def __init__(self, operator: Expectation) -> None:
+        self.operator, self.calls = operator, 0
+
+    def __call__(self, f: Any) -> tf.Tensor:
+        self.calls += 1
+        if not callable(f):
+            raise TypeError(
+                f"E got {promises.kind(f)}, expected a function of next period's state and policy: E(lambda s, q: ...)"
+            )
+        return self.operator(lambda s, q: self._checked(f, s, q))
+
+    def _checked(self, f: Any, s: Any, q: Any) -> tf.Tensor:
+        try:
+            values = tf.convert_to_tensor(f(s, q))
+        except (tf.errors.InvalidArgumentError, ValueError) as error:
+            if self.operator.stack > 1:
+                error.add_note("E's function sees next period's states stacked: take what is known today out of it")
+            raise
+        if not values.shape.rank or values.shape[0] != s[0].shape[0]:
+            raise ValueError(f"E's function gives shape {list(values.shape)}, expected [{s[0].shape[0]}, ...]")
+        return values
+
+
+def told(economy: Economy, method: str) -> Any:
+    return told_to_the_user(Path(inspect.getfile(type(economy))).parent, method)
+
+
+def _is_real(x: tf.Tensor) -> bool:
+    return tf.convert_to_tensor(x).dtype.is_floating
+
+
+def _weights(x: tf.Tensor) -> tf.Tensor:
+    """Fixed weights at random, by which no two derivatives cancel."""
+    return tf.constant(np.random.default_rng(2).standard_normal(x.shape), x.dtype)

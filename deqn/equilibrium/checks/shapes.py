@@ -1,0 +1,217 @@
+"""What each part of an economy has to give: types, shapes, finite numbers. Each check is a UserError of one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from deqn.equilibrium.economy import Economy
+from deqn.project.errors import UserError, nearest
+
+_MET = "numbers [batch] met numbers [batch, 1]: write x[:, None] beside [batch, N], x[:, 0] beside [batch]"
+_SAME = 1e-3  # relative and absolute: rounding in float32 stays below, another state's influence does not
+
+
+def check_declarations(economy: Economy) -> None:
+    """State, Policy, shocks, outputs, own and letters are there and fit together."""
+    name = type(economy).__name__
+    for part in ("State", "Policy"):
+        if not getattr(getattr(type(economy), part, None), "_fields", None):
+            raise UserError(f"{name}.{part}: not a NamedTuple; write `State, Policy = State, Policy` into the class")
+    if getattr(economy, "shocks", None) is None:
+        raise UserError(f"{name}: no shocks; write self.shocks = MarkovChain(...) or Gaussian(...) into __init__")
+    outputs = getattr(economy, "outputs", None)
+    if not isinstance(outputs, int | np.integer) or outputs < 1:
+        raise UserError(
+            f"{name}: outputs is {outputs}, expected a whole number at least 1; write self.outputs = 1 into __init__ "
+            "if `policy` takes one number from the network"
+        )
+    if economy.shocks.discrete and "shock" not in economy.State._fields:
+        raise UserError(f"{name}.State: no field `shock`, in which a Markov chain's state is kept; add it")
+    if economy.own is not None and len(economy.own) != outputs:
+        raise UserError(f"{name}: own names {len(economy.own)} inputs, expected {outputs}, one for each output")
+    _check_letters(economy)
+
+
+def _check_letters(economy: Economy) -> None:
+    fields, letters = [*economy.State._fields, *economy.Policy._fields], economy.letters
+    for field in letters:
+        if field not in fields:
+            raise UserError(f"letters: {field!r} is no field of State or Policy;{nearest(field, fields)}")
+    foreseen = [field for field in economy.foreseen if field in economy.Policy._fields and economy.shocks.discrete]
+    for field in (*economy.State._fields, *foreseen):
+        if field not in letters:
+            raise UserError(f"letters: none for {field}; say how simulation.npz shall call it, as {{{field!r}: 'x'}}")
+    if len(set(letters.values())) < len(letters):
+        raise UserError(f"letters: {dict(letters)} gives two fields one name, and simulation.npz would keep one")
+
+
+def check_initial_states(economy: Economy, given: Any, count: int) -> None:
+    """Arrays [count, ...] of finite numbers, at least one field real, a discrete shock in its range."""
+    _check_type("initial_states", given, economy.State)
+    for field, values in zip(given._fields, given, strict=True):
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiu" or array.ndim == 0 or len(array) != count:
+            raise UserError(
+                f"initial_states: {field} is {array.dtype} of shape {list(array.shape)}, expected numbers "
+                f"[{count}] or [{count}, N] for count = {count}"
+            )
+        if not np.isfinite(array).all():
+            raise UserError(f"initial_states: {field} holds {array[~np.isfinite(array)][0]}, expected finite numbers")
+    if not any(np.asarray(values).dtype.kind == "f" for values in given):
+        raise UserError("initial_states: all fields hold whole numbers, expected a real one; write 1.0 for 1")
+    discrete = economy.shocks.discrete
+    if not discrete:
+        return
+    shock = np.asarray(given.shock)
+    if shock.dtype.kind not in "iu" or shock.ndim > 1 or shock.min() < 0 or shock.max() >= discrete:
+        raise UserError(
+            f"initial_states: shock is {shock.dtype} from {shock.min():g} to {shock.max():g}, expected whole numbers "
+            f"from 0 to {discrete - 1}, [count]"
+        )
+
+
+def check_features(economy: Economy, state: Any) -> None:
+    """[batch, inputs] of finite numbers."""
+    features, count = tf.convert_to_tensor(economy.features(state)), state[0].shape[0]
+    if features.shape.rank != 2 or features.shape[0] != count:
+        raise UserError(
+            f"features: shape {list(features.shape)} at {count} states, expected [{count}, inputs]; write x[:, None] "
+            "for one input, tf.stack([x, y], axis=1) for two"
+        )
+    check_dtype("features", features, economy)
+    finite("features", features, state)
+
+
+def check_policy(economy: Economy, policy: Any, state: Any) -> None:
+    """Policy's fields, one entry a state, in the economy's type."""
+    _check_type("policy", policy, economy.Policy)
+    count = state[0].shape[0]
+    for field, values in zip(policy._fields, map(tf.convert_to_tensor, policy), strict=True):
+        if values.shape.rank == 0 or values.shape[0] != count:
+            raise UserError(
+                f"policy: {field} has shape {list(values.shape)} at {count} states, expected [{count}] or [{count}, N]"
+            )
+        if values.dtype.is_floating:
+            check_dtype(f"policy: {field}", values, economy)
+
+
+def check_following(economy: Economy, state: Any, states: Sequence[Any], every_shock: bool) -> None:
+    """States like the ones before in every shape and type; with `every_shock` they differ in the shock alone."""
+    for number, following in enumerate(states):
+        _check_type("transition", following, economy.State)
+        rows = following[0].shape[0]
+        for field, before, after in zip(state._fields, state, map(tf.convert_to_tensor, following), strict=True):
+            if list(after.shape[1:]) != list(before.shape[1:]) or after.shape[:1] != [rows] or not after.shape.rank:
+                raise UserError(
+                    f"transition: {field} has shape {list(after.shape)}, expected {[rows, *before.shape[1:]]} as "
+                    f"initial_states gives{'; ' + _MET if after.shape[1:] == [rows] else ''}"
+                )
+            if after.dtype != before.dtype:
+                raise UserError(
+                    f"transition: {field} is {after.dtype.name}, but {before.dtype.name} at initial states; real "
+                    "numbers there are written 1.0, and here tf.cast(x, self.dtype) makes them"
+                )
+            if field == "shock" and economy.shocks.discrete and tf.reduce_any(after != number):
+                raise UserError(
+                    "transition: the next state's shock is not the one drawn; write State(..., shock=shock)"
+                )
+            judged_elsewhere = every_shock and economy.shocks.discrete and field != "shock"
+            if judged_elsewhere and _differ(after, getattr(states[0], field)):
+                raise UserError(
+                    f"sampling.every_shock: next period's {field} depends on next period's shock, and a state cannot "
+                    "be judged under another one; keep in State what is decided before the shock, compute the rest in "
+                    "a method, or set sampling.every_shock to false"
+                )
+
+
+def check_named(name: str, values: Any, state: Any, economy: Economy) -> None:
+    """What residuals, errors, definitions and flags give: by name, [batch] or [batch, ages]."""
+    if not isinstance(values, Mapping) or (not values and name in ("residuals", "errors")):
+        seen = "an empty one" if isinstance(values, Mapping) else kind(values)
+        raise UserError(f"{name}: gives {seen}, expected a dictionary by name such as {{'euler': error}}")
+    count = state[0].shape[0]
+    for key, given in values.items():
+        array = tf.convert_to_tensor(given)
+        if array.shape.rank not in (1, 2) or array.shape[0] != count:
+            raise UserError(
+                f"{name}: {key} has shape {list(array.shape)} at {count} states, expected [{count}] or [{count}, N]: "
+                "an entry for each state, means and sums over axis=1 only"
+            )
+        if name in ("residuals", "errors"):
+            check_dtype(f"{name}: {key}", array, economy)
+
+
+def check_dtype(what: str, values: tf.Tensor, economy: Economy) -> None:
+    """Real numbers in the economy's type."""
+    if values.dtype != economy.dtype:
+        raise UserError(
+            f"{what} is {values.dtype.name}, expected {economy.dtype}, the economy's `self.dtype`: write "
+            "tf.constant(values, self.dtype), or tf.cast(x, self.dtype)"
+        )
+
+
+def check_same_in_a_smaller_batch(
+    whole: Mapping[str, Mapping[str, Any]], part: Mapping[str, Mapping[str, Any]], count: int
+) -> None:
+    """A state's own numbers, whatever other states stand beside it: `part` is `whole` at its first `count` states."""
+    for method, values in whole.items():
+        for name, here in values.items():
+            alone = part[method][name]
+            if here.shape[1:] != alone.shape[1:]:
+                raise UserError(
+                    f"{method}: {name} has shape {list(here.shape)} at {here.shape[0]} states and {list(alone.shape)} "
+                    f"at {count}, expected [batch] or [batch, N]; {_MET}"
+                )
+            if here.dtype.is_floating and not np.allclose(here[:count], alone, _SAME, _SAME, equal_nan=True):
+                raise UserError(
+                    f"{method}: {name} at a state changes with the other states of the batch; take means and sums over "
+                    "axis=1, and let no list of numbers by shock or age meet [batch] (self.by_shock, x[:, None])"
+                )
+
+
+def finite(what: str, values: tf.Tensor, state: Any, output: Any = None, policy: Any = None, more: str = "") -> None:
+    """Refuses NaN and infinity, with the first state at which they stand."""
+    array = values.numpy()
+    bad = ~np.isfinite(array)
+    if bad.any():
+        place = tuple(np.argwhere(bad)[0])
+        where = f"{what}[{', '.join(map(str, place))}] is {array[place]}"
+        raise UserError(f"{where}, {at(place[0], state, output, policy)}{more}")
+
+
+def at(row: int, state: Any, output: Any = None, policy: Any = None) -> str:
+    """A row of states, network outputs and policies in words."""
+    words = "where " + _fields(row, state)
+    if output is not None:
+        words += f" and the network says {_number(output[row])}"
+    return words + (f"; the policy there is {_fields(row, policy)}" if policy is not None else "")
+
+
+def kind(x: Any) -> str:
+    """What something is, in a user's words."""
+    if x is None:
+        return "nothing (does it return?)"
+    return "a tensor" if isinstance(x, tf.Tensor) else f"a {type(x).__name__}"
+
+
+def _differ(x: tf.Tensor, y: tf.Tensor) -> bool:
+    """Anywhere by more than nothing; NaN, which is told of elsewhere, does not count."""
+    return bool(tf.reduce_any(tf.abs(x - y) > 0))
+
+
+def _fields(row: int, named: Any) -> str:
+    return ", ".join(f"{field} = {_number(values[row])}" for field, values in zip(named._fields, named, strict=True))
+
+
+def _number(values: Any) -> str:
+    return np.array2string(np.asarray(values), precision=4, threshold=6, edgeitems=2, separator=", ").replace("\n", "")
+
+
+def _check_type(method: str, given: Any, expected: Any) -> None:
+    if not isinstance(given, expected):
+        fields = ", ".join(expected._fields)
+        raise UserError(f"{method}: gives {kind(given)}, expected {expected.__name__}({fields})")

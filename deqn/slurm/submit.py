@@ -1,0 +1,217 @@
+"""`deqn submit`: a validated parameter file, and the job script that trains it under SLURM. Top floor; no TensorFlow.
+
+The script is slurm/train.sbatch with the #SBATCH lines asked for and its arguments set; slurm/sites/ says what differs
+between clusters. A record of each job, runs/logs/JOB.json, is what `deqn status` goes by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from deqn.project.errors import UserError
+from deqn.project.project import find
+from deqn.project.writing import write_atomically
+from deqn.tasks.parameter_file import Experiment
+from deqn.tasks.train import Request, choose_folder
+
+TEMPLATE, SITES, LOGS = "slurm/train.sbatch", "slurm/sites", "runs/logs"
+
+_TIME = re.compile(
+    r"""(?P<minutes>\d+) | \d+:[0-5]?\d | \d+:[0-5]?\d:[0-5]?\d
+      | \d+-\d+ | \d+-\d+:[0-5]?\d | \d+-\d+:[0-5]?\d:[0-5]?\d""",
+    re.VERBOSE,
+)
+_SHAPES = {
+    "time": (_TIME, "a time such as 90 (minutes), 30:00, 08:00:00, 2-0, 2-12:00 or 2-12:00:00 (days-hours)"),
+    "mem": (re.compile(r"\d+[KMGT]?"), "memory of a node such as 60G or 500M"),
+    **{
+        name: (re.compile(r"[\w.,+@:-]+"), "a name without blanks, as your cluster gives it")
+        for name in ("account", "partition", "qos")
+    },
+}
+# Those of sbatch's own variables that are not just the option's name; a variable would win over a #SBATCH line.
+_VARIABLES = {"time": "TIMELIMIT", "mem": "MEM_PER_NODE", "array": "ARRAY_INX"}
+
+
+class Sweep(NamedTuple):
+    """A setting and its values, one for each task of a job array."""
+
+    key: str
+    values: list[str]
+
+    def overrides(self) -> list[str]:
+        """KEY=VALUE of each task."""
+        return [f"{self.key}={value}" for value in self.values]
+
+
+class Job(NamedTuple):
+    """What is asked of SLURM.
+
+    file: the parameter file as seen from the project. run: the name of its run, None for the job's id. arguments: the
+    options of `deqn train`. options: of sbatch by their long names; others stay as in slurm/train.sbatch, but that
+    each GPU gets a rank. site: a name in slurm/sites. command: as typed.
+    """
+
+    file: str
+    run: str | None
+    arguments: list[str]
+    options: Mapping[str, str]
+    site: str
+    sweep: Sweep | None
+    command: str
+
+
+def read_sweep(text: str) -> Sweep:
+    """KEY=v1,v2,...; commas within brackets and quotes belong to a value. Raises UserError."""
+    key, equals, values = text.partition("=")
+    found = Sweep(key.strip(), [value.strip() for value in _split(values)])
+    if not (equals and found.key and all(found.values)):
+        raise UserError(f"--array {text}: expected KEY=V1,V2,... such as parameters.borrowing_limit=0,-0.25,-0.5")
+    return found
+
+
+def _split(text: str) -> list[str]:
+    """At commas outside brackets and quotes."""
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        depth += 0 if quote else (letter in "[{(") - (letter in "]})")
+        if letter == "," and depth == 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def check(root: Path, job: Job, experiment: Experiment, start_from: str | None) -> None:
+    """Raises UserError for what SLURM, or the job itself, would refuse later. start_from: of --from."""
+    for name, value in job.options.items():
+        shape, expected = _SHAPES.get(name, (None, ""))
+        if shape and not shape.fullmatch(value):
+            raise UserError(f"--{name} {value}: expected {expected}")
+    if not re.search("[1-9]", job.options.get("time", "1")):
+        raise UserError(f"--time {job.options['time']}: no time at all; expected {_SHAPES['time'][1]}")
+    ranks, gpus = int(job.options.get("ntasks-per-node", 1)), int(job.options.get("gpus-per-node", 0))
+    if gpus and ranks > gpus:
+        raise UserError(f"--ntasks-per-node {ranks}: got {gpus} GPUs a node, expected one or more for each rank")
+    if not (root / TEMPLATE).is_file():
+        raise UserError(f"{root}: no {TEMPLATE} here; run from a checkout of deqn, or copy its slurm folder to here")
+    known = sorted(path.stem for path in (root / SITES).glob("*.sh"))
+    if job.site not in known:
+        raise UserError(f"--site {job.site}: no {SITES}/{job.site}.sh; known: {', '.join(known) or 'none'}")
+    if job.sweep and job.run is not None:
+        raise UserError(f"--array with --run {job.run}: every task trains a run of its own; leave --run out")
+    with contextlib.chdir(root):  # where the job will look
+        if start_from is not None:
+            find(start_from, root)
+        if job.run is not None:
+            choose_folder(experiment, Request(job.run, True, start_from, job.command))
+
+
+def parameter_file(root: Path, experiment: Experiment) -> str:
+    """The parameter file as the job finds it: from the project's folder, or its whole path outside."""
+    path = experiment.path.absolute()
+    return str(path.relative_to(root) if path.is_relative_to(root) else path.resolve())
+
+
+def script(root: Path, job: Job) -> str:
+    """The text that sbatch gets, whole in itself but for the site's file, which the job reads when it starts."""
+    lines = (root / TEMPLATE).read_text(encoding="utf-8").splitlines()
+    directives = [number for number, line in enumerate(lines) if line.startswith("#SBATCH")]
+    first, last = (directives[0], directives[-1] + 1) if directives else (1, 1)
+    options = _all_options(job)
+    kept = [lines[number] for number in directives if _option(lines[number]) not in options]
+    asked = [f"#SBATCH --{name}={value}" for name, value in options.items()]
+    return "\n".join([*lines[:first], *kept, *asked, "", *_settings(job), *lines[last:], ""])
+
+
+def _option(line: str) -> str:
+    """The option of an #SBATCH line, by its long name."""
+    found = re.match(r"#SBATCH\s+--([\w-]+)", line)
+    return found[1] if found else line
+
+
+def _all_options(job: Job) -> dict[str, str]:
+    stem = re.sub(r"[^\w.+-]", "_", Path(job.file).stem)  # a blank would end the option, % mean something to SLURM
+    log = f"{LOGS}/{stem}-{'%A_%a' if job.sweep else '%j'}.log"
+    array = {"array": f"0-{len(job.sweep.values) - 1}"} if job.sweep else {}
+    one_each = {"ntasks-per-node": job.options["gpus-per-node"]} if "gpus-per-node" in job.options else {}
+    return {"job-name": stem, "output": log, **array, **one_each, **job.options}
+
+
+def _settings(job: Job) -> list[str]:
+    """What the command line of slurm/train.sbatch would have said."""
+    lines = [f"# Composed by: {' '.join(job.command.split())}", f"export DEQN_SITE={shlex.quote(job.site)}"]
+    if (Path(sys.prefix) / "bin/deqn").exists():
+        lines.append(f"export DEQN_VENV={shlex.quote(sys.prefix)}")  # the job runs what checked the file
+    lines.append(f"set -- {shlex.join([job.file, *job.arguments])}")
+    if job.sweep:
+        lines.append(f"overrides=({shlex.join(job.sweep.overrides())}) # one for each task")
+        lines.append('set -- "$@" --set "${overrides[SLURM_ARRAY_TASK_ID]}"')
+    return lines
+
+
+def has_sbatch() -> bool:
+    """Whether this machine can submit."""
+    return shutil.which("sbatch") is not None
+
+
+def send(root: Path, job: Job, text: str) -> str:
+    """Gives the script to sbatch from the project's folder and records the job; what a user should know of it.
+
+    Raises UserError if there is no sbatch, or with what sbatch says if it refuses.
+    """
+    if not has_sbatch():
+        raise UserError(
+            "no sbatch on the path, so nothing was submitted; above stands the script: save it as job.sbatch in the "
+            "project's folder on the cluster's login node and say sbatch job.sbatch"
+        )
+    logs = root / LOGS
+    try:
+        logs.mkdir(parents=True, exist_ok=True)  # SLURM itself does not, and the job would end without a word
+    except OSError as error:
+        raise UserError(f"{logs}: cannot make this folder ({error.strerror}); make it writable") from error
+    command = ["sbatch", "--parsable"]
+    done = subprocess.run(
+        command, input=text, cwd=root, env=_environment(job), capture_output=True, text=True, check=False
+    )
+    number = done.stdout.strip().partition(";")[0]
+    if done.returncode != 0 or not number.isdigit():
+        raise UserError(f"sbatch refused the job: {done.stderr.strip() or done.stdout.strip() or 'it did not say why'}")
+    record: dict[str, Any] = {
+        "job": number,
+        "parameter_file": job.file,
+        "run": job.run,
+        "tasks": job.sweep.overrides() if job.sweep else [],
+        "log": _all_options(job)["output"],
+        "submitted": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": job.command,
+    }
+    write_atomically(logs / f"{number}.json", json.dumps(record, indent=1) + "\n")
+    tasks = f" with {len(job.sweep.values)} tasks" if job.sweep else ""
+    log = record["log"].replace("%j", number).replace("%A", number).replace("%a", "TASK")
+    return f"job {number}{tasks} submitted: {job.file}; log {log}; deqn status follows it"
+
+
+def _environment(job: Job) -> dict[str, str]:
+    """This process's, without what would win over the script's lines, and without the traces of a job around it."""
+    overruled = {f"SBATCH_{_VARIABLES.get(name, name.replace('-', '_').upper())}" for name in _all_options(job)}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in overruled and (not name.startswith("SLURM_") or name == "SLURM_CONF")
+    }

@@ -1,0 +1,200 @@
+"""`deqn compare`: several solutions of an economy at the same states: errors, policies, moments, cost. Top floor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from deqn.equilibrium import accuracy
+from deqn.equilibrium.evaluation import at_states, simulated_states
+from deqn.equilibrium.planner import PlannerProblem
+from deqn.equilibrium.settings import EvaluationSettings
+from deqn.project.errors import CannotWrite, UserError
+from deqn.project.parameter_yaml import differences, read_yaml
+from deqn.project.run import RunFolder
+from deqn.project.writing import write_arrays, write_atomically, write_csv
+from deqn.tasks.parameter_file import EconomyFile, experiment_of
+from deqn.tasks.solution import load_run
+from deqn.tasks.study import load_study
+
+if TYPE_CHECKING:
+    from deqn.equilibrium.decision_rule import DecisionRule
+
+Rows = list[dict[str, Any]]
+
+
+class Solved(NamedTuple):
+    """A run's decision rule in float64, and how many states an update of its training looked at."""
+
+    run: RunFolder
+    rule: DecisionRule
+    states_per_update: int
+
+
+class Comparison(NamedTuple):
+    """Tables, each a row for each run and what is compared, and the arrays behind them.
+
+    errors: fractions, at the common states. policies: distances from the first run's, as shares of its mean absolute
+    value. moments: on each run's own path, of the same shocks. costs: of training. arrays: the common states by letter,
+    and for run number n, from 1, "n/letter" of its policy and "n/condition" of its errors.
+    """
+
+    errors: Rows
+    policies: Rows
+    moments: Rows
+    costs: Rows
+    arrays: dict[str, np.ndarray]
+
+
+def solved(run: RunFolder) -> Solved:
+    """The solution of a run. Raises UserError if what it trained decides in no economy."""
+    experiment = experiment_of(run)
+    if isinstance(experiment.file, EconomyFile):
+        solution = load_run(run)
+        sampling = experiment.file.sampling
+        shocks = solution.economy.shocks.discrete or 1
+        states = sampling.minibatch or sampling.tracks * sampling.periods
+        return Solved(run, solution.rule, states * (shocks if sampling.every_shock else 1))
+    _, study = load_study(run)
+    if not isinstance(study, PlannerProblem):
+        raise UserError(f"{run}: {experiment.file.problem} decides in no economy; deqn compare wants solutions of one")
+    return Solved(run, study.rule(), study.states_per_update)
+
+
+def compare(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int]) -> None:
+    """Every run at the states that the first one's path visits; writes tables, arrays and what figures need.
+
+    path: changes to the evaluation settings of the first run's file: periods, burn_in, seed.
+    Raises UserError for fewer than two runs, or runs whose states or policies are of another kind or size.
+    """
+    if len(runs) < 2:
+        raise UserError(f"deqn compare: got {len(runs)} run, expected two or more")
+    file = experiment_of(runs[0]).file
+    settings = file.evaluation if isinstance(file, EconomyFile) else EvaluationSettings()
+    settings = settings.model_copy(update=dict(path))
+    if settings.burn_in >= settings.periods:
+        raise UserError(f"--burn-in: got {settings.burn_in} of {settings.periods} periods, expected fewer")
+    all_solved = [solved(run) for run in runs]
+    _check_alike(all_solved)
+    comparison = compared(all_solved, settings)
+    economy = all_solved[0].rule.economy
+    letters = economy.letters
+    description = {
+        "runs": [str(run) for run in runs],
+        "path": settings.model_dump(),
+        "units": {letters.get(name, name): unit for name, unit in economy.units.items()},
+        "names": {letter: name for name, letter in letters.items()},
+        "ages": None if economy.ages is None else [float(age) for age in economy.ages],
+        "age_label": economy.age_label,
+    }
+    _write(comparison, description, folder)
+
+
+def compared(all_solved: Sequence[Solved], path: EvaluationSettings) -> Comparison:
+    """Errors, policies, moments and cost of solutions of one kind of economy."""
+    first = all_solved[0].rule
+    states = _path(first, path)
+    letters = first.economy.letters
+    arrays = {letters.get(name, name): value for name, value in states._asdict().items()}
+    errors, policies, moments, costs = Rows(), Rows(), Rows(), Rows()
+    reference: dict[str, np.ndarray] = {}
+    for number, each in enumerate(all_solved, start=1):
+        _, policy, _, conditions, _, _ = at_states(each.rule, states)
+        policy = policy._asdict()
+        reference = reference or policy
+        errors += _errors(each.run, conditions)
+        policies += _distances(each.run, policy, reference)
+        moments += _moments(each, path)
+        costs.append(_cost(each))
+        arrays |= {f"{number}/{letters.get(name, name)}": value for name, value in policy.items()}
+        arrays |= {f"{number}/{name}": value for name, value in conditions.items()}
+    return Comparison(errors, policies, moments, costs, arrays)
+
+
+def _path(rule: DecisionRule, path: EvaluationSettings) -> Any:
+    return simulated_states(rule, path.periods - path.burn_in, path.burn_in, path.seed, path.tracks)
+
+
+def differing_parameters(runs: Sequence[RunFolder]) -> Iterator[str]:
+    """A line for each parameter of the economy in which a run differs from the first."""
+    first, *others = (read_yaml(run.parameters).get("parameters", {}) for run in runs)
+    for run, other in zip(runs[1:], others, strict=True):
+        for key, then, now in differences(first, other):
+            if then is not None and now is not None:
+                yield f"{run}: parameters.{key} is {now}, that of {runs[0]} {then}"
+
+
+def _write(comparison: Comparison, description: Mapping[str, Any], folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"{folder}: cannot make this folder ({error.strerror}); choose another --out") from error
+    for name in ("errors", "policies", "moments", "costs"):
+        rows = getattr(comparison, name)
+        write_csv(folder / f"{name}.csv", list(rows[0]), rows)
+    write_arrays(folder / "comparison.npz", comparison.arrays)
+    write_atomically(folder / "comparison.json", json.dumps(description, indent=1) + "\n")
+
+
+def _check_alike(all_solved: Sequence[Solved]) -> None:
+    def kind(each: Solved) -> dict[str, tuple[Any, ...]]:
+        economy = each.rule.economy
+        state = economy.initial_states(1, np.random.default_rng(0))
+        policy = each.rule(economy.tensors(state))
+        return {name: tuple(x.shape[1:]) for name, x in (*state._asdict().items(), *policy._asdict().items())}
+
+    first, *others = map(kind, all_solved)
+    for each, other in zip(all_solved[1:], others, strict=True):
+        for name in dict.fromkeys([*first, *other]):
+            if first.get(name) != other.get(name):
+                have, has = (f"{list(shapes[name])}" if name in shapes else "none" for shapes in (first, other))
+                raise UserError(
+                    f"{each.run}: its {name} is {has} a state, that of {all_solved[0].run} {have}; expected solutions "
+                    "of one economy"
+                )
+
+
+def _errors(run: RunFolder, conditions: dict[str, np.ndarray]) -> Rows:
+    return [
+        {"run": str(run), "condition": name, "unit": "product" if name.startswith("kkt") else "relative",
+         "mean": figures["mean"], "p99.9": figures["p99.9"], "max": figures["max"]}
+        for name, values in conditions.items()
+        for figures in [accuracy.summary(values)]
+    ]  # fmt: skip
+
+
+def _distances(run: RunFolder, policy: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> Rows:
+    rows = []
+    for name, values in policy.items():
+        scale = float(np.abs(reference[name]).mean())
+        if scale > 0:  # a multiplier that is nowhere positive has no scale
+            distance = np.abs(values - reference[name]) / scale
+            rows.append({"run": str(run), "policy": name, "mean": float(distance.mean()), "max": float(distance.max())})
+    return rows
+
+
+def _moments(each: Solved, path: EvaluationSettings) -> Rows:
+    _, _, _, _, definitions, _ = at_states(each.rule, _path(each.rule, path))
+    return [
+        {"run": str(each.run), "variable": name, "mean": float(values.mean()), "std": float(values.std())}
+        for name, values in definitions.items()
+        if values.ndim == 1
+    ]
+
+
+def _cost(each: Solved) -> dict[str, Any]:
+    try:
+        record = json.loads(each.run.provenance.read_text())
+    except (OSError, ValueError):
+        record = {}
+    updates = record.get("updates", 0)
+    return {
+        "run": str(each.run),
+        "CPU-seconds": record.get("training_cpu_seconds", ""),
+        "updates": updates,
+        "states": updates * each.states_per_update,
+    }

@@ -1,0 +1,63 @@
+"""TensorFlow without its log noise. Its C++ parts write to the terminal before any level can be set."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deqn.project.errors import UserError
+from deqn.workers.communication import launch
+
+
+@functools.cache
+def import_tensorflow() -> None:
+    """Imports TensorFlow and starts XLA with stderr held back; if that fails, what was held back is shown."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _held_stderr():
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")  # AutoGraph's warnings too
+        _choose_gpu(tf.config, os.environ)
+        tf.function(lambda x: x + 1.0, jit_compile=True)(tf.constant(0.0))
+
+
+def _choose_gpu(config: Any, environment: Mapping[str, str]) -> None:
+    """Of several ranks on a host each takes a GPU; memory is taken as it is needed (tensorflow.org/guide/gpu).
+
+    Not measured: written for machines with GPUs on one without. Raises UserError if ranks outnumber GPUs.
+    """
+    gpus, launched = config.list_physical_devices("GPU"), launch(environment)
+    # SLURM may have given each task GPUs of its own: then all that is seen is this rank's.
+    if launched and launched.size > 1 and gpus and "SLURM_GPUS_PER_TASK" not in environment:
+        if launched.local_rank >= len(gpus):
+            raise UserError(
+                f"rank {launched.rank} is number {launched.local_rank + 1} on its host, which shows {len(gpus)} GPUs; "
+                "start at most as many ranks a node, or set CUDA_VISIBLE_DEVICES= to train without"
+            )
+        gpus = [gpus[launched.local_rank]]
+        config.set_visible_devices(gpus, "GPU")
+    for gpu in gpus:
+        config.experimental.set_memory_growth(gpu, True)
+
+
+@contextlib.contextmanager
+def _held_stderr() -> Iterator[None]:
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            sys.stderr.write(held.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
