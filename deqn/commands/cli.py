@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deqn.project.errors import Diverged, Stopped, UserError
-from deqn.project.project import find, project_root
+from deqn.project.project import Project
 from deqn.project.run import RunFolder
-from deqn.tasks.parameter_file import EconomyFile, Experiment, read_experiment
+from deqn.tasks.parameter_file import ParameterFile, read_parameter_file
 from deqn.workers.communication import launch, on_first
 from deqn.workers.ranks import refuse_ranks, together
 
 if TYPE_CHECKING:
-    from deqn.equilibrium.settings import EvaluationSettings
     from deqn.tasks.train import Request
 
 app = typer.Typer(
@@ -89,8 +88,25 @@ def _with_tensorflow(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _experiment(file: Path, overrides: list[str], seed: int | None) -> Experiment:
-    return read_experiment(file, [*overrides, *([f"seed={seed}"] if seed is not None else [])])
+def _project(file: Path | None = None) -> Project:
+    """The project of the working directory, or, from outside of any, that of a file or folder named there."""
+    try:
+        return Project.around(Path.cwd())
+    except UserError:
+        if file is None or not file.exists():
+            raise
+        return Project.around(file.resolve().parent)
+
+
+def _run(name: str) -> RunFolder:
+    """The run that is named: by the path of its folder, wherever that is, or as the project knows it."""
+    folder = RunFolder(Path(name))
+    return folder if folder.is_run else _project().run(name)
+
+
+def _read(file: Path, overrides: list[str], seed: int | None) -> ParameterFile:
+    overrides = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
+    return read_parameter_file(file, overrides, _project(file))
 
 
 @app.command()
@@ -110,21 +126,17 @@ def train(
     ] = WorkersKind.auto,
 ) -> None:
     """Solve the economy, or train the problem, of a parameter file; write tables and figures into a run folder."""
-    from deqn.tasks.train import Request, choose_folder
+    from deqn.tasks.train import Request, choose_run
 
-    experiment = _experiment(file, overrides, seed)
+    asked = _read(file, overrides, seed)
     request = Request(run, resume, start_from, _command())
     if start_from is not None:
-        find(start_from, project_root())  # a mistyped name is told before TensorFlow is imported
+        asked.project.run(start_from)  # a mistyped name is told before TensorFlow is imported
     launched = launch(os.environ)
     several = launched is not None and launched.size > 1
-    folder = None if several else choose_folder(experiment, request)
-    folder = _train(experiment, request, folder, workers.value)
+    folder = _train(asked, request, None if several else choose_run(asked, request), workers.value)
     if folder is not None:
-        if isinstance(experiment.file, EconomyFile):
-            _evaluate(folder, experiment.file.evaluation)
-        else:
-            _evaluate_study(folder)
+        _evaluate(folder, {})
         _plot(folder)
 
 
@@ -136,23 +148,22 @@ def _command() -> str:
 
 
 @_with_tensorflow
-def _train(experiment: Experiment, request: Request, folder: RunFolder | None, kind: str) -> RunFolder | None:
+def _train(file: ParameterFile, request: Request, folder: RunFolder | None, kind: str) -> RunFolder | None:
     """Trains; the folder, on the one rank that evaluates it. folder: None if all ranks have yet to agree on it."""
     from deqn.commands.console import Console, costs, header
-    from deqn.tasks.train import choose_folder, prepare
-    from deqn.tasks.train import train as run_training
+    from deqn.tasks.train import choose_run, prepare, train_run
 
-    with together(kind, experiment.file.workers) as workers:
-        run = folder or on_first(workers, lambda: choose_folder(experiment, request))
-        problem = prepare(experiment, request, workers)
+    with together(kind, file.settings.workers) as workers:
+        run = folder or on_first(workers, lambda: choose_run(file, request))
+        problem = prepare(file, request, workers)
         console = Console(silent=workers.rank > 0)
-        for line in header(experiment, request.start_from, run, problem, workers):
+        for line in header(file, request.start_from, run, problem, workers):
             console.say(line)
-        outcome = run_training(experiment, request, run, problem, workers, console.say, console.report)
+        outcome = train_run(file, request, run, problem, workers, console.say, console.report)
         for line in costs(outcome):
             console.say(line)
         if outcome.thresholds is False:
-            wanted = ", ".join(f"{name} {value:g}" for name, value in experiment.file.stop.items())
+            wanted = ", ".join(f"{name} {value:g}" for name, value in file.settings.stop.items())
             reached = ", ".join(f"{name} {value:.3g}" for name, value in outcome.best.items())
             console.say(f"thresholds not reached: asked for {wanted}; best {reached}; deqn doctor {run} says more")
     return run if workers.rank == 0 else None
@@ -187,29 +198,29 @@ def submit(
     """
     from deqn.slurm import submit as jobs
 
-    root = project_root()
     words = [word for word in options or [] if word != "--resume"]  # the job always resumes
     given = _train_options([str(file), *words])
-    experiment = _experiment(file, given["overrides"], given["seed"])
-    asked = {
+    asked = _read(file, given["overrides"], given["seed"])
+    project = asked.project
+    options_of_sbatch = {
         "nodes": nodes, "ntasks-per-node": ntasks_per_node, "cpus-per-task": cpus_per_task,
         "gpus-per-node": gpus_per_node, "time": time_limit, "mem": mem, "account": account, "partition": partition,
         "qos": qos,
     }  # fmt: skip
     sweep = jobs.read_sweep(array) if array is not None else None
     job = jobs.Job(
-        file=jobs.parameter_file(root, experiment), run=given["run"], arguments=words,
-        options={name: str(value) for name, value in asked.items() if value is not None},
+        file=project.shown(asked.path), run=given["run"], arguments=words,
+        options={name: str(value) for name, value in options_of_sbatch.items() if value is not None},
         site=site or os.environ.get("DEQN_SITE") or "generic", sweep=sweep, command=_command(),
     )  # fmt: skip
-    jobs.check(root, job, experiment, given["start_from"])
+    jobs.check(job, asked, given["start_from"])
     for override in sweep.overrides() if sweep else ():
-        _experiment(file, [*given["overrides"], override], given["seed"])
-    text = jobs.script(root, job)
+        _read(file, [*given["overrides"], override], given["seed"])
+    text = jobs.script(project, job)
     if dry_run or not jobs.has_sbatch():
         print(text, end="")
     if not dry_run:
-        print(jobs.send(root, job, text))
+        print(jobs.send(project, job, text))
 
 
 def _train_options(words: list[str]) -> dict[str, Any]:
@@ -221,9 +232,9 @@ def _train_options(words: list[str]) -> dict[str, Any]:
 @app.command()
 def status() -> None:
     """This project's jobs: state, update and episode reached, Euler error, time left, log file."""
-    from deqn.slurm.status import status as lines
+    from deqn.slurm.status import lines_of_jobs
 
-    for line in lines(project_root()):
+    for line in lines_of_jobs(_project()):
         print(line)
 
 
@@ -236,49 +247,22 @@ def evaluate(
     tracks: Annotated[int | None, typer.Option("--tracks", min=1, help="paths of so many periods each")] = None,
 ) -> None:
     """Simulate a run's best policy in float64 (of a problem: compute its tables anew); write and print the errors."""
-    from deqn.tasks.parameter_file import experiment_of
-
     refuse_ranks("evaluate")
-    folder = find(run, project_root())
     given = {"periods": periods, "burn_in": burn_in, "seed": seed, "tracks": tracks}
-    given = {name: value for name, value in given.items() if value is not None}
-    experiment = experiment_of(folder)
-    if not isinstance(experiment.file, EconomyFile):
-        if given:
-            option = next(iter(given)).replace("_", "-")
-            raise UserError(f"--{option}: {experiment.stem} is no economy and has no path to simulate; leave it out")
-        _with_tensorflow(_evaluate_study)(folder)
-        return
-    chosen = experiment.file.evaluation.model_copy(update=given)
-    if chosen.burn_in >= chosen.periods:
-        raise UserError(f"--burn-in: got {chosen.burn_in} of {chosen.periods} periods, expected fewer than the periods")
-    _with_tensorflow(_evaluate)(folder, chosen)
+    _with_tensorflow(_evaluate)(_run(run), {name: value for name, value in given.items() if value is not None})
 
 
-def _evaluate(folder: RunFolder, path: EvaluationSettings) -> None:
-    from deqn.report import tables
-    from deqn.tasks.evaluate import write_results
+def _evaluate(folder: RunFolder, changes: dict[str, int]) -> None:
+    from deqn.report.tables import text, to_print
+    from deqn.tasks.evaluate import evaluate_run
 
     start = time.process_time()
-    shares = write_results(folder, path)
-    paths = "one path" if path.tracks == 1 else f"{path.tracks} paths"
-    print(f"\n{folder}: {paths} of {path.periods} periods, the first {path.burn_in} dropped, seed {path.seed}\n")
-    print(tables.text(tables.error_table(folder.path)))
-    print(tables.text(tables.where_table(folder.path)))
-    active = ", ".join(f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
-    print(f"share of entries where a constraint or guard was active: {active or 'the economy has none'}")
-    print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}")
-
-
-def _evaluate_study(folder: RunFolder) -> None:
-    from deqn.report import tables
-    from deqn.tasks.study import write_results
-
-    start = time.process_time()
-    results = write_results(folder)
+    results = evaluate_run(folder, changes)
     print(f"\n{folder}: {results.headline}\n")
-    for name, rows in results.tables.items():
-        print(f"{name.replace('_', ' ')}\n\n{tables.text(tables.plain(rows))}")
+    for title, table in to_print(folder.path):
+        print(f"{title}\n\n{text(table)}")
+    for note in results.notes:
+        print(note)
     print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}")
 
 
@@ -292,7 +276,7 @@ def policy(
 ) -> None:
     """Evaluate a run's decision rule at states of your own."""
     refuse_ranks("policy")
-    folder = find(run, project_root())
+    folder = _run(run)
     if not Path(states).is_file():
         raise UserError(f"--states: {states} not found; expected an .npz with an array for each state variable")
     if not Path(out).parent.is_dir():
@@ -302,7 +286,7 @@ def policy(
 
 @_with_tensorflow
 def _policy(folder: RunFolder, states: str, out: str) -> None:
-    from deqn.tasks.evaluate import write_policy
+    from deqn.tasks.solution import write_policy
 
     count = write_policy(folder, states, out)
     print(f"policy at {count} states written to {out}")
@@ -311,35 +295,40 @@ def _policy(folder: RunFolder, states: str, out: str) -> None:
 @app.command()
 def check(file: ParameterPath, overrides: Overrides = [], seed: Seed = None) -> None:  # noqa: B006
     """Validate a parameter file; say the number of weights, memory and time to expect. Trains nothing."""
-    experiment = _experiment(file, overrides, seed)
-    _check(experiment)
+    _check(_read(file, overrides, seed))
 
 
 @_with_tensorflow
-def _check(experiment: Experiment) -> None:
+def _check(file: ParameterFile) -> None:
     from deqn.tasks.check import estimate
 
-    for line in estimate(experiment):
+    for line in estimate(file):
         print(line)
 
 
 @app.command()
 def new(
     folder: Annotated[str, typer.Argument(metavar="models/NAME", help="folder to make, such as models/mine")],
+    like: Annotated[
+        str | None, typer.Option("--like", metavar="FOLDER", help="copy this folder of the library, such as olg")
+    ] = None,
 ) -> None:
-    """Make a small economy that trains as it stands, to be changed into your own."""
-    from deqn.commands.new import new as make
+    """Make an economy that trains as it stands, to be changed into your own; outside a project, make that too."""
+    from deqn.commands.new import make_economy
 
-    economy, parameters = (_shown(path) for path in make(folder))
-    print(f"{economy}: the equations, of stochastic growth until you change them")
-    print(f"{parameters}: the parameters, and how the economy is solved")
-    print(f"next: deqn train {parameters}    (as it stands, under a minute; models/README.md is the guide)")
+    project, files = make_economy(folder, Path.cwd(), like)
+    made = [path for path in files if path.parent.name == Path(folder).name]
+    if len(files) > len(made):
+        print(f"{project.root} is now a project: models/ with the guide, runs/, and slurm/ with the job scripts")
+    parameters = [path for path in made if path.suffix == ".yaml"]
+    print(f"made {', '.join(str(_shown(path)) for path in made)}")
+    print(f"next: deqn train {_shown(parameters[0])}    (models/README.md is the guide)")
 
 
 @app.command()
 def plot(run: RunName) -> None:
     """Draw the figures that a run's files allow; also of a run in progress."""
-    _plot(find(run, project_root()))
+    _plot(_run(run))
 
 
 def _plot(folder: RunFolder) -> None:
@@ -361,21 +350,22 @@ def compare(
 ) -> None:
     """Errors, policies, moments and cost of several solutions of one economy, at the same states, with figures."""
     refuse_ranks("compare")
-    folders = [find(run, project_root()) for run in runs]
+    folders = [_run(run) for run in runs]
     given = {"periods": periods, "burn_in": burn_in, "seed": seed}
-    folder = Path(out) if out else project_root() / "runs/compare" / "_".join(str(f).replace("/", "-") for f in folders)
+    names = "_".join(str(each).replace("/", "-") for each in folders)
+    folder = Path(out) if out else _project(folders[0].path).runs / "compare" / names
     _compare(folders, folder, {name: value for name, value in given.items() if value is not None})
 
 
 @_with_tensorflow
 def _compare(folders: list[RunFolder], folder: Path, given: dict[str, int]) -> None:
     from deqn.report import comparison, tables
-    from deqn.tasks import compare as comparing
+    from deqn.tasks.compare import compare_runs, differing_parameters
 
     start = time.process_time()
-    for line in comparing.differing_parameters(folders):
+    for line in differing_parameters(folders):
         print(line)
-    comparing.compare(folders, folder, given)
+    compare_runs(folders, folder, given)
     for title, table in comparison.tables(folder):
         print(f"\n{title}\n\n{tables.text(table)}", end="")
     drawn = ", ".join(path.stem for path in comparison.figures(folder))
@@ -386,9 +376,9 @@ def _compare(folders: list[RunFolder], folder: Path, given: dict[str, int]) -> N
 @app.command("list")
 def list_() -> None:
     """Economies and problems, their parameter files, and runs with errors, cost and verdict."""
-    from deqn.report.listing import listing
+    from deqn.report.listing import lines_of_list
 
-    for line in listing(project_root()):
+    for line in lines_of_list(_project()):
         print(line)
 
 
@@ -397,7 +387,7 @@ def doctor(run: RunName) -> None:
     """Say what a poor or failed run suffers from, and what to do; reads its files only."""
     from deqn.report.doctor import diagnosis
 
-    for line in diagnosis(find(run, project_root())):
+    for line in diagnosis(_run(run)):
         print(line)
 
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from deqn.workers.communication import launch
 
 if TYPE_CHECKING:
-    from deqn.equilibrium.problem import EquilibriumProblem
     from deqn.project.run import RunFolder
-    from deqn.tasks.parameter_file import EconomyFile, Experiment
+    from deqn.tasks.parameter_file import ParameterFile
     from deqn.training.problem import Problem
     from deqn.training.trainer import Outcome, Progress
     from deqn.workers.communication import Workers
@@ -25,77 +24,37 @@ _WORDS = {"error_mean": "mean error on fresh paths"}
 
 
 def header(
-    experiment: Experiment,
-    start_from: str | None,
-    folder: RunFolder,
-    problem: EquilibriumProblem | Problem,
-    workers: Workers,
+    file: ParameterFile, start_from: str | None, run: RunFolder, problem: Problem, workers: Workers
 ) -> Iterator[str]:
-    """What will be done: economy or problem, changed settings, network, data, workers, where it writes."""
-    from deqn.equilibrium.problem import EquilibriumProblem
-    from deqn.tasks.check import checkpoint_mebibytes
+    """What will be done: the problem, changed settings, what it says of itself, workers, where it writes."""
+    from deqn.tasks.check import checkpoint_mebibytes, weights
 
-    file = experiment.file
-    equilibrium = isinstance(problem, EquilibriumProblem)
-    yield _line(
-        *(("economy", experiment.economy.economy) if equilibrium else ("problem", type(problem).__name__)),
-        f"of {experiment.path}",
-    )
-    for key, old, new in experiment.changed:
+    settings = file.settings
+    yield _line(settings.names, f"{file.named} of {file.path}")
+    for key, old, new in file.changed:
         yield _line("changed", f"{key}: {old} -> {new}")
-    if isinstance(problem, EquilibriumProblem):
-        yield from _of_equilibrium(experiment.economy, problem, workers)
-    else:
-        yield from (_line(word, text) for word, text in problem.describe().items())
+    yield from (_line(word, text) for word, text in problem.describe().items())
+    updates = sum(phase.updates for phase in settings.phases)
+    optimizers = ", then ".join(
+        f"{phase.updates} x {getattr(phase.optimizer, 'name', 'several')}" for phase in settings.phases
+    )
     if start_from:
         start = f"the network of {start_from}"
     else:
-        warm = equilibrium and experiment.economy.warm_start is not None
-        start = "the economy's warm start" if warm else "an untrained network"
-    updates = sum(phase.updates for phase in file.phases)
-    optimizers = ", then ".join(
-        f"{phase.updates} x {getattr(phase.optimizer, 'name', 'several')}" for phase in file.phases
-    )
-    yield _line("training", f"{updates} updates ({optimizers}) from {start}, seed {file.seed}")
-    yield _line("workers", _workers(workers, file.workers))
+        start = "a warm start" if getattr(settings, "warm_start", None) is not None else "an untrained network"
+    yield _line("training", f"{updates} updates ({optimizers}) from {start}, seed {settings.seed}")
+    yield _line("weights", f"{weights(problem)} to train, {settings.precision}")
+    yield _line("workers", _workers(workers, settings.workers))
     yield _line(
         "checkpoints",
-        f"{checkpoint_mebibytes(problem):.1f} MiB every {file.checkpoints.minutes:g} minutes, "
-        f"{file.checkpoints.keep} kept beside last and best",
+        f"{checkpoint_mebibytes(problem):.1f} MiB every {settings.checkpoints.minutes:g} minutes, "
+        f"{settings.checkpoints.keep} kept beside last and best",
     )
-    yield _line("writes", str(folder.path))
+    yield _line("writes", str(run.path))
 
 
-def _line(word: str, *text: str) -> str:
-    return f"{word:<12} {' '.join(text)}"
-
-
-def _of_equilibrium(file: EconomyFile, problem: EquilibriumProblem, workers: Workers) -> Iterator[str]:
-    """Network, sampling and expectation."""
-    from deqn.tasks.check import inputs, weights
-
-    economy, network, sampling = problem.economy, file.network, problem.sampling
-    heads = ", one head a shock" if network.heads == "shock" else ""
-    yield _line(
-        "network",
-        f"{network.kind}, {inputs(problem)} inputs, hidden {' x '.join(map(str, network.hidden))} "
-        f"{network.activation}, {economy.outputs} outputs{heads}: {weights(problem)} weights to train, "
-        f"{file.precision}",
-    )
-    states = sampling.tracks * sampling.periods
-    each = "" if workers.size == 1 else ", on each rank"
-    judged = ", each under every shock" if sampling.every_shock else ""
-    yield _line(
-        "sampling",
-        f"{sampling.tracks} tracks x {_many(sampling.periods, 'period')} an episode, "
-        f"{_many(sampling.epochs, 'epoch')}, {sampling.minibatch or states} states an update{judged}{each}",
-    )
-    frozen = file.next_period.gradient == "frozen"
-    yield _line(
-        "expectation",
-        f"{_expectation(problem)}; next period decided by "
-        f"{'a slowly averaged copy of the network, no gradient' if frozen else 'the network itself, with gradient'}",
-    )
+def _line(word: str, text: str) -> str:
+    return f"{word:<12} {text}"
 
 
 def _workers(workers: Workers, settings: WorkerSettings) -> str:
@@ -108,16 +67,6 @@ def _workers(workers: Workers, settings: WorkerSettings) -> str:
         f"{workers.size} ranks started by {launcher}, gradients averaged by {workers.kind}; "
         f"{settings.scaling} scaling, learning rates x {settings.rate(workers.size):.3g}"
     )
-
-
-def _expectation(problem: EquilibriumProblem) -> str:
-    """The rule by which next period's shock is integrated out."""
-    shocks = problem.economy.shocks
-    if shocks.discrete:
-        return f"exact sum over {shocks.discrete} shocks"
-    from deqn.tasks.check import one_state
-
-    return f"quadrature of {int(shocks.successors(one_state(problem))[1].shape[0])} nodes"
 
 
 def _many(number: int, noun: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import importlib.metadata
 import re
 import sys
 import traceback
@@ -13,6 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deqn.project.errors import Diverged, Stopped, UserError, nearest
+
+# The packages of modules that are not called as their package is.
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "cv2": "opencv-python-headless", "ale_py": "ale-py"}
 
 _LONG = 160  # characters, beyond which a library's text is cut after its first sentence
 
@@ -50,7 +54,7 @@ _CURES = (
 
 
 @contextlib.contextmanager
-def told_to_the_user(folder: Path, method: str, file: str = "economy.py") -> Iterator[None]:
+def mistakes_in_user_code(folder: Path, method: str, file: str = "economy.py") -> Iterator[None]:
     """Turns an exception in the files of `folder` into a UserError; what ends a training by intent keeps its words.
 
     method: what was called, for errors outside the folder's files, such as a missing attribute.
@@ -110,4 +114,17 @@ def load_module(folder: Path, name: str) -> types.ModuleType:
             file, line = (frames[-1].filename, frames[-1].lineno) if frames else (str(folder / f"{name}.py"), None)
             words = str(error)
         place = f", line {line}" if line else ""
-        raise UserError(f"{file}{place}: {type(error).__name__}: {words}") from error
+        raise UserError(f"{file}{place}: {type(error).__name__}: {words}{_extra(error)}") from error
+
+
+def _extra(error: Exception) -> str:
+    """The command that installs a missing package, if it belongs to one of deqn's extras."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    package = _DISTRIBUTIONS.get(error.name, error.name)
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for requirement in importlib.metadata.requires("deqn") or []:
+            found = re.match(r"([\w-]+).*extra == ['\"](\w+)['\"]", requirement)
+            if found and found[1] == package:
+                return f"; install it with: pip install 'deqn[{found[2]}]'"
+    return f"; install the package that has it: pip install {package}"

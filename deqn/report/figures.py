@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from deqn.project.errors import UserError
-from deqn.project.project import project_root
+from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.project.user_code import load_module
 from deqn.report.bands import by_age, by_shock, stages
@@ -39,9 +39,9 @@ def _own_figures(folder: Path) -> Callable[[Path], Iterable[Drawing]]:
     """The function `figures` of figures.py beside the run's parameter file; draws nothing where there is none."""
     try:
         parameter_file = json.loads(RunFolder(folder).provenance.read_text())["parameter_file"]
-    except (OSError, ValueError, KeyError, TypeError):
+        home = (Project.around(folder).root / parameter_file).parent
+    except (UserError, OSError, ValueError, KeyError, TypeError):
         return lambda folder: ()
-    home = (project_root(folder) / parameter_file).parent
     if not (home / "figures.py").is_file():
         return lambda folder: ()
     module = load_module(home, "figures")

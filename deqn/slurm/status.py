@@ -1,4 +1,4 @@
-"""`deqn status`: this project's jobs, from squeue, scontrol and the files of their runs. Top floor; no TensorFlow.
+"""`deqn status`: this project's jobs, from squeue, scontrol and the files of their runs. No TensorFlow.
 
 Jobs that wait or run are those SLURM says to have been started in this project's folder, however they were submitted.
 Ended ones, which SLURM forgets after minutes, are those that `deqn submit` recorded in runs/logs.
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from deqn.project.errors import UserError
 from deqn.project.parameter_yaml import read_yaml
+from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.report import tables
 from deqn.slurm.submit import LOGS
@@ -39,8 +40,9 @@ class Job(NamedTuple):
     run: RunFolder | None
 
 
-def status(root: Path) -> Iterator[str]:
+def lines_of_jobs(project: Project) -> Iterator[str]:
     """The lines to print: jobs that wait or run, then those that ended, newest first; one line if there are none."""
+    root = project.root
     records = _records(root)
     has_slurm = shutil.which("squeue") is not None
     queued, trouble = _queue() if has_slurm else ([], "no SLURM here (squeue is not on the path)")

@@ -1,12 +1,12 @@
-"""`deqn submit`: a validated parameter file, and the job script that trains it under SLURM. Top floor; no TensorFlow.
+"""`deqn submit`: a validated parameter file, and the job script that trains it under SLURM. No TensorFlow.
 
-The script is slurm/train.sbatch with the #SBATCH lines asked for and its arguments set; slurm/sites/ says what differs
-between clusters. A record of each job, runs/logs/JOB.json, is what `deqn status` goes by.
+The script is train.sbatch with the #SBATCH lines asked for and its arguments set; sites/ beside it says what differs
+between clusters. Both stand in slurm/ of the project, or, where it has no such folder, come with deqn. A record of each
+job, runs/logs/JOB.json, is what `deqn status` goes by.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deqn.project.errors import UserError
-from deqn.project.project import find
+from deqn.project.library import job_scripts
+from deqn.project.project import Project
 from deqn.project.writing import write_atomically
-from deqn.tasks.parameter_file import Experiment
-from deqn.tasks.train import Request, choose_folder
+from deqn.tasks.parameter_file import ParameterFile
+from deqn.tasks.train import Request, choose_run
 
-TEMPLATE, SITES, LOGS = "slurm/train.sbatch", "slurm/sites", "runs/logs"
+TEMPLATE, LOGS = "train.sbatch", "runs/logs"
 
 _TIME = re.compile(
     r"""(?P<minutes>\d+) | \d+:[0-5]?\d | \d+:[0-5]?\d:[0-5]?\d
@@ -97,7 +98,7 @@ def _split(text: str) -> list[str]:
     return parts
 
 
-def check(root: Path, job: Job, experiment: Experiment, start_from: str | None) -> None:
+def check(job: Job, file: ParameterFile, start_from: str | None) -> None:
     """Raises UserError for what SLURM, or the job itself, would refuse later. start_from: of --from."""
     for name, value in job.options.items():
         shape, expected = _SHAPES.get(name, (None, ""))
@@ -108,35 +109,33 @@ def check(root: Path, job: Job, experiment: Experiment, start_from: str | None) 
     ranks, gpus = int(job.options.get("ntasks-per-node", 1)), int(job.options.get("gpus-per-node", 0))
     if gpus and ranks > gpus:
         raise UserError(f"--ntasks-per-node {ranks}: got {gpus} GPUs a node, expected one or more for each rank")
-    if not (root / TEMPLATE).is_file():
-        raise UserError(f"{root}: no {TEMPLATE} here; run from a checkout of deqn, or copy its slurm folder to here")
-    known = sorted(path.stem for path in (root / SITES).glob("*.sh"))
+    sites = scripts(file.project) / "sites"
+    known = sorted(path.stem for path in sites.glob("*.sh"))
     if job.site not in known:
-        raise UserError(f"--site {job.site}: no {SITES}/{job.site}.sh; known: {', '.join(known) or 'none'}")
+        raise UserError(f"--site {job.site}: no {job.site}.sh in {sites}; known: {', '.join(known) or 'none'}")
     if job.sweep and job.run is not None:
         raise UserError(f"--array with --run {job.run}: every task trains a run of its own; leave --run out")
-    with contextlib.chdir(root):  # where the job will look
-        if start_from is not None:
-            find(start_from, root)
-        if job.run is not None:
-            choose_folder(experiment, Request(job.run, True, start_from, job.command))
+    if start_from is not None:
+        file.project.run(start_from)
+    if job.run is not None:
+        choose_run(file, Request(job.run, True, start_from, job.command))
 
 
-def parameter_file(root: Path, experiment: Experiment) -> str:
-    """The parameter file as the job finds it: from the project's folder, or its whole path outside."""
-    path = experiment.path.absolute()
-    return str(path.relative_to(root) if path.is_relative_to(root) else path.resolve())
+def scripts(project: Project) -> Path:
+    """The folder of job scripts: the project's own, or the one that comes with deqn."""
+    own = project.root / "slurm"
+    return own if (own / TEMPLATE).is_file() else job_scripts()
 
 
-def script(root: Path, job: Job) -> str:
+def script(project: Project, job: Job) -> str:
     """The text that sbatch gets, whole in itself but for the site's file, which the job reads when it starts."""
-    lines = (root / TEMPLATE).read_text(encoding="utf-8").splitlines()
+    lines = (scripts(project) / TEMPLATE).read_text(encoding="utf-8").splitlines()
     directives = [number for number, line in enumerate(lines) if line.startswith("#SBATCH")]
     first, last = (directives[0], directives[-1] + 1) if directives else (1, 1)
     options = _all_options(job)
     kept = [lines[number] for number in directives if _option(lines[number]) not in options]
     asked = [f"#SBATCH --{name}={value}" for name, value in options.items()]
-    return "\n".join([*lines[:first], *kept, *asked, "", *_settings(job), *lines[last:], ""])
+    return "\n".join([*lines[:first], *kept, *asked, "", *_settings(project, job), *lines[last:], ""])
 
 
 def _option(line: str) -> str:
@@ -153,9 +152,11 @@ def _all_options(job: Job) -> dict[str, str]:
     return {"job-name": stem, "output": log, **array, **one_each, **job.options}
 
 
-def _settings(job: Job) -> list[str]:
+def _settings(project: Project, job: Job) -> list[str]:
     """What the command line of slurm/train.sbatch would have said."""
     lines = [f"# Composed by: {' '.join(job.command.split())}", f"export DEQN_SITE={shlex.quote(job.site)}"]
+    if not scripts(project).is_relative_to(project.root):
+        lines.append(f"export DEQN_SLURM={shlex.quote(str(scripts(project)))}")
     if (Path(sys.prefix) / "bin/deqn").exists():
         lines.append(f"export DEQN_VENV={shlex.quote(sys.prefix)}")  # the job runs what checked the file
     lines.append(f"set -- {shlex.join([job.file, *job.arguments])}")
@@ -170,7 +171,7 @@ def has_sbatch() -> bool:
     return shutil.which("sbatch") is not None
 
 
-def send(root: Path, job: Job, text: str) -> str:
+def send(project: Project, job: Job, text: str) -> str:
     """Gives the script to sbatch from the project's folder and records the job; what a user should know of it.
 
     Raises UserError if there is no sbatch, or with what sbatch says if it refuses.
@@ -180,14 +181,14 @@ def send(root: Path, job: Job, text: str) -> str:
             "no sbatch on the path, so nothing was submitted; above stands the script: save it as job.sbatch in the "
             "project's folder on the cluster's login node and say sbatch job.sbatch"
         )
-    logs = root / LOGS
+    logs = project.logs
     try:
         logs.mkdir(parents=True, exist_ok=True)  # SLURM itself does not, and the job would end without a word
     except OSError as error:
         raise UserError(f"{logs}: cannot make this folder ({error.strerror}); make it writable") from error
     command = ["sbatch", "--parsable"]
     done = subprocess.run(
-        command, input=text, cwd=root, env=_environment(job), capture_output=True, text=True, check=False
+        command, input=text, cwd=project.root, env=_environment(job), capture_output=True, text=True, check=False
     )
     number = done.stdout.strip().partition(";")[0]
     if done.returncode != 0 or not number.isdigit():

@@ -1,92 +1,85 @@
-"""From a validated parameter file to the objects it names: economy, problem, warm start. Top floor."""
+"""From a validated parameter file to the problem it names, untrained or with the weights of a run."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from deqn.project.errors import UserError, nearest
-from deqn.project.schema import validate
-from deqn.project.user_code import load_module
-from deqn.tasks.parameter_file import Experiment, StudyFile, named_class
+from deqn.project.run import RunFolder
+from deqn.project.user_code import mistakes_in_user_code
+from deqn.tasks.parameter_file import EconomyFile, ParameterFile, named_class, parameter_file_of
+from deqn.workers.devices import import_tensorflow
 
 if TYPE_CHECKING:
-    from deqn.equilibrium.economy import Economy
-    from deqn.equilibrium.problem import EquilibriumProblem
     from deqn.training.problem import Problem
 
 
-def build_economy(experiment: Experiment, dtype: str) -> Economy:
-    """The economy of the file, in the precision asked for."""
-    from deqn.project.user_code import told_to_the_user
+def class_of(file: ParameterFile) -> type:
+    """The class that the file names, an Economy or a Problem. Raises UserError if there is none of that name."""
+    import_tensorflow()
+    from deqn.equilibrium.economy import Economy
+    from deqn.training.problem import Problem
 
-    folder, name = experiment.path.parent, experiment.economy.economy
-    economy = named_class(folder, "economy", name)
-    with told_to_the_user(folder, "__init__", f"{name.rpartition('.')[0] or 'economy'}.py"):
-        return economy(experiment.parameters, dtype)
+    base = Economy if isinstance(file.settings, EconomyFile) else Problem
+    return named_class(file.path.parent, file.settings.names, file.named, base)
 
 
-def build_problem(experiment: Experiment, rank: int = 0, ranks: int = 1) -> EquilibriumProblem | Problem:
-    """The problem to train, as this one of `ranks` workers sees it; untrained.
+def in_user_code(file: ParameterFile, method: str) -> AbstractContextManager[None]:
+    """Within it a mistake in the Python beside the file becomes a UserError of one line."""
+    return mistakes_in_user_code(file.path.parent, method, f"{file.module}.py")
+
+
+def build_problem(file: ParameterFile, rank: int = 0, ranks: int = 1) -> Problem:
+    """The problem as this one of `ranks` workers sees it, untrained; an economy's equations are checked first.
 
     Raises UserError: the user's Python is mistaken, or a setting does not fit.
     """
-    if isinstance(experiment.file, StudyFile):
-        return build_study(experiment, rank, ranks)
-    return build_equilibrium(experiment, rank, ranks)
+    if isinstance(file.settings, EconomyFile):
+        _check_economy(file, file.settings)
+    return _unchecked(file, rank, ranks)
 
 
-def told_in(experiment: Experiment, method: str) -> AbstractContextManager[None]:
-    """Within it an exception in the Python beside a file that names a problem is told in one line, as a UserError."""
-    from deqn.project.user_code import told_to_the_user
+def load_problem(run: RunFolder, file: ParameterFile | None = None) -> Problem:
+    """A run's problem with its best weights, or its last ones if it does not validate, and its last host state.
 
-    assert isinstance(experiment.file, StudyFile)
-    module = experiment.file.problem.rpartition(".")[0] or "problem"
-    return told_to_the_user(experiment.path.parent, method, f"{module}.py")
+    file: by default the one that the run was trained with. Raises UserError if there is no checkpoint, or it is damaged
+    or of another problem.
+    """
+    from deqn.training import position
 
-
-def build_study(experiment: Experiment, rank: int = 0, ranks: int = 1) -> Problem:
-    """The study that the file's `problem:` names; a mistake in its parameters is told as one of the file."""
-    file, folder = experiment.file, experiment.path.parent
-    assert isinstance(file, StudyFile)
-    made = named_class(folder, "problem", file.problem)
-    with told_in(experiment, "__init__"):
-        return made(experiment.parameters, file, rank, ranks)
+    problem = _unchecked(file or parameter_file_of(run), 0, 1)
+    position.load_run(problem, run.checkpoints)
+    return problem
 
 
-def build_equilibrium(experiment: Experiment, rank: int = 0, ranks: int = 1) -> EquilibriumProblem:
-    """The equilibrium of the file's economy; its equations are rehearsed first."""
-    from deqn.equilibrium.checks.dry_run import rehearse, trace
-    from deqn.equilibrium.problem import EquilibriumProblem
+def _unchecked(file: ParameterFile, rank: int, ranks: int) -> Problem:
+    with in_user_code(file, "__init__"):
+        return _maker(file)(file.parameters, file.settings, rank, ranks)
 
-    file = experiment.economy
-    economy = build_economy(experiment, file.precision)
-    conditions = rehearse(economy, file.sampling.every_shock, file.next_period.gradient == "frozen")
-    if file.precision != "float64":
-        trace(build_economy(experiment, "float64"))  # as solutions are evaluated
-    for name in file.weights:
+
+def _maker(file: ParameterFile) -> Callable[..., Problem]:
+    """What makes the problem from parameters, settings, rank and number of ranks."""
+    named = class_of(file)
+    if not isinstance(file.settings, EconomyFile):
+        return named
+    from deqn.equilibrium.problem import Equilibrium
+
+    return functools.partial(Equilibrium, named)
+
+
+def _check_economy(file: ParameterFile, settings: EconomyFile) -> None:
+    """Refuses mistakes in the equations, in the precision of training and in that of evaluation."""
+    from deqn.equilibrium.checks.dry_run import check_equations, check_types
+
+    named = class_of(file)
+    with in_user_code(file, "__init__"):
+        economy, evaluated = named(file.parameters, settings.precision), named(file.parameters, "float64")
+    conditions = check_equations(economy, settings.sampling.every_shock, settings.next_period.gradient == "frozen")
+    if settings.precision != "float64":
+        check_types(evaluated)
+    for name in settings.weights:
         if name not in conditions:
             raise UserError(f"weights.{name}: not a condition of the economy;{nearest(name, conditions)}")
-    sharing = ranks if file.workers.scaling == "strong" else 1
-    return EquilibriumProblem(economy, file, file.seed, rank, sharing)
-
-
-def warm_start(experiment: Experiment) -> Callable[[EquilibriumProblem, Callable[[str], None]], None] | None:
-    """The economy's own warm start, ready to be called with (problem, say); None if the file asks for none.
-
-    Raises UserError if the economy has none, or for a mistake in its settings.
-    """
-    if isinstance(experiment.file, StudyFile) or experiment.file.warm_start is None:
-        return None
-    folder = experiment.path.parent
-    if not (folder / "warm_start.py").is_file():
-        raise UserError(f"warm_start: {folder} has no warm_start.py; remove this section of the file")
-    module = load_module(folder, "warm_start")
-    settings = validate(module.WarmStartSettings, experiment.file.warm_start, "warm_start")
-
-    def start(problem: EquilibriumProblem, say: Callable[[str], None]) -> None:
-        module.warm_start(problem, settings, say)
-        problem.copy_to_target()
-
-    return start

@@ -1,4 +1,4 @@
-"""`deqn compare`: several solutions of an economy at the same states: errors, policies, moments, cost. Top floor."""
+"""`deqn compare`: several solutions of an economy at the same states: errors, policies, moments, cost."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import numpy as np
 
 from deqn.equilibrium import accuracy
 from deqn.equilibrium.evaluation import at_states, simulated_states
-from deqn.equilibrium.planner import PlannerProblem
 from deqn.equilibrium.settings import EvaluationSettings
 from deqn.project.errors import CannotWrite, UserError
 from deqn.project.parameter_yaml import differences, read_yaml
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_arrays, write_atomically, write_csv
-from deqn.tasks.parameter_file import EconomyFile, experiment_of
-from deqn.tasks.solution import load_run
-from deqn.tasks.study import load_study
+from deqn.tasks.build import load_problem
+from deqn.tasks.parameter_file import ParameterFile, parameter_file_of
 
 if TYPE_CHECKING:
     from deqn.equilibrium.decision_rule import DecisionRule
@@ -52,20 +50,14 @@ class Comparison(NamedTuple):
 
 def solved(run: RunFolder) -> Solved:
     """The solution of a run. Raises UserError if what it trained decides in no economy."""
-    experiment = experiment_of(run)
-    if isinstance(experiment.file, EconomyFile):
-        solution = load_run(run)
-        sampling = experiment.file.sampling
-        shocks = solution.economy.shocks.discrete or 1
-        states = sampling.minibatch or sampling.tracks * sampling.periods
-        return Solved(run, solution.rule, states * (shocks if sampling.every_shock else 1))
-    _, study = load_study(run)
-    if not isinstance(study, PlannerProblem):
-        raise UserError(f"{run}: {experiment.file.problem} decides in no economy; deqn compare wants solutions of one")
-    return Solved(run, study.rule(), study.states_per_update)
+    problem = load_problem(run)
+    try:
+        return Solved(run, problem.rule(), problem.states_per_update)
+    except UserError as error:
+        raise UserError(f"{run}: {error}") from error
 
 
-def compare(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int]) -> None:
+def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int]) -> None:
     """Every run at the states that the first one's path visits; writes tables, arrays and what figures need.
 
     path: changes to the evaluation settings of the first run's file: periods, burn_in, seed.
@@ -73,9 +65,7 @@ def compare(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int]) ->
     """
     if len(runs) < 2:
         raise UserError(f"deqn compare: got {len(runs)} run, expected two or more")
-    file = experiment_of(runs[0]).file
-    settings = file.evaluation if isinstance(file, EconomyFile) else EvaluationSettings()
-    settings = settings.model_copy(update=dict(path))
+    settings = _evaluation(parameter_file_of(runs[0])).model_copy(update=dict(path))
     if settings.burn_in >= settings.periods:
         raise UserError(f"--burn-in: got {settings.burn_in} of {settings.periods} periods, expected fewer")
     all_solved = [solved(run) for run in runs]
@@ -92,6 +82,11 @@ def compare(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int]) ->
         "age_label": economy.age_label,
     }
     _write(comparison, description, folder)
+
+
+def _evaluation(file: ParameterFile) -> EvaluationSettings:
+    """The path of the file's evaluation; the usual one for a planner's problem, which has no such section."""
+    return getattr(file.settings, "evaluation", None) or EvaluationSettings()
 
 
 def compared(all_solved: Sequence[Solved], path: EvaluationSettings) -> Comparison:

@@ -1,16 +1,16 @@
-"""A parameter file, read and checked against the schema of the economy or problem that it names. Top floor."""
+"""A parameter file, read and checked against the schema of the economy or problem that it names."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from deqn.equilibrium.settings import EquilibriumSettings, NextPeriodSettings
 from deqn.project.errors import UserError, nearest
 from deqn.project.parameter_yaml import differences, read_yaml
-from deqn.project.project import project_root
+from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.project.schema import Section, setting, validate
 from deqn.project.user_code import load_module
@@ -21,31 +21,35 @@ _LENGTHS = ("stop", "patience", "validate_every", "checkpoints", "evaluation", "
 _THRESHOLDS = ("error_mean", "error_p999", "error_max")  # what an equilibrium's validation reports
 
 
-class EconomyFile(TrainingSettings, EquilibriumSettings):
-    """A parameter file that names an economy."""
+class ProblemFile(TrainingSettings):
+    """A parameter file that names a problem: a regression, a sequence network, an agent."""
 
-    economy: str = setting(source="a class in economy.py beside this file, or FILE.CLASS for one in FILE.py there")
-    parameters: dict[str, Any] = setting({})
-
-
-class StudyFile(TrainingSettings):
-    """A parameter file that names a problem of its own: a regression, a sequence network, an agent."""
-
+    names: ClassVar[str] = "problem"  # the setting that names the class, and the file in which it stands
     problem: str = setting(source="a class in problem.py beside this file, or FILE.CLASS for one in FILE.py there")
     parameters: dict[str, Any] = setting({})
 
 
-class Experiment(NamedTuple):
+class EconomyFile(TrainingSettings, EquilibriumSettings):
+    """A parameter file that names an economy: short for the problem of its equilibrium."""
+
+    names: ClassVar[str] = "economy"
+    economy: str = setting(source="a class in economy.py beside this file, or FILE.CLASS for one in FILE.py there")
+    parameters: dict[str, Any] = setting({})
+
+
+class ParameterFile(NamedTuple):
     """A validated parameter file.
 
-    path: of the file (economy.py or problem.py stands beside it). file: all settings. parameters: the user's part, an
-    instance of the economy's or problem's own schema. changed: what --set changed, (key, value in the file, value now).
+    path: of the file; economy.py or problem.py stands beside it. settings: all of it. parameters: the user's part, an
+    instance of the economy's or problem's own schema. changed: what --set changed, (key, value before, value now).
+    project: where its runs go.
     """
 
     path: Path
-    file: EconomyFile | StudyFile
+    settings: EconomyFile | ProblemFile
     parameters: Any
     changed: list[tuple[str, Any, Any]]
+    project: Project
 
     @property
     def stem(self) -> str:
@@ -53,111 +57,60 @@ class Experiment(NamedTuple):
         return self.path.stem
 
     @property
-    def economy(self) -> EconomyFile:
-        """The settings of a file that names an economy. Raises UserError if it names a problem."""
-        if isinstance(self.file, EconomyFile):
-            return self.file
-        raise UserError(
-            f"{self.stem} is the problem {self.file.problem}, which has no states and no decision rule; expected an "
-            "economy"
-        )
+    def named(self) -> str:
+        """The class that the file names, with the module before it if it stands in another file."""
+        return str(getattr(self.settings, self.settings.names))
+
+    @property
+    def module(self) -> str:
+        """The Python file beside this one in which that class stands, without .py."""
+        return self.named.rpartition(".")[0] or self.settings.names
 
     def resolved(self) -> dict[str, Any]:
         """Everything that a run depends on, defaults included, as parameters.yaml holds it."""
-        plain: dict[str, Any] = self.file.model_dump(mode="json")
-        given: dict[str, Any] = {
-            name: plain.pop(name) for name in ("economy", "problem", "parameters") if name in plain
-        }
-        given["parameters"] = self.parameters.model_dump(mode="json")
-        return {**given, **plain}
+        plain: dict[str, Any] = self.settings.model_dump(mode="json")
+        first = {self.settings.names: plain.pop(self.settings.names), "parameters": None}
+        return {**first, **plain, "parameters": self.parameters.model_dump(mode="json")}
+
+    def with_evaluation(self, changes: Mapping[str, Any]) -> ParameterFile:
+        """The file with other settings of its evaluation. Raises UserError if they do not fit, or there are none."""
+        if not changes:
+            return self
+        option = next(iter(changes)).replace("_", "-")
+        now = getattr(self.settings, "evaluation", None)
+        if now is None:
+            raise UserError(f"--{option}: {self.stem} is no economy and has no path to simulate; leave it out")
+        now = now.model_copy(update=dict(changes))
+        if now.burn_in >= now.periods:
+            raise UserError(f"--burn-in: got {now.burn_in} of {now.periods} periods, expected fewer than the periods")
+        return self._replace(settings=self.settings.model_copy(update={"evaluation": now}))
 
 
-def read_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+def read_parameter_file(path: str | Path, overrides: Sequence[str], project: Project) -> ParameterFile:
     """Reads and validates a parameter file; TensorFlow is imported only if the economy's schema needs it.
 
-    Raises UserError, one line, for every mistake in it.
+    path: as seen from the working directory, or else from the project. Raises UserError for every mistake in the file.
     """
-    path = Path(path)
-    if not path.is_file() and (project_root() / path).is_file():
-        path = project_root() / path
-    return _validated(path, read_yaml(path, overrides), read_yaml(path) if overrides else None)
+    path, known = Path(path), project.parameter_files()
+    if not path.is_file() and (project.root / path).is_file():
+        path = project.root / path
+    before = read_yaml(path, known=known) if overrides else None
+    return _validated(path, read_yaml(path, overrides, known), before, project)
 
 
-def _validated(path: Path, mapping: Mapping[str, Any], before: Mapping[str, Any] | None) -> Experiment:
-    file: EconomyFile | StudyFile
-    if "problem" in mapping:
-        file = validate(StudyFile, mapping)
-        schema = _schema(path.parent, "problem", file.problem)
-    else:
-        file = validate(EconomyFile, mapping)
-        _check_equilibrium(file)
-        schema = _schema(path.parent, "economy", file.economy)
-    parameters = validate(schema, file.parameters, "parameters")
-    changed = differences(before, mapping) if before is not None else []
-    return Experiment(path, file, parameters, changed)
-
-
-def _check_equilibrium(file: EconomyFile) -> None:
-    for number, phase in enumerate(file.phases):
-        changed_in_phase = {**file.next_period.model_dump(), **phase.problem}
-        validate(NextPeriodSettings, changed_in_phase, f"phases.{number}.problem")
-    for name in file.stop:
-        if name not in _THRESHOLDS:
-            raise UserError(f"stop.{name}: unknown;{nearest(name, _THRESHOLDS)}")
-
-
-def _schema(folder: Path, kind: str, name: str) -> type[Section]:
-    """The schema CLASSParameters, else Parameters: from parameters.py where there is one, so without TensorFlow."""
-    own_file = (folder / "parameters.py").is_file()
-    home = load_module(folder, "parameters") if own_file else named_class(folder, kind, name)
-    wanted = f"{name.rpartition('.')[2]}Parameters"
-    schema = getattr(home, wanted, None) or getattr(home, "Parameters", None)
-    if not (isinstance(schema, type) and issubclass(schema, Section)):
-        where = folder / "parameters.py" if own_file else f"{name} in {folder}"
-        raise UserError(
-            f"{where}: no class Parameters(Section) or {wanted}(Section); write one with a `setting` for each parameter"
-        )
-    return schema
-
-
-def named_class(folder: Path, kind: str, name: str) -> type:
-    """The class that a parameter file names as `economy:` or `problem:` (its kind); imports TensorFlow.
-
-    name: CLASS in economy.py or problem.py of the folder, or FILE.CLASS. Raises UserError if there is none such.
-    """
-    from deqn.workers.devices import import_tensorflow
-
-    import_tensorflow()
-    file, _, class_name = name.rpartition(".")
-    module = load_module(folder, file or kind)
-    from deqn.equilibrium.economy import Economy
-    from deqn.training.problem import Problem
-
-    base: type = Economy if kind == "economy" else Problem
-    known = {
-        key: value
-        for key, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, base) and value is not base
-    }
-    if class_name not in known:
-        path = folder / f"{file or kind}.py"
-        raise UserError(f"{kind}: {class_name!r} is not a class in {path};{nearest(class_name, known)}")
-    return known[class_name]
-
-
-def experiment_of(run: RunFolder) -> Experiment:
-    """The experiment a run was trained with, from its own parameters.yaml; economy.py is the project's.
+def parameter_file_of(run: RunFolder) -> ParameterFile:
+    """The file that a run was trained with, from its own parameters.yaml; the Python beside it is the project's.
 
     Raises UserError if the run does not name its parameter file, or the economy's folder is not in this project.
     """
+    project = Project.around(run.path)
     try:
-        parameter_file = json.loads(run.provenance.read_text())["parameter_file"]
-        path = project_root(run.path) / parameter_file
+        path = project.root / json.loads(run.provenance.read_text())["parameter_file"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{run.provenance}: does not name the run's parameter file; was it edited?") from error
     if not path.parent.is_dir():
         raise UserError(f"{run}: its economy's folder {path.parent} is not there; put it back")
-    return _validated(path, read_yaml(run.parameters), None)
+    return _validated(path, read_yaml(run.parameters), None, project)
 
 
 def settings_that_differ(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -169,3 +122,63 @@ def settings_that_differ(now: Mapping[str, Any], then: Mapping[str, Any]) -> lis
         return {**kept, "phases": phases}
 
     return differences(without_lengths(then), without_lengths(now))
+
+
+def named_class(folder: Path, kind: str, name: str, base: type) -> type:
+    """The class that a parameter file names as `economy:` or `problem:` (its kind), a subclass of `base`.
+
+    name: CLASS in economy.py or problem.py of the folder, or FILE.CLASS. Raises UserError if there is none such.
+    """
+    file, _, class_name = name.rpartition(".")
+    known = {
+        key: value
+        for key, value in vars(load_module(folder, file or kind)).items()
+        if isinstance(value, type) and issubclass(value, base) and value is not base
+    }
+    if class_name not in known:
+        path = folder / f"{file or kind}.py"
+        raise UserError(f"{kind}: {class_name!r} is not a class in {path};{nearest(class_name, known)}")
+    return known[class_name]
+
+
+def _validated(
+    path: Path, mapping: Mapping[str, Any], before: Mapping[str, Any] | None, project: Project
+) -> ParameterFile:
+    settings: EconomyFile | ProblemFile
+    if ProblemFile.names in mapping:
+        settings = validate(ProblemFile, mapping)
+    else:
+        settings = validate(EconomyFile, mapping)
+        _check_equilibrium(settings)
+    file = ParameterFile(path, settings, None, differences(before, mapping) if before is not None else [], project)
+    return file._replace(parameters=validate(_schema(file), settings.parameters, "parameters"))
+
+
+def _check_equilibrium(settings: EconomyFile) -> None:
+    for number, phase in enumerate(settings.phases):
+        changed_in_phase = {**settings.next_period.model_dump(), **phase.problem}
+        validate(NextPeriodSettings, changed_in_phase, f"phases.{number}.problem")
+    for name in settings.stop:
+        if name not in _THRESHOLDS:
+            raise UserError(f"stop.{name}: unknown;{nearest(name, _THRESHOLDS)}")
+
+
+def _schema(file: ParameterFile) -> type[Section]:
+    """The schema CLASSParameters, else Parameters: from parameters.py where there is one, so without TensorFlow."""
+    folder, name = file.path.parent, file.named
+    own_file = (folder / "parameters.py").is_file()
+    home = load_module(folder, "parameters") if own_file else _beside_tensorflow(file)
+    wanted = f"{name.rpartition('.')[2]}Parameters"
+    schema = getattr(home, wanted, None) or getattr(home, "Parameters", None)
+    if not (isinstance(schema, type) and issubclass(schema, Section)):
+        where = folder / "parameters.py" if own_file else f"{name} in {folder}"
+        raise UserError(
+            f"{where}: no class Parameters(Section) or {wanted}(Section); write one with a `setting` for each parameter"
+        )
+    return schema
+
+
+def _beside_tensorflow(file: ParameterFile) -> type:
+    from deqn.tasks.build import class_of
+
+    return class_of(file)

@@ -1,4 +1,4 @@
-"""A trained solution: decision rules and simulations, NumPy in, NumPy out. Top floor.
+"""A trained solution: decision rules and simulations, NumPy in, NumPy out.
 
 solution = deqn.load("runs/benchmark60/first")
 policy = solution.policy(capital=k, shock=z)
@@ -7,58 +7,39 @@ path = solution.simulate(periods=1000, seed=3)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from deqn.project.errors import UserError
-from deqn.project.project import find, project_root
+from deqn.project.project import Project
 from deqn.project.run import RunFolder
-from deqn.tasks.build import build_economy
-from deqn.tasks.parameter_file import Experiment, experiment_of
-from deqn.training import checkpoint
-from deqn.workers.devices import import_tensorflow
+from deqn.project.writing import write_arrays
+from deqn.tasks.build import load_problem
 
 
 def load(run: str | Path) -> Solution:
     """The solution with a run's best weights: a run folder's path, stem/run, or stem for its latest run.
 
-    Raises UserError if there is no such run, or if its checkpoint is damaged or of another economy.
+    Raises UserError if there is no such run, if its checkpoint is damaged or of another economy, or if what it trained
+    decides in no economy.
     """
-    path = Path(run)
-    return load_run(find(str(run), project_root(path if path.is_dir() else None)))
-
-
-def load_run(run: RunFolder, weights: str = checkpoint.BEST) -> Solution:
-    """The solution with the weights of one of a run's checkpoints."""
-    arrays, _ = checkpoint.load(run.checkpoints / weights)
-    experiment = experiment_of(run)
-    import_tensorflow()
-    try:
-        return Solution(run, experiment, arrays)
-    except UserError as error:
-        raise UserError(f"{run.checkpoints / weights}: {error}") from error
+    folder = RunFolder(Path(run))
+    return Solution(folder if folder.is_run else Project.around(Path.cwd()).run(run))
 
 
 class Solution:
     """Decision rules of an economy in float64."""
 
-    def __init__(self, run: RunFolder, experiment: Experiment, arrays: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, run: RunFolder) -> None:
+        problem = load_problem(run)
         import tensorflow as tf
 
-        from deqn.equilibrium.decision_rule import NetworkRule
-        from deqn.equilibrium.problem import build_network
-        from deqn.training import position as snapshot
-
-        self.run, self.experiment = run, experiment
-        self.economy = build_economy(experiment, "float64")
-        settings = experiment.economy.network
-        self.network = build_network(self.economy, settings, seed=0)
-        policy = {name: value for name, value in arrays.items() if name.startswith("networks/policy/")}
-        snapshot.assign({"networks/policy": list(self.network.weights)}, policy)
-        self.rule = NetworkRule(self.economy, self.network, settings.heads == "shock")
+        self.run = run
+        self.rule = problem.rule()
+        self.economy = self.rule.economy
         self._compiled_rule = tf.function(self.rule, jit_compile=True)
 
     def policy(self, **state: Any) -> Any:
@@ -77,16 +58,33 @@ class Solution:
         Returns arrays by their letters, float64: for the overlapping generations k, z, a, lam, c, and the economy's
         definitions (K, Y, r, w, ...).
         """
-        from deqn.equilibrium.evaluation import evaluate
+        from deqn.equilibrium.evaluation import arrays_by_letter, evaluate
 
-        return self.arrays(evaluate(self.rule, periods + burn_in, burn_in, seed, tracks))
+        return arrays_by_letter(self.economy, evaluate(self.rule, periods + burn_in, burn_in, seed, tracks))
 
-    def arrays(self, evaluation: Any) -> dict[str, np.ndarray]:
-        """An evaluation as named arrays: what simulation.npz holds."""
-        letters = self.economy.letters
-        arrays: dict[str, np.ndarray] = {}
-        for named in (evaluation.state, evaluation.policy):
-            arrays |= {letters[name]: getattr(named, name) for name in named._fields if name in letters}
-        arrays |= {f"{letters[name]}_next": value for name, value in evaluation.successors.items()}
-        arrays |= {name: value for name, value in evaluation.definitions.items() if value.ndim == 1}
-        return {**arrays, "track": evaluation.track}
+
+def write_policy(run: RunFolder, states: str, out: str) -> int:
+    """`deqn policy`: reads states by their letters (z, k) from an .npz and writes the policy's (a, lam, c).
+
+    Returns their number. Raises UserError for states that are missing, misshapen, not finite or not of this economy.
+    """
+    solution = Solution(run)
+    letters = solution.economy.letters
+    given = _read_arrays(states)
+    fields = {letters.get(name, name): name for name in solution.economy.State._fields}
+    missing = sorted(set(fields) - set(given))
+    if missing:
+        raise UserError(f"{states}: no array {', '.join(missing)} among {sorted(given)}; expected {', '.join(fields)}")
+    policy = solution.policy(**{name: given[letter] for letter, name in fields.items()})
+    arrays = {letters[name]: value for name, value in policy._asdict().items() if name in letters}
+    write_arrays(Path(out), arrays)
+    return len(next(iter(arrays.values())))
+
+
+def _read_arrays(path: str) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    # TypeError: a single array, .npy, is no archive to open.
+    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: cannot be read as an .npz of arrays ({error}); save it with numpy.savez") from error

@@ -1,4 +1,4 @@
-"""`deqn train`: from a validated parameter file to a run folder with weights, metrics and provenance. Top floor."""
+"""`deqn train`: from a validated parameter file to a run folder with weights, metrics and provenance."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deqn.project.errors import CannotWrite, Diverged, Stopped, UserError
 from deqn.project.parameter_yaml import read_yaml, to_yaml
-from deqn.project.project import find, new, project_root
-from deqn.project.provenance import finish, provenance
+from deqn.project.provenance import record_of_end, record_of_start
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_atomically
-from deqn.tasks.build import build_problem, told_in, warm_start
-from deqn.tasks.parameter_file import Experiment, StudyFile, settings_that_differ
+from deqn.tasks.build import build_problem, in_user_code
+from deqn.tasks.parameter_file import ParameterFile, settings_that_differ
 from deqn.training import checkpoint
 from deqn.workers.communication import Workers, launch, on_first
 
 if TYPE_CHECKING:
-    from deqn.equilibrium.problem import EquilibriumProblem
     from deqn.training.problem import Problem
     from deqn.training.trainer import Outcome, Progress, Trainer
 
@@ -34,7 +32,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # slurm/train.sbatch 
 class Request(NamedTuple):
     """What the user asked for beside the parameter file.
 
-    command: as typed, for provenance.json. start_from: the run whose network training begins with, or None.
+    name: of the run, or None. start_from: the run whose network training begins with, or None. command: as typed, for
+    provenance.json.
     """
 
     name: str | None
@@ -43,22 +42,21 @@ class Request(NamedTuple):
     command: str
 
 
-def choose_folder(experiment: Experiment, request: Request) -> RunFolder:
+def choose_run(file: ParameterFile, request: Request) -> RunFolder:
     """The run folder to write, new or continued. Raises UserError before anything is written."""
-    root = project_root()
     run = None
     if request.resume and request.name is None and not os.environ.get("SLURM_JOB_ID"):
         # Outside a job a new name would be a time stamp: to continue means the latest run.
         with contextlib.suppress(UserError):
-            run = find(f"runs/{experiment.stem}", root)
-    run = run or new(root, experiment.stem, request.name, request.resume)
+            run = file.project.run(f"runs/{file.stem}")
+    run = run or file.project.new_run(file.stem, request.name, request.resume)
     if run.is_run:
-        _check_same_settings(run, experiment)
+        _check_same_settings(run, file)
     return run
 
 
-def _check_same_settings(run: RunFolder, experiment: Experiment) -> None:
-    differ = settings_that_differ(experiment.resolved(), read_yaml(run.parameters))
+def _check_same_settings(run: RunFolder, file: ParameterFile) -> None:
+    differ = settings_that_differ(file.resolved(), read_yaml(run.parameters))
     if differ:
         key, then, now = differ[0]
         more = f" (and {len(differ) - 1} more)" if len(differ) > 1 else ""
@@ -68,47 +66,30 @@ def _check_same_settings(run: RunFolder, experiment: Experiment) -> None:
         )
 
 
-def prepare(experiment: Experiment, request: Request, workers: Workers) -> EquilibriumProblem | Problem:
+def prepare(file: ParameterFile, request: Request, workers: Workers) -> Problem:
     """The problem with the weights of --from, if given. Raises UserError for what only built objects can show.
 
     Nothing is written, so that a mistake leaves no folder behind.
     """
+    from deqn.training import position
     from deqn.training.phases import Phases
 
-    problem = build_problem(experiment, workers.rank, workers.size)
-    Phases(problem, experiment.file.phases)  # refuses optimisers that cannot be made
-    warm_start(experiment)
+    problem = build_problem(file, workers.rank, workers.size)
+    Phases(problem, file.settings.phases)  # refuses optimisers that cannot be made
     if request.start_from is not None:
-        _take_network(problem, find(request.start_from, project_root()))
+        other = file.project.run(request.start_from)
+        try:
+            position.start_from(problem, other.checkpoints)
+        except UserError as error:
+            raise UserError(f"--from {other}: {error}") from error
     return problem
 
 
-def _take_network(problem: EquilibriumProblem | Problem, other: RunFolder) -> None:
-    from deqn.training import position as snapshot
-    from deqn.training.problem import Problem
-
-    arrays, _ = checkpoint.load(other.checkpoints / checkpoint.BEST)
-    names = list(problem.networks) if isinstance(problem, Problem) else ["policy"]
-    groups = {f"networks/{name}": list(problem.networks[name].weights) for name in names}
-    weights = {name: value for name, value in arrays.items() if name.rpartition("/")[0] in groups}
-    try:
-        snapshot.assign(groups, weights)
-    except UserError as error:
-        raise UserError(f"--from {other}: {error}") from error
-    if isinstance(problem, Problem):
-        return
-    problem.copy_to_target()
-    # Its inputs were standardised on states that the other run visits: start among these, not far from them.
-    if latest := checkpoint.latest(other.checkpoints, warn=lambda _: None):
-        arrays, _ = checkpoint.load(latest)
-        problem.restore({k.removeprefix("host/"): v for k, v in arrays.items() if k.startswith("host/")})
-
-
-def train(
-    experiment: Experiment,
+def train_run(
+    file: ParameterFile,
     request: Request,
     run: RunFolder,
-    problem: EquilibriumProblem | Problem,
+    problem: Problem,
     workers: Workers,
     say: Callable[[str], None],
     report: Callable[[Progress], None],
@@ -127,23 +108,22 @@ def train(
             stack.enter_context(run.open())
             reports.append(stack.enter_context(TensorBoard(run.path / "tensorboard", say)).report)
         latest = on_first(workers, lambda: _latest(run, request, say))
-        record = _record(run, experiment, request, workers)
-        start = warm_start(experiment)
-        if latest is None and request.start_from is None and start is not None:
-            start(problem, say)  # type: ignore[arg-type] # studies have no warm start
-        _begin(run, experiment, record)  # not before: a mistake that the warm start finds leaves no run behind
+        record = _record(run, file, request, workers)
+        if latest is None and request.start_from is None:
+            problem.warm_start(say)
+        _begin(run, file, record)  # not before: a mistake that the warm start finds leaves no run behind
 
         def to_all(progress: Progress) -> None:
             for each in reports:
                 each(progress)
 
-        trainer = Trainer(problem, experiment.file, run, workers, to_all, stop_requested, say=say)
+        trainer = Trainer(problem, file.settings, run, workers, to_all, stop_requested, say=say)
         trainer.cpu_before = time.process_time()  # the warm start and all before it are part of the cost
         if latest is not None:
             trainer.resume(*latest)
             say(f"continues at update {trainer.update} of {trainer.total}")
         try:
-            with told_in(experiment, "losses") if isinstance(experiment.file, StudyFile) else contextlib.nullcontext():
+            with in_user_code(file, "losses"):
                 outcome = trainer.train()
         except (Diverged, UserError) as error:
             with contextlib.suppress(CannotWrite):
@@ -170,36 +150,27 @@ def _of_ranks(trainer: Trainer, workers: Workers) -> dict[str, Any]:
     }
 
 
-def _record(run: RunFolder, experiment: Experiment, request: Request, workers: Workers) -> dict[str, Any] | None:
+def _record(run: RunFolder, file: ParameterFile, request: Request, workers: Workers) -> dict[str, Any] | None:
     """What is known before training; only rank 0 keeps it."""
     hosts = workers.gather(socket.gethostname())
     if workers.rank:
         return None
     launched = launch(os.environ)
     return {
-        **provenance(request.command, experiment.file.seed, workers.size),
+        **record_of_start(request.command, file.settings.seed, workers.size, file.project.root),
         "launcher": launched.launcher if launched else None,
         "workers_kind": workers.kind,
         "hosts": hosts,
-        "parameter_file": _relative(experiment),
+        "parameter_file": file.project.shown(file.path),
         "start_from": request.start_from,
         "earlier_sittings": _earlier(run) if request.resume else [],
     }
 
 
-def _begin(run: RunFolder, experiment: Experiment, record: Mapping[str, Any] | None) -> None:
+def _begin(run: RunFolder, file: ParameterFile, record: Mapping[str, Any] | None) -> None:
     if record is not None:
-        write_atomically(run.parameters, to_yaml(experiment.resolved()))
+        write_atomically(run.parameters, to_yaml(file.resolved()))
         write_atomically(run.provenance, json.dumps(record, indent=1) + "\n")
-
-
-def _relative(experiment: Experiment) -> str:
-    """The parameter file as seen from the project, so that a copied project finds it; else its whole path."""
-    root = project_root()
-    for path in (experiment.path.absolute(), experiment.path.resolve()):
-        if path.is_relative_to(root):
-            return str(path.relative_to(root))
-    return str(experiment.path.resolve())
 
 
 def _earlier(run: RunFolder) -> list[dict[str, Any]]:
@@ -214,7 +185,7 @@ def _earlier(run: RunFolder) -> list[dict[str, Any]]:
 def _end(run: RunFolder, record: Mapping[str, Any] | None, status: str, more: Mapping[str, Any]) -> None:
     if record is None:
         return
-    write_atomically(run.provenance, json.dumps({**finish(record, status), **more}, indent=1) + "\n")
+    write_atomically(run.provenance, json.dumps({**record_of_end(record, status), **more}, indent=1) + "\n")
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:

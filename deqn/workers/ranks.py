@@ -1,4 +1,4 @@
-"""Several ranks behind one command: how they begin, who speaks, how they end together. Top floor."""
+"""Several ranks behind one command: how they begin, who speaks, how they end together."""
 
 from __future__ import annotations
 

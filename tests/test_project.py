@@ -1,4 +1,4 @@
-"""Run folders: names, locks, metrics that survive, and what is recorded about a run."""
+"""The project and its run folders: names, locks, metrics that survive, and what is recorded about a run."""
 
 import json
 import os
@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from faults import FULL_DISKS, ROOT, by_small_disk, can_mount
 
-from deqn.project import run_folder
+from deqn.project import provenance
 from deqn.project.errors import CannotWrite, UserError
 from deqn.project.metrics import Metrics
-from deqn.project.project import find, new, project_root
+from deqn.project.project import MARKER, Project
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_atomically
 
@@ -39,52 +39,64 @@ def trained(root: Path, name: str, start: str = "") -> RunFolder:
 # ---- finding and naming
 
 
-def test_the_project_is_the_nearest_folder_above_with_models_and_runs(tmp_path, monkeypatch):
-    for folder in ("outer/models", "outer/runs", "outer/sub/models/olg", "plain"):
-        (tmp_path / folder).mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "outer" / "sub" / "models" / "olg")
-    assert project_root() == tmp_path / "outer"
-    (tmp_path / "outer" / "sub" / "setup.cfg").write_text("[metadata]\nname = deqn\n")
-    assert project_root() == tmp_path / "outer" / "sub"
-    (tmp_path / "outer" / "sub" / "setup.cfg").write_text("[metadata]\nname = deqn-extras\n")
-    assert project_root() == tmp_path / "outer"
-    assert project_root(tmp_path / "plain") == tmp_path / "plain"
+def test_the_project_is_the_nearest_folder_above_that_has_the_marker(tmp_path):
+    outer, inner = tmp_path / "outer", tmp_path / "outer/sub"
+    (inner / "models/olg").mkdir(parents=True)
+    (outer / MARKER).touch()
+    assert Project.around(inner / "models/olg").root == outer
+    (inner / MARKER).touch()
+    assert Project.around(inner / "models/olg").root == inner
+
+
+def test_models_and_runs_alone_make_no_project(tmp_path):
+    for name in ("models", "runs"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=r"not in a project of deqn .*make one here: deqn new models/mine"):
+        Project.around(tmp_path)
+
+
+def test_a_project_that_was_made_is_found_again_and_keeps_what_was_there(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/notes.txt").write_text("mine")
+    Project.make(tmp_path)
+    assert Project.around(tmp_path / "runs").root == tmp_path
+    assert (tmp_path / "models/notes.txt").read_text() == "mine"
 
 
 def test_a_new_run_writes_nothing_and_has_the_given_name(tmp_path):
-    run = new(tmp_path, "olg", "first", resume=False)
+    run = Project(tmp_path).new_run("olg", "first", resume=False)
     assert (run.path, str(run)) == (tmp_path / "runs" / "olg" / "first", "olg/first")
     assert not list(tmp_path.iterdir())
 
 
 def test_without_a_name_a_run_is_named_by_the_time_or_by_the_slurm_job(tmp_path, monkeypatch):
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d", new(tmp_path, "olg", None, False).path.name)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d", Project(tmp_path).new_run("olg", None, False).path.name)
     monkeypatch.setenv("SLURM_JOB_ID", "4712")
-    assert new(tmp_path, "olg", None, False).path.name == "4712"
+    assert Project(tmp_path).new_run("olg", None, False).path.name == "4712"
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "4711")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    assert new(tmp_path, "olg", None, False).path.name == "4711_3"
+    assert Project(tmp_path).new_run("olg", None, False).path.name == "4711_3"
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "two words", "", "-r", "x\n", "a" * 300, "a\\b"])
 def test_a_run_name_that_is_no_plain_file_name_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="expected a name"):
-        new(tmp_path, "olg", name, resume=False)
+        Project(tmp_path).new_run("olg", name, resume=False)
 
 
 def test_a_run_that_exists_is_refused_unless_resumed(tmp_path):
     run = trained(tmp_path, "olg/first")
     with pytest.raises(UserError, match="run olg/first exists; continue it with --resume"):
-        new(tmp_path, "olg", "first", resume=False)
-    assert new(tmp_path, "olg", "first", resume=True).path == run.path
+        Project(tmp_path).new_run("olg", "first", resume=False)
+    assert Project(tmp_path).new_run("olg", "first", resume=True).path == run.path
 
 
 def test_a_folder_of_something_else_is_not_resumed(tmp_path):
     (tmp_path / "runs" / "olg" / "notes").mkdir(parents=True)
-    assert new(tmp_path, "olg", "notes", resume=True)  # empty, as a run killed at its start leaves it
+    assert Project(tmp_path).new_run("olg", "notes", resume=True)  # empty, as a run killed at its start leaves it
     (tmp_path / "runs" / "olg" / "notes" / "thoughts.txt").write_text("...")
     with pytest.raises(UserError, match="not a run"):
-        new(tmp_path, "olg", "notes", resume=True)
+        Project(tmp_path).new_run("olg", "notes", resume=True)
 
 
 def test_a_run_is_found_by_path_by_name_and_as_the_latest_of_its_stem(tmp_path, monkeypatch):
@@ -94,7 +106,7 @@ def test_a_run_is_found_by_path_by_name_and_as_the_latest_of_its_stem(tmp_path, 
     (tmp_path / "models" / "olg").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "models")  # where a folder called olg is no run
     for name in ("olg", "olg/a", "runs/olg/a", "runs/olg", "olg/", str(late.path)):
-        assert find(name, tmp_path).path.resolve() == late.path
+        assert Project(tmp_path).run(name).path.resolve() == late.path
 
 
 def test_without_a_recorded_start_the_latest_run_is_the_one_touched_last(tmp_path):
@@ -102,16 +114,16 @@ def test_without_a_recorded_start_the_latest_run_is_the_one_touched_last(tmp_pat
     older = trained(tmp_path, "olg/b")
     older.provenance.write_text("{half")
     os.utime(older.path, (1_000_000_000, 1_000_000_000))
-    assert find("olg", tmp_path).path == newest.path
+    assert Project(tmp_path).run("olg").path == newest.path
 
 
 def test_a_missing_run_names_the_nearest(tmp_path):
     with pytest.raises(UserError, match="train one first"):
-        find("olg", tmp_path)
+        Project(tmp_path).run("olg")
     trained(tmp_path, "benchmark60/first")
     for wrong, right in (("benchmrk60", "benchmark60"), ("runs/benchmark60/frist", "benchmark60/first")):
         with pytest.raises(UserError, match=f"{wrong}: no such run; did you mean '{right}'?"):
-            find(wrong, tmp_path)
+            Project(tmp_path).run(wrong)
 
 
 def test_a_foreign_folder_is_no_run(tmp_path):
@@ -119,7 +131,7 @@ def test_a_foreign_folder_is_no_run(tmp_path):
     (tmp_path / "thesis").mkdir()
     for name in (tmp_path / "thesis", tmp_path / "runs"):
         with pytest.raises(UserError, match="not a run"):
-            find(str(name), tmp_path)
+            Project(tmp_path).run(str(name))
 
 
 # ---- one trainer at a time
@@ -298,33 +310,30 @@ def test_a_full_disk_at_metrics_loses_the_row_and_no_other(tmp_path, on_full_dis
 
 def test_provenance_names_commit_versions_host_and_job(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "4712")
-    (tmp_path / "models").mkdir()
-    (tmp_path / "runs").mkdir()
-    monkeypatch.chdir(tmp_path)
-    assert run_folder.provenance("deqn", 0, 1)["commit"] is None  # no repository
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    assert provenance.record_of_start("deqn", 0, 1, tmp_path)["commit"] is None  # no repository
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
     subprocess.check_call([*git, "init", "-q"])
     subprocess.check_call([*git, "commit", "-q", "--allow-empty", "-m", "first"])
-    head = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
-    record = run_folder.provenance(["deqn", "train", "a b.yaml"], seed=3, workers=2)
+    head = subprocess.check_output(["git", "-C", str(tmp_path), "rev-parse", "HEAD"], text=True).strip()
+    record = provenance.record_of_start("deqn train 'a b.yaml'", 3, 2, tmp_path)
     assert (record["command"], record["seed"], record["workers"]) == ("deqn train 'a b.yaml'", 3, 2)
     assert (record["commit"], record["dirty"], record["slurm_job"]) == (head, False, "4712")
     assert record["versions"]["numpy"] == np.__version__
     assert record["cores"] == len(os.sched_getaffinity(0))
-    (tmp_path / "models" / "new.py").write_text("")
-    assert run_folder.provenance("deqn", 0, 1)["dirty"] is True
+    (tmp_path / "new.py").write_text("")
+    assert provenance.record_of_start("deqn", 0, 1, tmp_path)["dirty"] is True
     assert json.loads(json.dumps(record)) == record
 
 
 def test_finish_counts_the_processor_time_and_memory_of_this_process_alone():
-    record = run_folder.provenance("deqn", 0, 1)
-    before = run_folder.finish(record, "done")
+    record = provenance.record_of_start("deqn", 0, 1, ROOT)
+    before = provenance.record_of_end(record, "done")
     subprocess.check_call([sys.executable, "-c", "sum(range(40_000_000)); b'x' * 200_000_000"])
     began = time.process_time()
     held = np.ones(4_000_000)  # 32 MB
     while time.process_time() - began < 0.1:
         held.sum()
-    after = run_folder.finish(record, 75)
+    after = provenance.record_of_end(record, 75)
     assert 0.1 <= after["cpu_seconds"] - before["cpu_seconds"] < 0.5
     assert before["peak_memory_mb"] <= after["peak_memory_mb"] < before["peak_memory_mb"] + 100
     assert (after["status"], after["start"]) == (75, record["start"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import Field, field_validator, model_validator
 
 from deqn.project.errors import UserError, nearest
-from deqn.project.parameter_yaml import differences, read, to_yaml
+from deqn.project.parameter_yaml import differences, read_yaml, to_yaml
 from deqn.project.schema import Section, setting, validate
 from deqn.project.user_code import load_module
 
@@ -81,65 +81,63 @@ def written(folder: Path, text: str) -> Path:
 
 def test_a_number_with_an_exponent_is_a_float_with_or_without_a_point(tmp_path):
     path = written(tmp_path, "a: [1e-3, -2E+4, 1.e5, .5e1, 3e0, 1_0e2]\nb: '1e-3'\nc: 12\nd: e3\n")
-    assert read(path) == {"a": [1e-3, -2e4, 1e5, 5.0, 3.0, 1000.0], "b": "1e-3", "c": 12, "d": "e3"}
+    assert read_yaml(path) == {"a": [1e-3, -2e4, 1e5, 5.0, 3.0, 1000.0], "b": "1e-3", "c": 12, "d": "e3"}
 
 
 def test_an_override_replaces_a_value_in_a_list_of_mappings(tmp_path):
     path = written(tmp_path, "phases: [{updates: 1}, {updates: 2}]\nseed: 0")
-    changed = read(path, ["phases.1.updates=5", "seed=1e-3", "name=[a, {b: 1}]"])
+    changed = read_yaml(path, ["phases.1.updates=5", "seed=1e-3", "name=[a, {b: 1}]"])
     assert changed == {"phases": [{"updates": 1}, {"updates": 5}], "seed": 1e-3, "name": ["a", {"b": 1}]}
 
 
 def test_an_override_creates_the_sections_it_needs(tmp_path):
-    assert read(written(tmp_path, "a:\n"), ["a.b.c=1", "x.y=a=b"]) == {"a": {"b": {"c": 1}}, "x": {"y": "a=b"}}
+    assert read_yaml(written(tmp_path, "a:\n"), ["a.b.c=1", "x.y=a=b"]) == {"a": {"b": {"c": 1}}, "x": {"y": "a=b"}}
 
 
 def test_an_override_changes_one_of_two_keys_that_share_an_alias(tmp_path):
     path = written(tmp_path, "a: &shared [1, 2]\nb: *shared\n")
-    assert read(path, ["b.0=7"]) == {"a": [1, 2], "b": [7, 2]}
+    assert read_yaml(path, ["b.0=7"]) == {"a": [1, 2], "b": [7, 2]}
 
 
 @pytest.mark.parametrize("override", ["a", "=1", "a..b=1", "a.=1", "", "a=[1", "a=b: c: d"])
 def test_a_malformed_override_is_refused(tmp_path, override):
-    assert refusal(read, written(tmp_path, "a: 1"), [override]).startswith(f"--set {override}")
+    assert refusal(read_yaml, written(tmp_path, "a: 1"), [override]).startswith(f"--set {override}")
 
 
 @pytest.mark.parametrize("index", ["2", "-1", "x", "²"])
 def test_an_override_beyond_a_list_names_the_admissible_indices(tmp_path, index):
-    message = refusal(read, written(tmp_path, "tfp: [1, 2]"), [f"tfp.{index}=3"])
+    message = refusal(read_yaml, written(tmp_path, "tfp: [1, 2]"), [f"tfp.{index}=3"])
     assert message == f"--set tfp.{index}=3: '{index}' is no entry of a list of 2, expected an index from 0 to 1"
 
 
 def test_an_override_inside_a_number_is_refused(tmp_path):
-    assert "inside 0.5" in refusal(read, written(tmp_path, "a: {b: 0.5}"), ["a.b.c=1"])
+    assert "inside 0.5" in refusal(read_yaml, written(tmp_path, "a: {b: 0.5}"), ["a.b.c=1"])
 
 
 @pytest.mark.parametrize("text", ["a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", "a: 1\nb: 2\n  c: 3\n"])
 def test_broken_yaml_and_a_key_given_twice_are_refused_with_line_and_column(tmp_path, text):
     place = ", line 5, column 3: " if "d" in text else ", line 3, column 4: "
-    assert f"file.yaml{place}" in refusal(read, written(tmp_path, text))
+    assert f"file.yaml{place}" in refusal(read_yaml, written(tmp_path, text))
 
 
 @pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "just words", "a: \x00", "a: 2026-13-45", "{a: 1}: 2", "a: *b"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
-    assert "file.yaml" in refusal(read, written(tmp_path, text))
+    assert "file.yaml" in refusal(read_yaml, written(tmp_path, text))
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "file.yaml").write_bytes(b"a: \xff\xfe")
-    assert "cannot be read" in refusal(read, tmp_path / "file.yaml")
-    assert "cannot be read" in refusal(read, tmp_path)
+    assert "cannot be read" in refusal(read_yaml, tmp_path / "file.yaml")
+    assert "cannot be read" in refusal(read_yaml, tmp_path)
 
 
-def test_a_missing_file_names_the_nearest_parameter_file_of_the_project(tmp_path, monkeypatch):
-    (tmp_path / "models" / "olg").mkdir(parents=True)
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "models" / "olg" / "benchmark60.yaml").write_text("a: 1")
+def test_a_missing_file_names_the_nearest_of_the_known_ones(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert refusal(read, "benchmrk60.yaml") == (
+    known = [tmp_path / "models/olg/benchmark60.yaml"]
+    assert refusal(read_yaml, "benchmrk60.yaml", (), known) == (
         "benchmrk60.yaml: no such file; did you mean 'models/olg/benchmark60.yaml'?"
     )
-    assert "known: benchmark60" in refusal(read, "entirely/different.yaml")
+    assert "known: benchmark60" in refusal(read_yaml, "entirely/different.yaml", (), known)
 
 
 # ---- writing and comparing
@@ -155,7 +153,7 @@ trees = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(tex
 def test_what_is_written_reads_back_the_same(tmp_path_factory, mapping):
     path = tmp_path_factory.getbasetemp() / "round.yaml"
     path.write_text(to_yaml(mapping), encoding="utf-8")
-    again = read(path)
+    again = read_yaml(path)
     assert again == mapping
     assert to_yaml(again) == to_yaml(mapping)  # also tells 1 from 1.0, and the order of keys
 
@@ -168,7 +166,7 @@ def test_a_written_file_means_the_same_to_plain_pyyaml():
 
 def test_texts_that_look_like_numbers_stay_texts(tmp_path):
     mapping = {"a": ["1e-3", "12", "yes", "1.5", "", "null", "~"]}
-    assert read(written(tmp_path, to_yaml(mapping))) == mapping
+    assert read_yaml(written(tmp_path, to_yaml(mapping))) == mapping
 
 
 def test_differences_name_nested_keys_and_entries_of_lists():
@@ -286,7 +284,12 @@ def test_a_missing_module_names_the_nearest_file(tmp_path):
     ("text", "line", "words"),
     [
         ("x = 1\ndef f(:\n", 2, "SyntaxError: invalid syntax"),
-        ("\n\nimport no_such_package\n", 3, "ModuleNotFoundError: No module named 'no_such_package'"),
+        (
+            "\n\nimport no_such_package\n",
+            3,
+            "ModuleNotFoundError: No module named 'no_such_package'; install the package that has it: pip install "
+            "no_such_package",
+        ),
         ("from math import no_such_name\n", 1, "ImportError: cannot import name 'no_such_name'"),
         ("def f():\n    return undefined\nf()\n", 2, "NameError: name 'undefined'"),
     ],
@@ -296,7 +299,14 @@ def test_an_error_in_a_module_is_told_with_file_and_line(tmp_path, text, line, w
     assert refusal(load_module, tmp_path, "economy").startswith(f"{tmp_path / 'economy.py'}, line {line}: {words}")
 
 
+def test_a_missing_package_of_an_extra_is_told_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    (tmp_path / "problem.py").write_text("import gymnasium\n")
+    assert refusal(load_module, tmp_path, "problem").endswith("; install it with: pip install 'deqn[agents]'")
+
+
 def test_importing_parameters_imports_no_array_library():
-    code = "import sys, deqn.project.parameters; print({'numpy', 'pandas', 'tensorflow', 'keras'} & set(sys.modules))"
+    modules = "deqn.project.schema, deqn.project.parameter_yaml, deqn.project.user_code"
+    code = f"import sys, {modules}; print({{'numpy', 'pandas', 'tensorflow', 'keras'}} & set(sys.modules))"
     root = Path(__file__).parents[1]
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=root).strip() == "set()"
