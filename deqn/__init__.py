@@ -23,3 +23,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(solution, name)
     raise AttributeError(f"deqn has no {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

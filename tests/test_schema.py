@@ -1,6 +1,7 @@
 """Parameter files: what is read, what is refused, and in which words."""
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -128,7 +129,45 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
 def test_a_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "file.yaml").write_bytes(b"a: \xff\xfe")
     assert "cannot be read" in refusal(read_yaml, tmp_path / "file.yaml")
-    assert "cannot be read" in refusal(read_yaml, tmp_path)
+    assert "is a folder; expected a parameter file" in refusal(read_yaml, tmp_path)
+
+
+def test_what_is_no_plain_file_is_refused_and_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", "/dev/zero"):
+        assert "is no plain file; expected a parameter file" in refusal(read_yaml, path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: " + "[" * 100_000,
+        "a: " + "{b: " * 60 + "1" + "}" * 60,
+        "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+        + "".join(
+            f"{new}: &{new} [{', '.join(['*' + old] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+        ),
+    ],
+    ids=["deep list", "deep mapping", "aliases of aliases"],
+)
+def test_a_file_that_would_fill_the_memory_is_refused_before_it_is_built(tmp_path, text):
+    (tmp_path / "file.yaml").write_text(text)
+    assert "more than 50 levels or 100,000 values" in refusal(read_yaml, tmp_path / "file.yaml")
+
+
+def test_a_huge_file_is_refused_unread(tmp_path):
+    with (tmp_path / "file.yaml").open("wb") as file:
+        file.truncate(2**33)
+    assert "expected a parameter file, 1,048,576 bytes at most" in refusal(read_yaml, tmp_path / "file.yaml")
+
+
+@pytest.mark.parametrize("text", ["yes", "on", "06", "1:30", "true", "'3'", "0x10"])
+def test_what_only_looks_like_a_number_is_refused_where_a_number_is_expected(tmp_path, text):
+    class OfHousehold(Section):
+        risk_aversion: float = setting(2.0, gt=0)
+
+    (tmp_path / "file.yaml").write_text(f"risk_aversion: {text}\n")
+    assert "expected a number above 0" in refusal(validate, OfHousehold, read_yaml(tmp_path / "file.yaml"))
 
 
 def test_a_missing_file_names_the_nearest_of_the_known_ones(tmp_path, monkeypatch):

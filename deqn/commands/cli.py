@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -39,6 +39,7 @@ ParameterPath = Annotated[
     Path, typer.Argument(metavar="FILE", help="parameter file, such as models/olg/benchmark60.yaml")
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="runs/STEM/NAME, STEM/NAME, or STEM for its latest run")]
+_INTERRUPTED = 130
 Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="override a setting, such as parameters.borrowing_limit=-0.5"),
@@ -56,23 +57,39 @@ class WorkersKind(enum.StrEnum):
 
 
 def main() -> None:
-    """Runs a command. Exit status: 0 done, 2 user's mistake, 3 diverged, 75 stopped with a checkpoint."""
+    """Runs a command.
+
+    Exit status: 0 done, 2 user's mistake, 3 diverged, 75 stopped with a checkpoint, 130 interrupted.
+    """
     try:
-        app(args=sys.argv[1:] or ["--help"], prog_name="deqn", standalone_mode=False)
+        status = app(args=sys.argv[1:] or ["--help"], prog_name="deqn", standalone_mode=False)
+        sys.stdout.flush()
     except (UserError, Diverged, Stopped) as error:
-        sys.exit(_told(str(error), error.exit_status))
+        _leave(str(error), error.exit_status)
     except _UsageError as error:
         command = error.ctx.command_path if error.ctx else "deqn"
         words = " ".join(error.format_message().split()).rstrip(".")
-        sys.exit(_told(f"{words}; see {command} --help", UserError.exit_status))
+        _leave(f"{words}; see {command} --help", UserError.exit_status)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(_told("interrupted; what was written before stands", 130))
+        status = _INTERRUPTED
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        _leave("", 0)
+    except OSError as error:  # a name that is too long, a device that is full
+        place = f"{error.filename}: " if error.filename else ""
+        _leave(f"{place}{error.strerror or error}; choose another file or folder", UserError.exit_status)
+    if status == _INTERRUPTED:  # which typer also returns
+        _leave("interrupted; what was written before stands", _INTERRUPTED)
 
 
-def _told(message: str, status: int) -> int:
-    sys.stdout.flush()
-    print(f"deqn: {message}", file=sys.stderr)
-    return status
+def _leave(message: str, status: int) -> NoReturn:
+    """Ends the process with a line on stderr; what stdout could not take is dropped."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if message:
+        print(f"deqn: {message}", file=sys.stderr)
+    sys.exit(status)
 
 
 def _with_tensorflow(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -51,9 +51,9 @@ def _target(folder: str | Path, here: Path, project: Project) -> Path:
     target = next((at for at in (here / folder, project.root / folder) if at.parent.resolve() == models), None)
     if target is None:
         raise UserError(f"{folder}: not in {models}; expected models/NAME, such as models/mine")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", target.name) or keyword.iskeyword(target.name):
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,59}", target.name) or keyword.iskeyword(target.name):
         raise UserError(
-            f"{folder}: {target.name!r}; expected a name in small letters, digits and _, such as my_economy"
+            f"{folder}: {target.name!r}; expected at most 60 small letters, digits and _, such as my_economy"
         )
     if target.exists():
         raise UserError(f"{folder}: exists; choose another name, or change what is there")

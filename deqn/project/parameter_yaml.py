@@ -11,8 +11,21 @@ import yaml
 
 from deqn.project.errors import UserError, closest, nearest, quoted
 
-# YAML 1.1 wants a point and a signed exponent in a float and would read a learning rate of 1e-3 as a text.
-_EXPONENT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$")
+_LARGEST = 2**20  # bytes of a parameter file
+_DEEPEST, _MOST = 50, 100_000  # levels of nesting, and values when every alias is written out
+
+# YAML 1.1 reads 06 as an octal number, 1:30 as ninety, yes as true, and 1e-3 as a text: YAML 1.2 does not.
+_NUMBERS = {
+    "tag:yaml.org,2002:bool": (re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), "tTfF"),
+    "tag:yaml.org,2002:int": (re.compile(r"[-+]?(?:0|[1-9][0-9_]*)$"), "-+0123456789"),
+    "tag:yaml.org,2002:float": (
+        re.compile(
+            r"(?:[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+        ),
+        "-+.0123456789",
+    ),
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -26,6 +39,14 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return node
 
+    def construct_yaml_float(self, node: Any) -> float | int:
+        """1e4 is the whole number 10000, which is as good where a real number is asked for."""
+        value = super().construct_yaml_float(node)
+        return int(value) if "e" in node.value.lower() and abs(value) < 1e15 and value == int(value) else value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
+
 
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
@@ -33,7 +54,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 for _class in (_Loader, _Dumper):  # the dumper too: a text that looks like a number has to be quoted
-    _class.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
+    _class.yaml_implicit_resolvers = {
+        letter: [(tag, pattern) for tag, pattern in rules if tag not in _NUMBERS]
+        for letter, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for _tag, (_pattern, _first) in _NUMBERS.items():
+        _class.add_implicit_resolver(_tag, _pattern, list(_first))
 
 
 def to_yaml(mapping: Mapping[str, Any]) -> str:
@@ -44,6 +70,7 @@ def to_yaml(mapping: Mapping[str, Any]) -> str:
 
 def _parsed(text: str, origin: str) -> Any:
     try:
+        _check_size(text, origin)
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -51,6 +78,38 @@ def _parsed(text: str, origin: str) -> Any:
         raise UserError(f"{origin}{place}: not valid YAML: {error.problem or error.context}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: such as a date in the 13th month
         raise UserError(f"{origin}: not valid YAML: {error}") from error
+
+
+def _check_size(text: str, origin: str) -> None:
+    """Refuses what would fill the stack or the memory, by the events of the parser, before anything is built."""
+    values = [0]  # of the collections that are open, each with what its aliases stand for
+    names: dict[str, int] = {}
+    anchors: list[str | None] = []
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            values.append(1)
+            anchors.append(event.anchor)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            size, anchor = values.pop(), anchors.pop()
+            values[-1] += size
+            if anchor:
+                names[anchor] = size
+        elif isinstance(event, yaml.NodeEvent):
+            values[-1] += names.get(event.anchor or "", 1) if isinstance(event, yaml.AliasEvent) else 1
+        if len(values) > _DEEPEST or sum(values) > _MOST:
+            raise UserError(
+                f"{origin}: more than {_DEEPEST} levels or {_MOST:,} values; expected the settings of a training"
+            )
+
+
+def _text(path: Path) -> str:
+    """The text of a parameter file, of which no more is read than such a file has."""
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no plain file"
+        raise UserError(f"{path}: is {kind}; expected a parameter file such as models/olg/benchmark60.yaml")
+    if path.stat().st_size > _LARGEST:
+        raise UserError(f"{path}: {path.stat().st_size:,} bytes; expected a parameter file, {_LARGEST:,} bytes at most")
+    return path.read_text(encoding="utf-8")
 
 
 def read_yaml(path: str | Path, overrides: Sequence[str] = (), known: Iterable[Path] = ()) -> dict[str, Any]:
@@ -62,7 +121,7 @@ def read_yaml(path: str | Path, overrides: Sequence[str] = (), known: Iterable[P
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
     except FileNotFoundError as error:
         files = {file.stem: file for file in sorted(known)}
         match = closest(path.stem, files)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from deqn.project.errors import UserError, nearest, quoted
@@ -22,9 +22,38 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 
 class Section(BaseModel):
-    """Base of every schema: unknown keys and numbers that are not finite are refused, values don't change."""
+    """Base of every schema: unknown keys and numbers that are not finite are refused, values don't change.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    Types are strict: what YAML reads as true is no number, and what it reads as a text is none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tuples(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        fields = cls.model_fields
+        return {
+            key: _with_tuples(fields[key].annotation, value) if key in fields else value for key, value in given.items()
+        }
+
+
+def _with_tuples(annotation: Any, value: Any) -> Any:
+    """A value with tuples where the annotation has them: YAML knows lists only, and strict types are no lists."""
+    if not isinstance(value, list):
+        return value
+    for member in _members(annotation):
+        entries = [each for each in get_args(member) if each is not Ellipsis]
+        if get_origin(member) is tuple:
+            inner = entries if len(entries) > 1 else entries * len(value)
+            return tuple(_with_tuples(each, entry) for each, entry in zip(inner, value, strict=False)) + tuple(
+                value[len(inner) :]
+            )
+        if get_origin(member) is list and entries:
+            return [_with_tuples(entries[0], entry) for entry in value]
+    return value
 
 
 def setting(default: Any = ..., *, unit: str = "", source: str = "", **constraints: Any) -> Any:

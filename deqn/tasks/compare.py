@@ -136,20 +136,26 @@ def _write(comparison: Comparison, description: Mapping[str, Any], folder: Path)
 
 
 def _check_alike(all_solved: Sequence[Solved]) -> None:
-    def kind(each: Solved) -> dict[str, tuple[Any, ...]]:
+    """Refuses solutions whose states or policies have other names or sizes than the first one's."""
+
+    def shapes(each: Solved) -> dict[str, tuple[Any, ...]]:
         economy = each.rule.economy
         state = economy.initial_states(1, np.random.default_rng(0))
         policy = each.rule(economy.tensors(state))
         return {name: tuple(x.shape[1:]) for name, x in (*state._asdict().items(), *policy._asdict().items())}
 
-    first, *others = map(kind, all_solved)
+    def words(name: str, found: Mapping[str, tuple[Any, ...]]) -> str:
+        if name not in found:
+            return f"has no {name}"
+        return f"has {' x '.join(map(str, found[name])) or 'one'} {name} in each state"
+
+    first, *others = map(shapes, all_solved)
     for each, other in zip(all_solved[1:], others, strict=True):
         for name in dict.fromkeys([*first, *other]):
             if first.get(name) != other.get(name):
-                have, has = (f"{list(shapes[name])}" if name in shapes else "none" for shapes in (first, other))
                 raise UserError(
-                    f"{each.run}: its {name} is {has} a state, that of {all_solved[0].run} {have}; expected solutions "
-                    "of one economy"
+                    f"{each.run} {words(name, other)}, {all_solved[0].run} {words(name, first)}; expected solutions of "
+                    "one economy"
                 )
 
 

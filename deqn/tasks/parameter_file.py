@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -94,8 +95,22 @@ def read_parameter_file(path: str | Path, overrides: Sequence[str], project: Pro
     path, known = Path(path), project.parameter_files()
     if not path.is_file() and (project.root / path).is_file():
         path = project.root / path
-    before = read_yaml(path, known=known) if overrides else None
-    return _validated(path, read_yaml(path, overrides, known), before, project)
+    file = _validated(path, read_yaml(path, overrides, known), project)
+    for other in known:
+        if other.stem == path.stem and path.resolve().is_relative_to(project.models) and not other.samefile(path):
+            raise UserError(
+                f"{path}: {project.shown(other)} has the same name, and both would share runs/{path.stem}; rename one"
+            )
+    return file._replace(changed=_changed(file, read_yaml(path))) if overrides else file
+
+
+def _changed(file: ParameterFile, mapping: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What --set has changed in the file, defaults included: (key, value before, value now)."""
+    try:
+        before = _validated(file.path, mapping, file.project).resolved()
+    except UserError:  # the file needs what --set says
+        before = dict(mapping)
+    return differences(before, file.resolved())
 
 
 def parameter_file_of(run: RunFolder) -> ParameterFile:
@@ -110,7 +125,7 @@ def parameter_file_of(run: RunFolder) -> ParameterFile:
         raise UserError(f"{run.provenance}: does not name the run's parameter file; was it edited?") from error
     if not path.parent.is_dir():
         raise UserError(f"{run}: its economy's folder {path.parent} is not there; put it back")
-    return _validated(path, read_yaml(run.parameters), None, project)
+    return _validated(path, read_yaml(run.parameters), project)
 
 
 def settings_that_differ(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -141,17 +156,26 @@ def named_class(folder: Path, kind: str, name: str, base: type) -> type:
     return known[class_name]
 
 
-def _validated(
-    path: Path, mapping: Mapping[str, Any], before: Mapping[str, Any] | None, project: Project
-) -> ParameterFile:
-    settings: EconomyFile | ProblemFile
-    if ProblemFile.names in mapping:
-        settings = validate(ProblemFile, mapping)
-    else:
-        settings = validate(EconomyFile, mapping)
+def _validated(path: Path, mapping: Mapping[str, Any], project: Project) -> ParameterFile:
+    kind: type[EconomyFile] | type[ProblemFile] = ProblemFile if ProblemFile.names in mapping else EconomyFile
+    _check_place(path, mapping, kind)
+    settings = validate(kind, mapping)
+    if isinstance(settings, EconomyFile):
         _check_equilibrium(settings)
-    file = ParameterFile(path, settings, None, differences(before, mapping) if before is not None else [], project)
+    file = ParameterFile(path, settings, None, [], project)
     return file._replace(parameters=validate(_schema(file), settings.parameters, "parameters"))
+
+
+def _check_place(path: Path, mapping: Mapping[str, Any], kind: type[Section]) -> None:
+    """A parameter of the economy that stands at the top of the file, or was given to --set so, is told its place."""
+    unknown = [key for key in mapping if key not in kind.model_fields]
+    name = mapping.get(getattr(kind, "names", ""))
+    if not unknown or not isinstance(name, str) or not (path.parent / "parameters.py").is_file():
+        return
+    known = _schema_of(path.parent, name, load_module(path.parent, "parameters")).model_fields
+    for key in unknown:
+        if key in known:
+            raise UserError(f"{key}: unknown here; it is one of the parameters, write parameters.{key}")
 
 
 def _check_equilibrium(settings: EconomyFile) -> None:
@@ -164,18 +188,34 @@ def _check_equilibrium(settings: EconomyFile) -> None:
 
 
 def _schema(file: ParameterFile) -> type[Section]:
-    """The schema CLASSParameters, else Parameters: from parameters.py where there is one, so without TensorFlow."""
-    folder, name = file.path.parent, file.named
-    own_file = (folder / "parameters.py").is_file()
-    home = load_module(folder, "parameters") if own_file else _beside_tensorflow(file)
+    """The schema of the user's parameters: from parameters.py where there is one, so without TensorFlow."""
+    folder = file.path.parent
+    _check_class(file)
+    if (folder / "parameters.py").is_file():
+        return _schema_of(folder, file.named, load_module(folder, "parameters"))
+    return _schema_of(folder, file.named, _beside_tensorflow(file))
+
+
+def _schema_of(folder: Path, name: str, home: Any) -> type[Section]:
+    """CLASSParameters, else Parameters, of a module or class."""
     wanted = f"{name.rpartition('.')[2]}Parameters"
     schema = getattr(home, wanted, None) or getattr(home, "Parameters", None)
     if not (isinstance(schema, type) and issubclass(schema, Section)):
-        where = folder / "parameters.py" if own_file else f"{name} in {folder}"
+        where = folder / "parameters.py" if (folder / "parameters.py").is_file() else f"{name} in {folder}"
         raise UserError(
             f"{where}: no class Parameters(Section) or {wanted}(Section); write one with a `setting` for each parameter"
         )
     return schema
+
+
+def _check_class(file: ParameterFile) -> None:
+    """Refuses a class that its file never mentions, without running that file: also for a job that runs later."""
+    path = file.path.parent / f"{file.module}.py"
+    name = file.named.rpartition(".")[2]
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    if text is not None and not re.search(rf"\b{re.escape(name)}\b", text):
+        known = re.findall(r"^class (\w+)", text, re.MULTILINE)
+        raise UserError(f"{file.settings.names}: {name!r} is not a class in {path};{nearest(name, known)}")
 
 
 def _beside_tensorflow(file: ParameterFile) -> type:

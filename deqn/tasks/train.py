@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from deqn.training.problem import Problem
     from deqn.training.trainer import Outcome, Progress, Trainer
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # slurm/train.sbatch sends the last before the time limit
+# slurm/train.sbatch sends USR1 before the time limit; HUP comes when a terminal is closed.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Request(NamedTuple):

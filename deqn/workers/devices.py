@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,12 +19,26 @@ from deqn.workers.communication import launch
 def import_tensorflow() -> None:
     """Imports TensorFlow and starts XLA with stderr held back; if that fails, what was held back is shown."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _check_flags(os.environ)
     with _held_stderr():
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")  # AutoGraph's warnings too
         _choose_gpu(tf.config, os.environ)
         tf.function(lambda x: x + 1.0, jit_compile=True)(tf.constant(0.0))
+
+
+def _check_flags(environment: Mapping[str, str]) -> None:
+    """XLA ends the process, without an exception, if it does not know a flag: another process tries them first."""
+    if not environment.get("XLA_FLAGS"):
+        return
+    code = "import tensorflow as tf; tf.function(lambda x: x + 1.0, jit_compile=True)(tf.constant(0.0))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if "flag" in line.lower()] or done.stderr.splitlines()
+        raise UserError(
+            f"XLA_FLAGS={environment['XLA_FLAGS']}: XLA refuses them ({said[-1].strip()}); correct or unset"
+        )
 
 
 def _choose_gpu(config: Any, environment: Mapping[str, str]) -> None:
