@@ -67,7 +67,7 @@ def measure(file: str | Path, updates: int, overrides: Sequence[str] = ()) -> Co
     from deqn.tasks.parameter_file import read_experiment
     from deqn.training.optimizers import optimizer
     from deqn.training.update import make_advance
-    from deqn.workers.communication import SingleWorker
+    from deqn.workers.workers import SingleWorker
 
     experiment = read_experiment(ROOT / file, overrides)
     settings, problem = experiment.file, build_problem(experiment)

@@ -138,8 +138,8 @@ def test_an_import_that_goes_up_is_caught(path, source):
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("deqn/workers/communication.py", "import horovod.tensorflow\nfrom mpi4py import MPI"),
-        ("deqn/training/trainer.py", "from . import phases\nfrom deqn.workers import ranks\nimport tensorflow"),
+        ("deqn/workers/horovod.py", "import horovod.tensorflow\nfrom mpi4py import MPI"),
+        ("deqn/training/trainer.py", "from . import phases\nfrom deqn.workers import collective\nimport tensorflow"),
         ("deqn/rl/environments.py", "from deqn.equilibrium.economy import Economy"),
         ("deqn/report/figures.py", "from deqn.project import errors\nfrom deqn.project.run import RunFolder"),
         ("deqn/commands/cli.py", "from deqn import equilibrium, report"),

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from deqn.project.errors import UserError
-from deqn.workers.communication import SingleWorker, checksum, choose, launch, on_first, reduced
+from deqn.workers.collective import checksum, on_first, reduced
 from deqn.workers.devices import _choose_gpu
-from deqn.workers.ranks import refuse_ranks
+from deqn.workers.launch import read_launch
+from deqn.workers.ranks import choose_workers, refuse_ranks
 from deqn.workers.settings import WorkerSettings
+from deqn.workers.workers import SingleWorker
 
 MPIRUN = {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3", "OMPI_COMM_WORLD_LOCAL_RANK": "1"}
 SRUN = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "2"}
@@ -49,17 +51,17 @@ class Several:
     ids=["mpirun", "srun", "horovodrun", "mpirun in a job", "a job's script", "alone"],
 )
 def test_a_launcher_is_known_by_its_environment(environment, expected):
-    assert launch(environment) == expected
+    assert read_launch(environment) == expected
 
 
 def test_a_process_started_alone_is_a_single_worker():
-    assert isinstance(choose("auto", "none", 60, {}), SingleWorker)
-    assert isinstance(choose("auto", "none", 60, MPIRUN | {"OMPI_COMM_WORLD_SIZE": "1"}), SingleWorker)
+    assert isinstance(choose_workers("auto", WorkerSettings(), {}), SingleWorker)
+    assert isinstance(choose_workers("auto", WorkerSettings(), MPIRUN | {"OMPI_COMM_WORLD_SIZE": "1"}), SingleWorker)
 
 
 def test_ranks_that_would_not_know_of_each_other_are_refused():
     with pytest.raises(UserError, match="--workers single: srun started 8 ranks, which would all train the same run"):
-        choose("single", "none", 60, SRUN)
+        choose_workers("single", WorkerSettings(), SRUN)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(mo
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in lacking.split() else find(name))
     with pytest.raises(UserError, match=f"{named} is not installed; `make cluster`"):
-        choose(kind, "none", 60, MPIRUN)
+        choose_workers(kind, WorkerSettings(), MPIRUN)
 
 
 def test_errors_of_several_ranks_are_averaged_and_maxima_stay_maxima():
@@ -111,8 +113,8 @@ def test_a_command_that_is_no_training_refuses_several_ranks(monkeypatch):
 
 def test_the_watchdog_ends_a_process_that_waits_too_long_and_no_other():
     code = (
-        "import sys, time; from deqn.workers.communication import _Watchdog\n"
-        "watchdog = _Watchdog(rank=2, seconds=1.0)\n"
+        "import sys, time; from deqn.workers.watchdog import Watchdog\n"
+        "watchdog = Watchdog(rank=2, seconds=1.0)\n"
         "time.sleep(2)\n"
         "print('alive', flush=True)\n"
         "with watchdog: time.sleep(float(sys.argv[1]))\n"
@@ -160,8 +162,9 @@ def test_a_gpu_that_slurm_gave_to_the_task_is_taken_whatever_the_rank():
 
 def test_no_communication_library_is_imported_by_one_process():
     code = (
-        "import sys; from deqn.workers.communication import choose; choose('auto', 'none', 60, {}); "
-        "print(list(sys.modules))"
+        "import sys; from deqn.workers.ranks import choose_workers, WorkerSettings\n"
+        "choose_workers('auto', WorkerSettings(), {})\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('horovod', 'mpi4py')])"
     )
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "horovod" not in modules and "mpi4py" not in modules
+    assert modules == "[]\n"

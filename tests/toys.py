@@ -10,7 +10,7 @@ from deqn.training.phases import Phases
 from deqn.training.problem import Losses, Problem
 from deqn.training.settings import TrainingSettings
 from deqn.training.update import make_advance, update_key
-from deqn.workers.communication import SingleWorker
+from deqn.workers.workers import SingleWorker
 
 
 def settings(updates=100, optimizer=None, **more):

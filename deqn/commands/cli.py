@@ -19,7 +19,8 @@ from deqn.project.errors import Diverged, Stopped, UserError
 from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.tasks.parameter_file import ParameterFile, read_parameter_file
-from deqn.workers.communication import launch, on_first
+from deqn.workers.collective import on_first
+from deqn.workers.launch import read_launch
 from deqn.workers.ranks import refuse_ranks, together
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def train(
     request = Request(run, resume, start_from, _command())
     if start_from is not None:
         asked.project.run(start_from)  # a mistyped name is told before TensorFlow is imported
-    launched = launch(os.environ)
+    launched = read_launch(os.environ)
     several = launched is not None and launched.size > 1
     folder = _train(asked, request, None if several else choose_run(asked, request), workers.value)
     if folder is not None:

@@ -9,15 +9,15 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from deqn.workers.communication import launch
+from deqn.workers.launch import read_launch
 
 if TYPE_CHECKING:
     from deqn.project.run import RunFolder
     from deqn.tasks.parameter_file import ParameterFile
     from deqn.training.problem import Problem
     from deqn.training.trainer import Outcome, Progress
-    from deqn.workers.communication import Workers
     from deqn.workers.settings import WorkerSettings
+    from deqn.workers.workers import Workers
 
 _LOG_SECONDS = 30.0  # between two lines in a log
 _WORDS = {"error_mean": "mean error on fresh paths"}
@@ -61,7 +61,7 @@ def _workers(workers: Workers, settings: WorkerSettings) -> str:
     """How many ranks train, by what they speak to each other, and what the learning rate becomes."""
     if workers.size == 1:
         return "one process"
-    launched = launch(os.environ)
+    launched = read_launch(os.environ)
     launcher = launched.launcher if launched else "hand"
     return (
         f"{workers.size} ranks started by {launcher}, gradients averaged by {workers.kind}; "

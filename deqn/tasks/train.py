@@ -20,7 +20,9 @@ from deqn.project.writing import write_atomically
 from deqn.tasks.build import build_problem, in_user_code
 from deqn.tasks.parameter_file import ParameterFile, settings_that_differ
 from deqn.training import checkpoint
-from deqn.workers.communication import Workers, launch, on_first
+from deqn.workers.collective import on_first
+from deqn.workers.launch import read_launch
+from deqn.workers.workers import Workers
 
 if TYPE_CHECKING:
     from deqn.training.problem import Problem
@@ -156,7 +158,7 @@ def _record(run: RunFolder, file: ParameterFile, request: Request, workers: Work
     hosts = workers.gather(socket.gethostname())
     if workers.rank:
         return None
-    launched = launch(os.environ)
+    launched = read_launch(os.environ)
     return {
         **record_of_start(request.command, file.settings.seed, workers.size, file.project.root),
         "launcher": launched.launcher if launched else None,

@@ -1,4 +1,4 @@
-"""TensorFlow without its log noise. Its C++ parts write to the terminal before any level can be set."""
+"""TensorFlow without its log noise, which its C++ parts write to the terminal before any level can be set; GPUs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deqn.project.errors import UserError
-from deqn.workers.communication import launch
+from deqn.workers.launch import read_launch
 
 
 @functools.cache
@@ -46,7 +46,7 @@ def _choose_gpu(config: Any, environment: Mapping[str, str]) -> None:
 
     Not measured: written for machines with GPUs on one without. Raises UserError if ranks outnumber GPUs.
     """
-    gpus, launched = config.list_physical_devices("GPU"), launch(environment)
+    gpus, launched = config.list_physical_devices("GPU"), read_launch(environment)
     # SLURM may have given each task GPUs of its own: then all that is seen is this rank's.
     if launched and launched.size > 1 and gpus and "SLURM_GPUS_PER_TASK" not in environment:
         if launched.local_rank >= len(gpus):

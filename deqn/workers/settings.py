@@ -8,7 +8,7 @@ from deqn.project.schema import Section, setting
 
 
 class WorkerSettings(Section):
-    """What changes when several ranks train together; without effect on one.
+    """What changes when several ranks train together; nothing where one process trains.
 
     scaling: weak, every rank has the whole of what the file says (tracks), so that an update sees more states with more
     ranks; strong, the ranks share it, so that an update sees the same number.
