@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deqn.mlp.genz import FORMULAS, Genz, difficulty, drawn
 from deqn.project.errors import UserError
 from deqn.project.user_code import load_module
 from deqn.tasks.parameter_file import read_experiment
@@ -14,6 +13,8 @@ from deqn.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "models/genz"
+functions = load_module(MODELS, "functions")
+FORMULAS, Genz, difficulty, drawn = functions.FORMULAS, functions.Genz, functions.difficulty, functions.drawn
 
 
 def study(name, *overrides):

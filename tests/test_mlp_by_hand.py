@@ -17,7 +17,7 @@ from deqn.mlp.checks import one_hot
 from deqn.mlp.descent import Adam, GradientDescent, Momentum
 from deqn.mlp.idx import IMAGES, LABELS, read_images, read_labels, read_pair
 from deqn.mlp.initialization import initial, normal
-from deqn.mlp.normalization import normalization
+from deqn.mlp.normalization import normalization_of
 from deqn.mlp.perceptron import Perceptron, is_separable
 
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
@@ -251,9 +251,8 @@ def test_the_right_initial_weights_carry_a_signal_through_twenty_layers_and_unit
 def test_data_are_normalised_by_statistics_of_the_training_set_alone(how, scale):
     training, test = generator().normal(3, 2, size=(50, 3)), generator(1).normal(9, 5, size=(20, 3))
     expected = np.column_stack([(b - a.mean()) / scale(a) for a, b in zip(training.T, test.T, strict=True)])
-    normalized = normalization(training, how)
+    normalized = normalization_of(training, how)
     np.testing.assert_allclose(normalized(test), expected, rtol=1e-12)
-    np.testing.assert_allclose(normalized.inverse(normalized(test)), test, rtol=1e-12)
 
 
 # ---- metrics
@@ -357,8 +356,8 @@ def mlp(output="linear", widths=(2, 3, 1), **more):
         (lambda: Momentum(0.1, 1.0), "mu: got 1.0, expected a number of at least 0 and below 1"),
         (lambda: initial("xavier", 2, 2, generator()), "initialization: got 'xavier', expected one of normal, "),
         (lambda: normal(2, 2, generator(), sd=-1.0), "sd: got -1.0"),
-        (lambda: normalization([[1, 5], [2, 5]]), "training: got column 1 with the same value 5 in all rows"),
-        (lambda: normalization(X, "range"), "how: got 'range', expected one of std, var, maxabs"),
+        (lambda: normalization_of([[1, 5], [2, 5]]), "training: got column 1 with the same value 5 in all rows"),
+        (lambda: normalization_of(X, "range"), "how: got 'range', expected one of std, var, maxabs"),
         (lambda: metrics.confusion_matrix([0, 1], [0, 2]), "predicted: got 2 in row 1"),
         (lambda: metrics.classification([0, 1], [0]), "predicted: got 1 labels, expected 2"),
         (lambda: metrics.mean_squared_error(X, X[:2]), r"predicted: got shape \[2, 2\], expected \[4, 2\]"),

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from deqn.rnn.cells import CELLS, Weights, run, sigmoid, weights_count
-from deqn.rnn.through_time import Readout, log_softmax, loss_and_gradients, state_derivatives
+from oracles.through_time import Readout, log_softmax, loss_and_gradients, state_derivatives
 
 BATCH, TIME, INPUTS, UNITS, CLASSES = 3, 7, 4, 5, 3
 LAYERS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}

@@ -7,7 +7,7 @@ from toys import advance_of
 
 from deqn.rnn.cells import Weights, run, weights_count
 from deqn.rnn.networks import Recurrent
-from deqn.rnn.through_time import Readout, loss_and_gradients
+from oracles.through_time import Readout, loss_and_gradients
 from deqn.rnn.truncated import begun, chunks, mean_of_valid
 from deqn.training.problem import Losses, Problem
 

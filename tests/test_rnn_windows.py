@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from deqn.rnn.weather import read_weather
 from deqn.rnn.windows import Windows, scale, split
 
 

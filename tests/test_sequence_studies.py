@@ -10,7 +10,7 @@ from oracles import olg_analytic
 
 from deqn.project.errors import UserError
 from deqn.project.user_code import load_module
-from deqn.sequence.particle_filter import particle_filter
+from deqn.sequence.particles import particle_filter
 from deqn.tasks.build import build_study
 from deqn.tasks.parameter_file import read_experiment
 from deqn.training.trainer import Trainer

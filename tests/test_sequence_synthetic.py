@@ -5,8 +5,6 @@ import itertools
 import numpy as np
 import pytest
 
-from deqn.sequence import synthetic
-from deqn.sequence.synthetic import LEVELS
 
 PERIODS = 40
 

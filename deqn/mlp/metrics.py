@@ -1,4 +1,4 @@
-"""How good a classifier or a regression is. Counts and averages are scikit-learn's."""
+"""Measures of how good a classifier is. Counts and averages are scikit-learn's."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn import metrics
 
-from deqn.mlp.activations import log_sum_exp
-from deqn.mlp.checks import labels, matrix
+from deqn.mlp.checks import labels
 
 
 def confusion_matrix(actual: Any, predicted: Any, classes: int = 2) -> np.ndarray:
@@ -35,26 +34,6 @@ def classification(actual: Any, predicted: Any, classes: int = 2) -> dict[str, f
         "recall": float(recall),
         "f1": float(f1),
     }
-
-
-def mean_squared_error(targets: Any, predicted: Any) -> float:
-    """Mean of (y - t)^2 over all entries of [n, outputs]. Raises ValueError if the shapes differ."""
-    targets = matrix(targets, "targets")
-    return float(metrics.mean_squared_error(targets, matrix(predicted, "predicted", *targets.shape)))
-
-
-def binary_cross_entropy(targets: Any, logits: Any) -> float:
-    """Mean of ln(1 + exp(x)) - t x: minus the log-likelihood of t in [0, 1] if P(1) = sigmoid(x); finite for any x."""
-    targets = matrix(targets, "targets")
-    x = matrix(logits, "logits", *targets.shape)
-    return float((np.logaddexp(0.0, x) - targets * x).mean())
-
-
-def cross_entropy(targets: Any, logits: Any) -> float:
-    """Mean of -sum_c t_c ln softmax(x)_c over rows [n, classes]; targets are one-hot or any distribution."""
-    targets = matrix(targets, "targets")
-    x = matrix(logits, "logits", *targets.shape)
-    return float((targets * (log_sum_exp(x) - x)).sum(axis=1).mean())
 
 
 def _pair(actual: Any, predicted: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:

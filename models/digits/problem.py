@@ -14,13 +14,13 @@ from sklearn.model_selection import train_test_split
 from deqn.mlp.backpropagation import HandWrittenMLP
 from deqn.mlp.checks import one_hot
 from deqn.mlp.descent import Momentum
-from deqn.mlp.idx import read_pair
 from deqn.mlp.metrics import classification, confusion_matrix
 from deqn.mlp.networks import MLP
 from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
+from .idx import read_pair
 from .parameters import DigitsParameters
 
 MNIST = {"training": "train", "test": "t10k"}  # the beginning of the files' names

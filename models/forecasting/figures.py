@@ -12,7 +12,7 @@ from deqn.report.paper import COLOURS, DASHES, INK, Drawing
 _SHOWN = 96  # origins
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
+def drawings(folder: Path) -> Iterator[Drawing]:
     """Mean absolute error over the steps ahead; the forecasts of the last step over the first test rows."""
     table = pd.read_csv(folder / "errors.csv")
     steps = [column for column in table if column.startswith("step_")]

@@ -8,9 +8,9 @@ from typing import NamedTuple, final
 import numpy as np
 
 from deqn.project.errors import UserError
-from deqn.rnn.weather import read_weather
 
 from .parameters import ForecastParameters
+from .weather import read_weather
 
 
 class Series(NamedTuple):

@@ -11,7 +11,7 @@ from deqn.report.paper import COLOURS, Drawing
 ERRORS = {"max_error": ("maximum", COLOURS[1], "s"), "mean_error": ("mean", COLOURS[0], "o")}
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
+def drawings(folder: Path) -> Iterator[Drawing]:
     """From errors.csv: medians over repetitions, in the units of f."""
     data = pd.read_csv(folder / "errors.csv")
     dimensions = list(dict.fromkeys(data["d"]))

@@ -11,11 +11,11 @@ import tensorflow as tf
 from deqn.mlp.backpropagation import HandWrittenMLP
 from deqn.mlp.descent import Adam, cosine
 from deqn.mlp.ensemble import Ensemble
-from deqn.mlp.genz import FORMULAS, drawn
 from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
+from .functions import FORMULAS, drawn
 from .parameters import ApproximationParameters
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.sequence.hmm import HMM, Filtered, random_hmm
-from deqn.sequence.particle_filter import HMMParticles, particle_filter
+from deqn.sequence.particles import HMMParticles, particle_filter
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 

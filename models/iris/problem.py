@@ -15,7 +15,7 @@ from deqn.mlp.checks import one_hot
 from deqn.mlp.descent import Momentum
 from deqn.mlp.ensemble import Ensemble
 from deqn.mlp.metrics import classification, confusion_matrix
-from deqn.mlp.normalization import normalization
+from deqn.mlp.normalization import normalization_of
 from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
@@ -116,7 +116,7 @@ def split(p: IrisParameters, seed: list[int]) -> Split:
     halves = train_test_split(
         rest, train_size=validation / (validation + test), stratify=labels[rest], random_state=state
     )
-    normalized = normalization(x[rows], p.normalization)
+    normalized = normalization_of(x[rows], p.normalization)
     parts = zip(("training", "validation", "test"), (rows, *halves), strict=True)
     return {name: Part(normalized(x[chosen]), labels[chosen]) for name, chosen in parts}
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from deqn.report.paper import COLOURS, DASHES, Drawing
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
+def drawings(folder: Path) -> Iterator[Drawing]:
     """The share of strings judged right after each digit of the longest ones, by network."""
     with np.load(folder / "results.npz") as file:
         right = {name.removeprefix("right_").replace("_", " "): file[name] for name in file.files}

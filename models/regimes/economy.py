@@ -15,7 +15,7 @@ from typing import final
 import numpy as np
 
 from deqn.sequence.hmm import draw, forward
-from deqn.sequence.particle_filter import StateSpace
+from deqn.sequence.particles import StateSpace
 
 from .parameters import Parameters
 

@@ -18,7 +18,7 @@ _NAMES = (
 )
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
+def drawings(folder: Path) -> Iterator[Drawing]:
     """The first test path; shaded is where the economy truly is in the regime."""
     with np.load(folder / "results.npz") as file:
         z, y = file["z"][0], file["y"][0]

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
-from deqn.sequence.particle_filter import particle_filter
+from deqn.sequence.particles import particle_filter
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 

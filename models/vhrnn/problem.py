@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.project.errors import UserError
-from deqn.sequence import synthetic
 from deqn.sequence.bounds import BOUNDS, Bound, elbo, fivo
 from deqn.sequence.hyper import VHRNN
 from deqn.sequence.variational import VRNN, Data
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
+from . import synthetic
 from .parameters import Parameters
 
 
