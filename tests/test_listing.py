@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from deqn.project.run import RunFolder
 from deqn.project.project import Project
+from deqn.project.run import RunFolder
 from deqn.report.listing import lines_of_list
 
 COLUMNS = "condition,group,key,unit,n,mean,max,p0.1,p10,p50,p90,p99.9"
@@ -27,7 +27,9 @@ def a_run(project, name, errors=False, mean=3.2e-5, **record):
 
 def row(project, name):
     """The cells of a run in the table."""
-    line = next(line for text in lines_of_list(Project(project)) for line in text.splitlines() if line.startswith(f"| {name} "))
+    line = next(
+        line for text in lines_of_list(Project(project)) for line in text.splitlines() if line.startswith(f"| {name} ")
+    )
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 

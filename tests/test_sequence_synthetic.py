@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from problems import module
 
-
+synthetic = module("vhrnn", "synthetic")
+LEVELS = synthetic.LEVELS
 PERIODS = 40
 
 

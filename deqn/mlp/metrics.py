@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,14 @@ def confusion_matrix(actual: Any, predicted: Any, classes: int = 2) -> np.ndarra
     """
     actual, predicted = _pair(actual, predicted, classes)
     return metrics.confusion_matrix(actual, predicted, labels=range(classes))
+
+
+def confusion_rows(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns a confusion matrix as the rows of a table: the actual class, and how often each class was predicted."""
+    return [
+        {"actual": name, **dict(zip(names, map(int, row), strict=True))}
+        for name, row in zip(names, matrix, strict=True)
+    ]
 
 
 def classification(actual: Any, predicted: Any, classes: int = 2) -> dict[str, float]:

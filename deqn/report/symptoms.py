@@ -112,7 +112,9 @@ def drift(run: Evidence) -> Finding | None:
         return None
     aggregates = {name: run.simulation.get(name) for name in run.description.get("aggregates", {}).values()}
     trends = {name: _trend(x) for name, x in aggregates.items() if x is not None and len(x) >= 100}
-    certain = {name: (change, t) for name, (change, t) in trends.items() if abs(change) >= _DRIFT_SHARE and t >= _DRIFT_T}
+    certain = {
+        name: (change, t) for name, (change, t) in trends.items() if abs(change) >= _DRIFT_SHARE and t >= _DRIFT_T
+    }
     if not certain:
         return None
     name, (change, t) = max(certain.items(), key=lambda item: abs(item[1][0]))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deqn.rl.environments import box_of_actions, inputs_of
+from deqn.rl.environments import box_of_actions, inputs_of, to_box
 from deqn.rl.networks import perceptron, sample_of_inputs
 from deqn.rl.off_policy import OffPolicy
 from deqn.rl.parameters import DDPGSettings
@@ -95,9 +95,7 @@ class DDPG(OffPolicy):
         return generator.uniform(-1, 1, self._noise.shape).astype(self.dtype)
 
     def to_environment(self, actions: np.ndarray) -> np.ndarray:
-        """From [-1, 1] to the box, within it to the last digit."""
-        scaled = self.low + 0.5 * (self.high - self.low) * (actions + 1)
-        return np.clip(scaled, self.low, self.high).astype(self.low.dtype)
+        return to_box(actions, self.low, self.high)
 
     def host_state(self) -> Mapping[str, Any]:
         """The noise, too, is carried from step to step."""

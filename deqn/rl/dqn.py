@@ -7,11 +7,12 @@ over a minibatch of past transitions; h: Huber's loss; Q^-: the target network, 
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from deqn.rl.environments import discrete_actions, inputs_of
-from deqn.rl.networks import AtariNetwork, check_frames, perceptron, sample_of_inputs
+from deqn.rl.networks import perceptron, sample_of_inputs
 from deqn.rl.off_policy import OffPolicy
 from deqn.rl.parameters import DQNSettings
 from deqn.rl.targets import copy, td_target
@@ -26,7 +27,7 @@ class DQN(OffPolicy):
     def build(self) -> None:
         """Q and its copy. Raises UserError if actions are not discrete."""
         self.actions = discrete_actions(self.environments, "DQN")
-        self.q_network, self.target = self._network(), self._network()
+        self.q_network, self.target = self.make_network(), self.make_network()
         copy(self.target, self.q_network)
         self.networks = {"q": self.q_network, "target": self.target}
         self.trainable = {"q": self.q_network.trainable_variables}
@@ -34,10 +35,8 @@ class DQN(OffPolicy):
             lambda seen: tf.argmax(self.q_values(seen), axis=1), autograph=False, reduce_retracing=True
         )
 
-    def _network(self):
-        if self.p.network == "atari":
-            check_frames(self.environments)
-            return AtariNetwork(self.actions, self.seed, self.dtype)
+    def make_network(self) -> keras.Model:
+        """Makes a network of what is observed: by default a perceptron of a vector."""
         network = perceptron(self.p, inputs_of(self.environments, "DQN"), self.actions, self.seed, self.dtype)
         if self.p.standardize:
             network.adapt(sample_of_inputs(self.make_environments(self.environments.count, (self.seed, 0, 3)), 0))

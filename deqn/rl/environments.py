@@ -139,6 +139,11 @@ def box_of_actions(environments: Environments, agent: str) -> tuple[np.ndarray, 
     return space.low, space.high
 
 
+def to_box(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Scales actions from [-1, 1] to the bounds [d]; what lies outside is cut off, within the box to the last digit."""
+    return np.clip(low + 0.5 * (high - low) * (actions + 1), low, high).astype(low.dtype)
+
+
 def inputs_of(environments: Environments, agent: str) -> int:
     """The length of the observed vector. Raises UserError if no vector of numbers is observed."""
     space = environments.observation_space

@@ -1,8 +1,6 @@
-"""What a parameter file may say of an agent: data, networks, exploration. Imports no TensorFlow."""
+"""What a parameter file may say of an agent: its data, networks and exploration. Imports no TensorFlow."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import pydantic
 
@@ -10,10 +8,7 @@ from deqn.project.schema import Section, setting
 
 
 class AgentSettings(Section):
-    """What all agents have.
-
-    Each engine's episode the agent acts for `steps` in each of its environments and then makes `updates`.
-    """
+    """All agents have these. In each episode of the engine they act in all their environments, then make updates."""
 
     environments: int = setting(1, unit="environments side by side", ge=1)
     discount: float = setting(0.99, unit="per step", ge=0, le=1)
@@ -53,14 +48,13 @@ class ExplorationSettings(Section):
     over: int = setting(10_000, unit="transitions until the last share is reached", ge=1)
 
     def share(self, transitions: int) -> float:
-        """After so many transitions."""
+        """Returns the share after so many transitions."""
         return self.first + (self.last - self.first) * min(transitions / self.over, 1.0)
 
 
 class DQNSettings(OffPolicySettings):
     """Deep Q-network (Mnih et al. 2015)."""
 
-    network: Literal["perceptron", "atari"] = setting("perceptron", source="atari: the convolutions of Mnih et al.")
     exploration: ExplorationSettings = setting(ExplorationSettings())
     target_every: int = setting(1, unit="engine's episodes between copies to the target network", ge=1)
 
@@ -93,10 +87,10 @@ class EconomyDDPGSettings(DDPGSettings):
 class GridSettings(Section):
     """Value function iteration in an economy."""
 
-    capital: tuple[float, float] = setting(unit="units of the good: the first and the last grid point")
+    grid: tuple[float, float] = setting(unit="the state's own: the first and the last grid point")
     points: int = setting(1000, unit="grid points", ge=3)
 
-    @pydantic.field_validator("capital")
+    @pydantic.field_validator("grid")
     @classmethod
     def _ascends(cls, value: tuple[float, float]) -> tuple[float, float]:
         if not 0 < value[0] < value[1]:

@@ -17,7 +17,7 @@ import gymnasium
 import numpy as np
 import tensorflow as tf
 
-from deqn.rl.environments import Environments, box_of_actions, discrete_actions, inputs_of
+from deqn.rl.environments import Environments, box_of_actions, discrete_actions, inputs_of, to_box
 from deqn.rl.networks import perceptron, sample_of_inputs
 from deqn.rl.parameters import ReinforceSettings
 from deqn.training.problem import Batch, Losses, Problem, Results
@@ -87,11 +87,8 @@ class Reinforce(Problem):
         return mean + np.exp(log_sd) * generator.standard_normal(mean.shape)
 
     def to_environment(self, action: np.ndarray) -> np.ndarray:
-        """Real actions are drawn around the middle of the box, half its width the unit; the box cuts them off."""
-        if self.discrete:
-            return action
-        scaled = self.low + 0.5 * (self.high - self.low) * (action + 1)
-        return np.clip(scaled, self.low, self.high).astype(self.low.dtype)
+        """Real actions are drawn around the middle of the box in units of half its width, and cut off at its bounds."""
+        return action if self.discrete else to_box(action, self.low, self.high)
 
     # --- what the engine calls -------------------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deqn.mlp.activations import sigmoid
+
 States = tuple[np.ndarray, ...]
 
 
@@ -52,11 +54,6 @@ class Cell(NamedTuple):
     step: Callable[[np.ndarray, States, Weights], States]
     gates: int
     states: int
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-x), without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
 def rnn_step(x: np.ndarray, states: States, weights: Weights) -> States:
@@ -90,11 +87,6 @@ def cell_named(name: str) -> Cell:
     if name not in CELLS:
         raise ValueError(f"cell: got {name!r}, expected one of {', '.join(CELLS)}")
     return CELLS[name]
-
-
-def weights_count(name: str, inputs: int, units: int) -> int:
-    """gates k (d + k + 1), with d inputs and k units."""
-    return cell_named(name).gates * units * (inputs + units + 1)
 
 
 def run(

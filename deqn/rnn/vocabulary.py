@@ -47,12 +47,3 @@ class Vocabulary:
     def decode(self, numbers: Iterable[int]) -> list[str]:
         """The tokens of the numbers."""
         return [self.tokens[number] for number in numbers]
-
-
-def most_frequent(text: Iterable[str], size: int) -> Vocabulary:
-    """The `size` - 1 most frequent tokens of a text, ties in alphabetical order, and "<unk>" for the others."""
-    count = Counter(token for token in text if token != UNKNOWN)
-    if not count:
-        raise ValueError("text: got no token, expected one or more")
-    ranked = sorted(count, key=lambda token: (-count[token], token))
-    return Vocabulary([UNKNOWN, *ranked[: max(size - 1, 0)]])

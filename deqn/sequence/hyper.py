@@ -20,7 +20,7 @@ from typing import Any, Literal, final
 
 import tensorflow as tf
 
-from deqn.sequence.variational import Data, Perceptron, VariationalRNN, glorot
+from deqn.sequence.variational import Perceptron, VariationalRNN, glorot
 
 _HEAD_SCALE = 0.1
 _FORGET_BIAS = 1.0  # as that with which an LSTM starts
@@ -36,23 +36,15 @@ class VHRNN(VariationalRNN):
     """
 
     def __init__(
-        self,
-        data: Data,
-        latent: int,
-        hidden: int,
-        layers: int,
-        seed: int,
-        omega_width: int = 12,
-        hyper_inputs: HyperInputs = "both",
-        build_unused_reverse: bool = True,
-        dtype: str = "float32",
+        self, *arguments: Any, omega_width: int = 12, hyper_inputs: HyperInputs = "both", **options: Any
     ) -> None:
         if hyper_inputs not in ("both", "latent", "hidden"):
             raise ValueError(f"hyper_inputs: got {hyper_inputs!r}, expected 'both', 'latent' or 'hidden'")
         if omega_width < 1:
             raise ValueError(f"omega_width: got {omega_width}, expected 1 or more")
-        super().__init__(data, latent, hidden, layers, seed, build_unused_reverse, dtype)
+        super().__init__(*arguments, **options)
         self.hyper_inputs = hyper_inputs
+        latent, hidden, dtype = self.latent, self.hidden, self.dtype_policy
         gates = 4 * hidden
         inputs = {"both": latent + hidden, "latent": latent, "hidden": hidden}[hyper_inputs]
         self.W = self.add_weight(shape=(2 * latent, gates), initializer=glorot(next(self.seeds)), name="W")
@@ -64,7 +56,6 @@ class VHRNN(VariationalRNN):
         self.omega = Perceptron(inputs, widths, self.seeds, _HEAD_SCALE, name="omega", dtype=dtype)
 
     def start(self, rows: int) -> dict[str, tf.Tensor]:
-        """Zeros."""
         return self.zeros(rows, "h", "c", "hyper_h", "hyper_c")
 
     def hyper_input(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:

@@ -198,28 +198,16 @@ class VariationalRNN(LatentSequence):
 class VRNN(VariationalRNN):
     """The variational recurrent network (Chung et al. 2015) as wired by Maddison et al. (2017)."""
 
-    def __init__(
-        self,
-        data: Data,
-        latent: int,
-        hidden: int,
-        layers: int,
-        seed: int,
-        build_unused_reverse: bool = True,
-        dtype: str = "float32",
-    ) -> None:
-        super().__init__(data, latent, hidden, layers, seed, build_unused_reverse, dtype)
-        self.cell = self.lstm(2 * latent, "recurrence")
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.cell = self.lstm(2 * self.latent, "recurrence")
 
     def start(self, rows: int) -> dict[str, tf.Tensor]:
-        """Zeros."""
         return self.zeros(rows, "h", "c")
 
     def recur(self, state: Any, previous: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        """The LSTM."""
         h, (_, c) = self.cell(tf.concat([previous, state["latent"]], axis=1), [state["h"], state["c"]])
         return h, {"h": h, "c": c}
 
     def emit(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
-        """The perceptron."""
         return self.emission(tf.concat([latent, h], axis=1))

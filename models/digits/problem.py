@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from deqn.mlp.backpropagation import HandWrittenMLP
 from deqn.mlp.checks import one_hot
 from deqn.mlp.descent import Momentum
-from deqn.mlp.metrics import classification, confusion_matrix
+from deqn.mlp.metrics import classification, confusion_matrix, confusion_rows
 from deqn.mlp.networks import MLP
 from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
@@ -86,7 +86,9 @@ class Digits(Problem):
             guesses["by_hand"] = self._by_hand()
         rows = [{"network": name, **classification(self.test.labels, guess, 10)} for name, guess in guesses.items()]
         confusions = {name: confusion_matrix(self.test.labels, guess, 10) for name, guess in guesses.items()}
-        tables = {f"confusion_{name}": table(matrix) for name, matrix in confusions.items()}
+        tables = {
+            f"confusion_{name}": confusion_rows(matrix, list("0123456789")) for name, matrix in confusions.items()
+        }
         words = ", ".join(f"{row['network'].replace('_', ' ')} {row['accuracy']:.3f}" for row in rows)
         return Results(f"test accuracy: {words}", {"accuracy": rows} | tables, confusions)
 
@@ -128,11 +130,3 @@ def _divided(whole: Images, share: float, state: int) -> tuple[Images, Images]:
     parts = train_test_split(rows, test_size=share, stratify=whole.labels, random_state=state)
     remaining, taken = (Images(whole.x[part], whole.labels[part]) for part in parts)
     return remaining, taken
-
-
-def table(confusion: np.ndarray) -> list[dict[str, int]]:
-    """A confusion matrix as rows: the actual digit, and how often each was said."""
-    return [
-        {"actual": digit, **{str(said): int(count) for said, count in enumerate(row)}}
-        for digit, row in enumerate(confusion)
-    ]

@@ -14,10 +14,10 @@ from .weather import read_weather
 
 
 class Series(NamedTuple):
-    """values: [rows, columns], the first to be forecast, then what else is known, the calendar last. says: in words."""
+    """values: [rows, columns], the first to be forecast, then what else is known, the calendar last. words: what it is."""
 
     values: np.ndarray
-    says: str
+    words: str
 
 
 @final
@@ -67,7 +67,7 @@ class SeasonalAR2:
         return self.sd * np.sqrt(2 / np.pi * np.cumsum(np.square(psi[:horizon])))
 
 
-def made(parameters: ForecastParameters) -> SeasonalAR2:
+def made_law(parameters: ForecastParameters) -> SeasonalAR2:
     """The made series' law. Raises UserError if it is not stationary."""
     p = parameters
     try:
@@ -76,13 +76,16 @@ def made(parameters: ForecastParameters) -> SeasonalAR2:
         raise UserError(f"parameters.{error}") from error
 
 
-def series(parameters: ForecastParameters, generator: np.random.Generator) -> Series:
+def make_series(parameters: ForecastParameters, generator: np.random.Generator) -> Series:
     """The series of the parameters, with the calendar as its last columns: sine and cosine of the season.
 
     Raises UserError for a file that can't be used.
     """
     if not parameters.file:
-        y, clock = made(parameters).sample(parameters.rows, generator), np.arange(parameters.rows) / parameters.period
+        y, clock = (
+            made_law(parameters).sample(parameters.rows, generator),
+            np.arange(parameters.rows) / parameters.period,
+        )
         return Series(np.column_stack([y, _circle(clock)]), "a made seasonal AR(2)")
     try:
         weather = read_weather(Path(parameters.file), parameters.columns, parameters.repair)
@@ -90,8 +93,8 @@ def series(parameters: ForecastParameters, generator: np.random.Generator) -> Se
         raise UserError(f"parameters.file: {error}") from error
     days = (weather.time - weather.time[0].astype("datetime64[D]")) / np.timedelta64(1, "D")
     mended = ", ".join(f"{count} {what}" for what, count in weather.repaired.items() if count)
-    says = f"{parameters.file}" + (f" (mended: {mended})" if mended else "")
-    return Series(np.column_stack([weather.values, _circle(days), _circle(days / 365.2425)]), says)
+    words = f"{parameters.file}" + (f" (mended: {mended})" if mended else "")
+    return Series(np.column_stack([weather.values, _circle(days), _circle(days / 365.2425)]), words)
 
 
 def _circle(turns: np.ndarray) -> np.ndarray:

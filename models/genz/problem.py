@@ -102,7 +102,7 @@ class Approximation(Problem):
         for cell in self.cells:
             network = self.networks[cell.name]
             answers = np.asarray(network(tf.constant(cell.test_x, self.dtype)), float)[:, :, 0]
-            mean, largest = judged(cell, answers)
+            mean, largest = test_errors(cell, answers)
             errors |= {f"mean_{cell.name}": mean, f"max_{cell.name}": largest}
             size = np.abs(cell.test_y).max(axis=1)
             seen = size > 0
@@ -134,7 +134,7 @@ class Approximation(Problem):
                 rate = cosine(0.01, self.p.by_hand_updates)
                 passes = self.p.by_hand_updates // updates_a_pass[cell.name]
                 network.fit(cell.x[number], cell.y[number], Adam(rate), passes, self.p.minibatch, generator)
-                mean, largest = judged(cell, network(cell.test_x[number])[None, :, 0], number)
+                mean, largest = test_errors(cell, network(cell.test_x[number])[None, :, 0], number)
                 yield {
                     "d": cell.dimension, "N": cell.points, "repetition": number,
                     "mean_error": float(errors[f"mean_{cell.name}"][number]), "mean_error_by_hand": float(mean[0]),
@@ -165,7 +165,7 @@ def cells(p: ApproximationParameters, seed: int) -> Iterator[Cell]:
             )  # fmt: skip
 
 
-def judged(cell: Cell, answers: np.ndarray, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def test_errors(cell: Cell, answers: np.ndarray, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Mean and maximum absolute error on the test points of the repetitions from `first`, each [repetitions].
 
     answers: [repetitions, test points] in the units of training.

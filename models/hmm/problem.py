@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import tensorflow as tf
 
+from deqn.mlp.minibatches import check_size, minibatches
 from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.sequence.hmm import HMM, Filtered, random_hmm
@@ -51,8 +52,7 @@ class HiddenStates(Problem):
                     seed = settings.seed * p.starts + start
                     self.networks[f"m{m}_k{k}_s{start}"] = Recurrent(p.symbols, m, "rnn", [k], seed, self.dtype)
         self.rows = len(next(iter(self.train.values())).hidden)
-        if self.rows < p.batch:
-            raise UserError(f"parameters.batch: {p.batch}, expected at most the {self.rows} paths of rank {rank}")
+        check_size(p.batch, self.rows, f"paths of rank {rank}")
         self.trainable = {name: network.trainable_variables for name, network in self.networks.items()}
 
     def describe(self) -> Mapping[str, str]:
@@ -65,10 +65,8 @@ class HiddenStates(Problem):
         }
 
     def batches(self, episode: int) -> Iterator[Batch]:
-        """One pass through the paths in a new order, the same rows of every model's data."""
-        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(self.rows)
-        for start in range(0, self.rows - self.p.batch + 1, self.p.batch):
-            rows = order[start : start + self.p.batch]
+        """Yields the paths in a new order, the same rows of every model's data."""
+        for rows in minibatches(self.rows, self.p.batch, [self.seed, 1, self.rank, episode]):
             yield {m: (paths.hidden[rows], paths.observed[rows]) for m, paths in self.train.items()}
 
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:

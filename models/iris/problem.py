@@ -14,7 +14,7 @@ from deqn.mlp.backpropagation import HandWrittenMLP
 from deqn.mlp.checks import one_hot
 from deqn.mlp.descent import Momentum
 from deqn.mlp.ensemble import Ensemble
-from deqn.mlp.metrics import classification, confusion_matrix
+from deqn.mlp.metrics import classification, confusion_matrix, confusion_rows
 from deqn.mlp.normalization import normalization_of
 from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
@@ -83,7 +83,8 @@ class Iris(Problem):
         return Results(
             f"test accuracy, median of {self.p.splits} splits: {median['trained']:.3f}, "
             f"by hand {median['by_hand']:.3f}",
-            {"accuracy": rows} | {f"confusion_{name}": table(matrix) for name, matrix in confusions.items()},
+            {"accuracy": rows}
+            | {f"confusion_{name}": confusion_rows(matrix, SPECIES) for name, matrix in confusions.items()},
             confusions,
         )
 
@@ -119,11 +120,3 @@ def split(p: IrisParameters, seed: list[int]) -> Split:
     normalized = normalization_of(x[rows], p.normalization)
     parts = zip(("training", "validation", "test"), (rows, *halves), strict=True)
     return {name: Part(normalized(x[chosen]), labels[chosen]) for name, chosen in parts}
-
-
-def table(confusion: np.ndarray) -> list[dict[str, Any]]:
-    """A confusion matrix as rows: the actual species, and how often each was said."""
-    return [
-        {"actual": name, **dict(zip(SPECIES, map(int, row), strict=True))}
-        for name, row in zip(SPECIES, confusion, strict=True)
-    ]

@@ -24,8 +24,8 @@ class Corpus(NamedTuple):
     source: SecondOrderMarkov | None
 
 
-def corpus(parameters: LanguageParameters, seed: int, rank: int) -> Corpus:
-    """Of the file, or made: the source and what judges by the seed alone, the text to train on by the rank, too."""
+def make_corpus(parameters: LanguageParameters, seed: int, rank: int) -> Corpus:
+    """Reads the file, or makes a text: source, validation and test by the seed alone, training by the rank, too."""
     if parameters.file:
         return _from_file(Path(parameters.file), parameters.test_share)
     source = SecondOrderMarkov(parameters.letters, parameters.concentration, np.random.default_rng([seed, 0]))

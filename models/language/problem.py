@@ -20,7 +20,7 @@ from deqn.rnn.truncated import Chunk, begun, chunks
 from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
-from .corpus import corpus, counted_perplexities
+from .corpus import counted_perplexities, make_corpus
 from .parameters import LanguageParameters
 from .source import SecondOrderMarkov
 
@@ -35,7 +35,7 @@ class Language(Problem):
         self, parameters: LanguageParameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1
     ) -> None:
         self.p, self.seed = parameters, settings.seed
-        self.corpus = corpus(parameters, settings.seed, rank)
+        self.corpus = make_corpus(parameters, settings.seed, rank)
         if len(self.corpus.train) <= parameters.streams:
             raise UserError(
                 f"parameters.streams: {parameters.streams} for {len(self.corpus.train)} letters to train on, expected "

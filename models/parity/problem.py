@@ -14,6 +14,7 @@ from typing import final
 import numpy as np
 import tensorflow as tf
 
+from deqn.mlp.minibatches import minibatches
 from deqn.mlp.networks import MLP
 from deqn.rnn.networks import Recurrent
 from deqn.training.problem import Carry, Losses, Problem, Results
@@ -51,10 +52,8 @@ class Parity(Problem):
         }
 
     def batches(self, episode: int) -> Iterator[np.ndarray]:
-        """An epoch: every string once, in an order drawn anew; what does not fill a last batch is left out."""
-        order = np.random.default_rng([self.seed, 2, self.rank, episode]).permutation(len(self.digits))
-        whole = len(order) - len(order) % min(self.p.batch, len(order))
-        for rows in order[:whole].reshape(-1, min(self.p.batch, len(order))):
+        """Yields all strings in a new order."""
+        for rows in minibatches(len(self.digits), self.p.batch, [self.seed, 2, self.rank, episode]):
             yield self.digits[rows].astype(self.dtype)
 
     def losses(self, batch: tf.Tensor, carry: Carry, key: tf.Tensor) -> Losses:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import norm
 
-from deqn.project.errors import UserError
+from deqn.mlp.minibatches import check_size, minibatches
 from deqn.rnn.networks import Recurrent
 from deqn.sequence import quantiles
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
@@ -33,8 +33,7 @@ class Quantiles(Problem):
             for number, rows in enumerate((p.rows, p.tests // 2, p.tests))
         )
         self.train = tuple(part[rank::ranks].astype(self.dtype) for part in self.train)
-        if len(self.train[0]) < p.batch:
-            raise UserError(f"parameters.batch: {p.batch}, expected at most the {len(self.train[0])} origins of a rank")
+        check_size(p.batch, len(self.train[0]), "origins of a rank")
         outputs = p.horizon * len(p.quantiles)
         self.network = Recurrent(1, outputs, "gru", [p.units], settings.seed, self.dtype)
         self.networks = {"network": self.network}
@@ -50,11 +49,9 @@ class Quantiles(Problem):
         }
 
     def batches(self, episode: int) -> Iterator[Batch]:
-        """One pass through the origins in a new order."""
+        """Yields all origins in a new order."""
         past, future = self.train
-        order = np.random.default_rng([self.seed, 9, self.rank, episode]).permutation(len(past))
-        for start in range(0, len(order) - self.p.batch + 1, self.p.batch):
-            rows = order[start : start + self.p.batch]
+        for rows in minibatches(len(past), self.p.batch, [self.seed, 9, self.rank, episode]):
             yield past[rows], future[rows]
 
     def forecast(self, past: Any) -> tf.Tensor:

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 import tensorflow as tf
 
-from deqn.project.errors import UserError
+from deqn.mlp.minibatches import check_size, minibatches
 from deqn.rnn.networks import Recurrent
 from deqn.sequence.particles import particle_filter
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
@@ -32,8 +32,7 @@ class RegimeInference(Problem):
         )
         self.mean, self.scale = train[1].mean(axis=(0, 1)), train[1].std(axis=(0, 1))
         self.train = train[0][rank::ranks].astype(np.int32), self.standardised(train[1][rank::ranks])
-        if len(self.train[0]) < p.batch:
-            raise UserError(f"parameters.batch: {p.batch}, expected at most the {len(self.train[0])} paths of a rank")
+        check_size(p.batch, len(self.train[0]), "paths of a rank")
         self.network = Recurrent(2, REGIMES, "gru", [p.units], settings.seed, self.dtype)
         self.networks = {"network": self.network}
         self.trainable = {"network": self.network.trainable_variables}
@@ -51,11 +50,9 @@ class RegimeInference(Problem):
         return ((y - self.mean) / self.scale).astype(self.dtype)
 
     def batches(self, episode: int) -> Iterator[Batch]:
-        """One pass through the paths in a new order."""
+        """Yields all paths in a new order."""
         z, y = self.train
-        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(len(z))
-        for start in range(0, len(order) - self.p.batch + 1, self.p.batch):
-            rows = order[start : start + self.p.batch]
+        for rows in minibatches(len(z), self.p.batch, [self.seed, 1, self.rank, episode]):
             yield z[rows], y[rows]
 
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:

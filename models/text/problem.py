@@ -11,6 +11,7 @@ import tensorflow as tf
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from deqn.mlp.minibatches import minibatches
 from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.rnn.text import TextPipeline, read_glove, read_stopwords
@@ -18,7 +19,7 @@ from deqn.training.problem import Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
 from .parameters import SentimentParameters
-from .sentences import sentences
+from .sentences import make_sentences
 
 NEW = ("The soup was good.", "The soup was not good.", "Nobody says that the soup was awful.")
 
@@ -53,7 +54,7 @@ class Sentiment(Problem):
         p = self.p = parameters
         self.seed, self.rank = settings.seed, rank
         try:
-            self.texts, self.praises = sentences(p.sentences, np.random.default_rng([settings.seed, 0]))
+            self.texts, self.praises = make_sentences(p.sentences, np.random.default_rng([settings.seed, 0]))
             part = max(round(p.test_share * p.sentences), 1)
             self.train, self.validation, self.test = np.split(np.arange(p.sentences), [-2 * part, -part])
             stopwords = read_stopwords(p.stopwords) if p.stopwords else ()
@@ -75,10 +76,8 @@ class Sentiment(Problem):
         }
 
     def batches(self, episode: int) -> Iterator[tuple[np.ndarray, ...]]:
-        """An epoch: every sentence once, in an order drawn anew; what does not fill a last batch is left out."""
-        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(self.train)
-        size = min(self.p.batch, len(order))
-        for rows in order[: len(order) // size * size].reshape(-1, size):
+        """Yields all sentences in a new order."""
+        for rows in minibatches(self.train, self.p.batch, [self.seed, 1, self.rank, episode]):
             yield self.tokens[rows], self.mask[rows], self.praises[rows].astype(self.network.dtype)
 
     def losses(self, batch: tuple[tf.Tensor, ...], carry: Carry, key: tf.Tensor) -> Losses:

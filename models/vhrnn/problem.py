@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 import tensorflow as tf
 
-from deqn.project.errors import UserError
+from deqn.mlp.minibatches import check_size, minibatches
 from deqn.sequence.bounds import BOUNDS, Bound, elbo, fivo
 from deqn.sequence.hyper import VHRNN
 from deqn.sequence.variational import VRNN, Data
@@ -37,19 +37,15 @@ class Synthetic(Problem):
         }
         self.matrices = matrices
         own = train.x[rank::ranks]
-        if len(own) < p.batch:
-            raise UserError(
-                f"parameters.batch: {p.batch}, expected at most the {len(own)} sequences of rank {rank} of {ranks}"
-            )
+        check_size(p.batch, len(own), f"sequences of rank {rank} of {ranks}")
         self.train = own.astype(self.dtype)
         # One scale for both coordinates, the same on all ranks; no centre, for the sequences have none. Not the
         # standard deviation: the few sequences that grow make it so large that the others are too small to be seen.
         data = Data(2, "gaussian", 0.0, float(np.abs(train.x).mean()))
-        sizes = (p.latent, p.hidden, p.layers, settings.seed)
-        if p.network == "vrnn":
-            self.network: VRNN | VHRNN = VRNN(data, *sizes, dtype=self.dtype)
-        else:
-            self.network = VHRNN(data, *sizes, p.omega_width, p.hyper_inputs, dtype=self.dtype)
+        more = {} if p.network == "vrnn" else {"omega_width": p.omega_width, "hyper_inputs": p.hyper_inputs}
+        self.network = {"vrnn": VRNN, "vhrnn": VHRNN}[p.network](
+            data, p.latent, p.hidden, p.layers, settings.seed, dtype=self.dtype, **more
+        )
         self.compiled: dict[tuple[Callable[..., Bound], int], Callable[[tf.Tensor], Bound]] = {}
         self.networks = {"network": self.network}
         self.trainable = {"network": self.network.live_weights()}
@@ -65,10 +61,9 @@ class Synthetic(Problem):
         }
 
     def batches(self, episode: int) -> Iterator[Batch]:
-        """One pass through the sequences in a new order; what does not fill a batch waits for another."""
-        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(len(self.train))
-        for start in range(0, len(order) - self.p.batch + 1, self.p.batch):
-            yield self.train[order[start : start + self.p.batch]]
+        """Yields all sequences in a new order."""
+        for rows in minibatches(len(self.train), self.p.batch, [self.seed, 1, self.rank, episode]):
+            yield self.train[rows]
 
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
         """The negative bound, in nats a step."""
@@ -102,14 +97,14 @@ class Synthetic(Problem):
         return Results(f"FIVO a step {rows[0]['fivo']:.3f}", tables, arrays)
 
     def _bounds(self, fivo_test: np.ndarray) -> list[dict[str, float | str]]:
-        """On the test sequences: from ELBO up to what someone knows who is told W and every sigma."""
+        """The bounds on the test sequences, and the likelihood for an observer who knows W and every sigma."""
         p, test = self.p, self.tests["test"]
         values = {
             "elbo": self.evaluate(test.x, p.particles, elbo).log_p / p.periods,
             f"fivo_{p.particles}": self.evaluate(test.x, p.particles).log_p / p.periods,
             f"fivo_{p.test_particles}": fivo_test,
             "ideal_observer": synthetic.exact_log_likelihood(test.x, self.matrices) / p.periods,
-            "told_everything": synthetic.oracle_log_likelihood(test) / p.periods,
+            "true_parameters": synthetic.oracle_log_likelihood(test) / p.periods,
         }
         return [
             {

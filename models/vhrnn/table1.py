@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from deqn.project.project import project_root
+from deqn.project.project import Project
+
+RUNS = Project.around(Path(__file__)).runs
 
 PAPER = pd.DataFrame(
     {
@@ -54,7 +56,7 @@ def compared(runs: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> int:
     """Prints the table; exit status 2 if there is no run."""
-    runs = measured(project_root() / "runs")
+    runs = measured(RUNS)
     if runs.empty:
         print("runs: no settings.csv of vrnn8, vrnn6 or vhrnn4; train one first", file=sys.stderr)
         return 2
