@@ -109,15 +109,15 @@ def test_weather_of_a_file_is_forecast(tmp_path):
     celsius = 10 + 5 * np.sin(np.arange(600) * 2 * np.pi / 144)
     table = pd.DataFrame({"Date Time": time.strftime("%d.%m.%Y %H:%M:%S"), "T (degC)": celsius.round(2)})
     table.to_csv(tmp_path / "weather.csv", index=False)
-    tiny = [f"parameters.file={tmp_path / 'weather.csv'}", "parameters.history=20", "parameters.horizon=2", "parameters.period=6",
-            "parameters.units=[2]", "phases.0.updates=2", "validate_every=2"]  # fmt: skip
+    tiny = [f"parameters.file={tmp_path / 'weather.csv'}", "parameters.history=20", "parameters.horizon=2",
+            "parameters.period=6", "parameters.units=[2]", "phases.0.updates=2", "validate_every=2"]  # fmt: skip
     errors = tables_of("forecasting/forecasting", *tiny)["errors"].set_index("forecast")
     assert list(errors.index) == ["network", "persistence", "seasonal naive"]
     # The test is the last 90 rows: persistence computed from the file.
     y = table["T (degC)"].to_numpy()
     expected = [np.abs(y[origin] - y[origin - 1]) for origin in range(510 + 20, 599)]
     assert errors["step_1"]["persistence"] == pytest.approx(np.mean(expected), rel=1e-6)
-    with pytest.raises(UserError, match="parameters.file: path: nothing.csv is no file"):
+    with pytest.raises(UserError, match=r"parameters\.file: path: nothing\.csv is no file"):
         problem_of("forecasting/forecasting", "parameters.file=nothing.csv")
 
 

@@ -10,8 +10,8 @@ from deqn.project.errors import UserError
 @pytest.mark.slow
 def test_a_text_of_ones_own_is_learned_letter_by_letter(tmp_path):
     (tmp_path / "own.txt").write_text("to be or not to be, that is the question: " * 20)
-    tiny = [f"parameters.file={tmp_path / 'own.txt'}", "parameters.units=[4]", "parameters.streams=3", "phases.0.updates=3",
-            "validate_every=3", "parameters.samples=5"]  # fmt: skip
+    tiny = [f"parameters.file={tmp_path / 'own.txt'}", "parameters.units=[4]", "parameters.streams=3",
+            "phases.0.updates=3", "validate_every=3", "parameters.samples=5"]  # fmt: skip
     assert "own.txt, 15 different ones" in problem_of("language/language", *tiny)[0].describe()["data"]
     found = tables_of("language/language", *tiny)["perplexity"].set_index("distribution")["test"]
     assert list(found.index) == ["network", "bigram", "unigram"]

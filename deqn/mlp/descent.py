@@ -79,8 +79,8 @@ class GradientDescent(Descent):
 class Momentum(Descent):
     """Each change of the weights carries on a share mu of the change before, which is v.
 
-    nesterov: the gradient is taken where momentum alone would lead, g(w + mu v). Keras moves the points w + mu v instead
-    of w: its weights are those at which this rule takes gradients.
+    nesterov: the gradient is taken where momentum alone would lead, g(w + mu v). Keras moves the points w + mu v
+    instead of w: its weights are those at which this rule takes gradients.
     """
 
     def __init__(self, rate: Rate, mu: float = 0.9, nesterov: bool = False) -> None:
@@ -98,7 +98,7 @@ class Momentum(Descent):
 
 @final
 class ScaledBySquares(Descent):
-    """AdaGrad and RMSProp: each weight's rate falls with its squared gradients, A <- keep A + add g^2.
+    """In AdaGrad and RMSProp each weight's rate falls with its squared gradients, A <- keep A + add g^2.
 
     AdaGrad sums them (keep = add = 1) and begins at `initial`, in Keras at 0.1; RMSProp averages them (keep = beta,
     add = 1 - beta).

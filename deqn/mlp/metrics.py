@@ -12,7 +12,7 @@ from deqn.mlp.checks import labels
 
 
 def confusion_matrix(actual: Any, predicted: Any, classes: int = 2) -> np.ndarray:
-    """int [classes, classes]: rows are actual, columns predicted; of two classes [[TN, FP], [FN, TP]].
+    """Returns int [classes, classes]: rows are actual, columns predicted; of two classes [[TN, FP], [FN, TP]].
 
     actual, predicted: [n] labels. Raises ValueError: labels outside [0, classes), unequal lengths.
     """
@@ -29,7 +29,7 @@ def confusion_rows(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, A
 
 
 def classification(actual: Any, predicted: Any, classes: int = 2) -> dict[str, float]:
-    """Accuracy, precision, recall and F1: of two classes for class 1, of more their means over classes.
+    """Returns accuracy, precision, recall and F1: of two classes for class 1, of more the means over classes.
 
     Precision is 0 where a class is never predicted. Raises ValueError as `confusion_matrix` does.
     """

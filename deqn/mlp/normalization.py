@@ -16,13 +16,13 @@ _SCALES = {
 
 
 class Normalization(NamedTuple):
-    """x -> (x - mean) / scale, each [columns]."""
+    """The map x -> (x - mean) / scale; both are [columns]."""
 
     mean: np.ndarray
     scale: np.ndarray
 
     def __call__(self, x: Any) -> np.ndarray:
-        """[n, columns] -> [n, columns], of any data: validation and test sets too. Raises ValueError as `matrix`."""
+        """Normalises any data [n, columns], validation and test sets too. Raises ValueError as `matrix`."""
         return (matrix(x, "x", columns=len(self.mean)) - self.mean) / self.scale
 
 

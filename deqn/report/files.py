@@ -66,7 +66,7 @@ def _number(field: str | None, where: str, cure: str) -> float:
 
 
 def description(folder: Path) -> dict[str, Any]:
-    """Reads what description.json says of the economy (figures, axis, shock_names, ...); {} where a run has not written it."""
+    """Reads what description.json says (figures, axis, shock_names, ...); {} where a run has not written it."""
     path = folder / "description.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from deqn.report.paper import COLOURS, MIDDLE, Drawing
 
 
 def returns_figure(folder: Path, over: int) -> Drawing | None:
-    """Draws each episode's return over the transitions made, and the mean of the last `over`; None before there is one."""
+    """Draws each episode's return over the transitions, and the mean of the last `over`; None before the first."""
     with np.load(folder / "results.npz") as file:
         if "return" not in file.files:
             return None

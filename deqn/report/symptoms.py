@@ -27,8 +27,8 @@ class Finding(NamedTuple):
 class Evidence(NamedTuple):
     """What a run's files hold; empty where a file is not written yet.
 
-    metrics: columns of metrics.csv, [rows] each. errors: rows of errors.csv. simulation: arrays of simulation.npz by the
-    names of description.json: states, policies, aggregates, track.
+    metrics: columns of metrics.csv, [rows] each. errors: rows of errors.csv. simulation: arrays of simulation.npz
+    by the names of description.json: states, policies, aggregates, track.
     """
 
     parameters: Mapping[str, Any]
@@ -159,8 +159,8 @@ def _saturated(run: Evidence, name: str, multiplier: np.ndarray | None) -> Findi
     labels = run.description.get("ages") or list(range(1, decision.shape[1] + 2))
     return Finding(
         "saturated outputs",
-        f"{name} at {len(stiff)} of {decision.shape[1]} places (first: {labels[stiff[0]]:g}) is the same number in nearly "
-        "all states, though no constraint binds there",
+        f"{name} at {len(stiff)} of {decision.shape[1]} places (first: {labels[stiff[0]]:g}) is the same number in "
+        "nearly all states, though no constraint binds there",
         "the network no longer answers there: a smaller learning rate, another seed, or an activation that does not "
         "die (silu for relu)",
     )

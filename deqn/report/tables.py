@@ -29,7 +29,7 @@ MOMENTS = ("mean", "std", "autocorrelation", "correlation_with_output")
 def error_rows(folder: Path, group: str = "all") -> list[dict[str, Any]]:
     """Reads the rows of one group of errors.csv in the file's order: condition, group, key, unit, floats n, mean, ...
 
-    group: "all", "shock", "binding", or the economy's axis. Values are raw: relative errors as fractions (0.001 = .1 %).
+    group: "all", "shock", "binding", or the economy's axis. Relative errors are fractions (0.001 = .1 %).
     Raises UserError if the file is missing or damaged, or names a unit other than "relative" and "product".
     """
     path = folder / "errors.csv"

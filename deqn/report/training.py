@@ -27,7 +27,7 @@ class Panel(NamedTuple):
 
 
 def training_figure(folder: Path) -> Drawing | None:
-    """Draws the loss, and what validation measured on data that training never sees; logarithmic where it falls to a tenth.
+    """Draws the loss and what validation measured; the scale is logarithmic where they fall to a tenth.
 
     Of an economy these are mean, 99.9th percentile and maximum of the error on fresh paths, else the problem's own.
     One column of panels over updates, one over CPU-seconds where metrics.csv has them; a figure of validation appears

@@ -22,7 +22,7 @@ from deqn.training.settings import TrainingSettings
 
 
 class GridOfEconomy(ValueIteration):
-    """Value function iteration in an economy, on an even grid of its endogenous state. Final subclasses say in which one."""
+    """Value function iteration on an even grid of an economy's endogenous state. Final subclasses name the economy."""
 
     def __init__(self, parameters: GridSettings, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
         self.p = parameters
@@ -34,10 +34,10 @@ class GridOfEconomy(ValueIteration):
 
     @abc.abstractmethod
     def make_economy(self, dtype: str) -> Economy:
-        """The economy of the parameters."""
+        """Makes the economy of the parameters."""
 
     def against(self, rule: ShareRule) -> dict[str, float]:
-        """Errors against what else is known of the solution, by name."""
+        """Returns errors against what else is known of the solution, by name."""
         return {}
 
     def next_states(self) -> np.ndarray:

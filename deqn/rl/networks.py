@@ -12,10 +12,10 @@ _SAMPLE = 1024  # observations from which inputs are standardised
 
 
 def perceptron(p: AgentSettings, inputs: int, outputs: int, seed: int, dtype: str) -> MLP:
-    """[batch, inputs] -> [batch, 1, outputs]."""
+    """Makes a perceptron [batch, inputs] -> [batch, 1, outputs]."""
     return MLP(inputs, outputs, 1, p.hidden, p.activation, seed, dtype, standardized=p.standardize)
 
 
 def sample_of_inputs(environments: Environments, seed: int) -> np.ndarray:
-    """About 1024 observations under random actions, the same on every rank that gives the same environments."""
+    """Returns about 1024 observations under random actions; equal environments give the same on every rank."""
     return observed(environments, -(-_SAMPLE // environments.count), np.random.default_rng([seed, 3]))

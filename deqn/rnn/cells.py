@@ -41,7 +41,7 @@ States = tuple[np.ndarray, ...]
 
 
 class Weights(NamedTuple):
-    """W: [d, gates k]. U: [k, gates k]. b: [gates k]."""
+    """The weights of a cell, with all gates side by side: W [d, gates k], U [k, gates k], b [gates k]."""
 
     W: np.ndarray
     U: np.ndarray
@@ -49,7 +49,7 @@ class Weights(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """step: (x [batch, d], states, weights) -> states, the first of them h [batch, k]; gates, states: how many."""
+    """One period of a cell as `step`: (x [batch, d], states, weights) -> states, the first of them h [batch, k]."""
 
     step: Callable[[np.ndarray, States, Weights], States]
     gates: int
@@ -57,13 +57,11 @@ class Cell(NamedTuple):
 
 
 def rnn_step(x: np.ndarray, states: States, weights: Weights) -> States:
-    """One period of the RNN: (h_{t-1},) -> (h_t,)."""
     (h,), (W, U, b) = states, weights
     return (np.tanh(x @ W + h @ U + b),)
 
 
 def lstm_step(x: np.ndarray, states: States, weights: Weights) -> States:
-    """One period of the LSTM: (h_{t-1}, c_{t-1}) -> (h_t, c_t)."""
     (h, c), (W, U, b) = states, weights
     i, f, g, o = np.split(x @ W + h @ U + b, 4, axis=-1)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
@@ -71,7 +69,6 @@ def lstm_step(x: np.ndarray, states: States, weights: Weights) -> States:
 
 
 def gru_step(x: np.ndarray, states: States, weights: Weights) -> States:
-    """One period of the GRU: (h_{t-1},) -> (h_t,)."""
     (h,), (W, U, b) = states, weights
     k = h.shape[-1]
     z, r = np.split(sigmoid(x @ W[:, : 2 * k] + h @ U[:, : 2 * k] + b[: 2 * k]), 2, axis=-1)
@@ -83,7 +80,7 @@ CELLS = {"rnn": Cell(rnn_step, 1, 1), "lstm": Cell(lstm_step, 4, 2), "gru": Cell
 
 
 def cell_named(name: str) -> Cell:
-    """The cell of that name. Raises ValueError with the known names."""
+    """Returns the cell of that name. Raises ValueError with the known names."""
     if name not in CELLS:
         raise ValueError(f"cell: got {name!r}, expected one of {', '.join(CELLS)}")
     return CELLS[name]

@@ -29,7 +29,7 @@ HyperInputs = Literal["both", "latent", "hidden"]
 
 @final
 class VHRNN(VariationalRNN):
-    """The variational hyper recurrent network; arguments of VariationalRNN, and:
+    """The variational hyper recurrent network has the arguments of VariationalRNN, and two more.
 
     omega_width: hidden units of omega; 64 in the paper on real data, 12 gives the count of its Table 1.
     hyper_inputs: what theta and omega see (the paper's Table 3).
@@ -59,13 +59,13 @@ class VHRNN(VariationalRNN):
         return self.zeros(rows, "h", "c", "hyper_h", "hyper_c")
 
     def hyper_input(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
-        """[rows, latent + hidden], or the part that `hyper_inputs` names."""
+        """Returns [rows, latent + hidden], or the part that `hyper_inputs` names."""
         return {"both": lambda: tf.concat([latent, h], axis=1), "latent": lambda: latent, "hidden": lambda: h}[
             self.hyper_inputs
         ]()
 
     def recur(self, state: Any, previous: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        """theta, then the primary LSTM with scaled rows; gates in the order i, f, g, o."""
+        """Runs theta, then the primary LSTM with scaled rows; gates are in the order i, f, g, o."""
         inputs = self.hyper_input(state["latent"], state["h"])
         hyper, (_, hyper_c) = self.theta(inputs, [state["hyper_h"], state["hyper_c"]])
         d_i, d_h, b = tf.split(self.head(hyper), 3, axis=1)
@@ -77,7 +77,7 @@ class VHRNN(VariationalRNN):
         return h, {"h": h, "c": c, "hyper_h": hyper, "hyper_c": hyper_c}
 
     def emit(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
-        """The emission's perceptron, each layer's rows scaled and shifted by omega."""
+        """Runs the emission's perceptron; omega scales and shifts the rows of each layer."""
         changes = tf.split(self.omega(self.hyper_input(latent, h)), [n for n in self.rows for _ in range(2)], axis=1)
         y = tf.concat([latent, h], axis=1)
         for layer, d, b in zip(self.emission.dense, changes[::2], changes[1::2], strict=True):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 @final
 class AtariNetwork(keras.Model):
-    """Q-values of four stacked frames (Mnih et al. 2015): [batch, 4, 84, 84] of 0 to 255 -> [batch, 1, actions].
+    """The Q-values of four stacked frames: [batch, 4, 84, 84] of 0 to 255 -> [batch, 1, actions].
 
         x/255 -> conv 32, 8 x 8, stride 4 -> conv 64, 4 x 4, stride 2 -> conv 64, 3 x 3, stride 1 -> 512 -> actions
 
@@ -32,7 +32,7 @@ class AtariNetwork(keras.Model):
         self(tf.zeros([1, 4, 84, 84], dtype))
 
     def call(self, frames: tf.Tensor) -> tf.Tensor:
-        """Channels go last, for TensorFlow convolves only such on a CPU."""
+        """Puts channels last, because TensorFlow convolves only such on a CPU."""
         x = tf.transpose(tf.cast(frames, self.compute_dtype) / 255.0, [0, 2, 3, 1])  # [batch, 84, 84, 4]
         for layer in self.layers_hidden:
             x = layer(x)

@@ -19,7 +19,7 @@ from .network import AtariNetwork
 
 @final
 class Atari(DQN):
-    """The agent sees four grey frames of 84 x 84 pixels, each the fourth of the game's own, and the signs of rewards."""
+    """The agent sees four grey frames of 84 x 84 pixels, one of four of the game's own, and the signs of rewards."""
 
     def make_network(self) -> AtariNetwork:
         """Makes the network of the paper. Raises UserError if not four frames of 84 x 84 are observed."""

@@ -13,7 +13,7 @@ _SHOWN = 96  # origins
 
 
 def drawings(folder: Path) -> Iterator[Drawing]:
-    """Mean absolute error over the steps ahead; the forecasts of the last step over the first test rows."""
+    """Draws mean absolute errors over the steps ahead, and forecasts of the last step over the first test rows."""
     table = pd.read_csv(folder / "errors.csv")
     steps = [column for column in table if column.startswith("step_")]
     figure = Figure(figsize=(4.2, 2.8), layout="constrained")

@@ -8,7 +8,7 @@ from deqn.project.schema import Section, setting
 
 
 class ForecastParameters(Section):
-    """A made seasonal series or a weather file, the windows cut from it, and the network that forecasts.
+    """Parameters of the made series or weather file, of the windows, and of the network that forecasts.
 
     The made series is y_t = level + amplitude sin(2 pi t / period) + u_t, u_t = phi_1 u_{t-1} + phi_2 u_{t-2} + e_t.
     """

@@ -23,7 +23,7 @@ _ROWS = 4096  # windows that are forecast at once, for memory
 
 @final
 class Forecast(Problem):
-    """One network reads a window and says all steps ahead at once; the loss is the mean absolute error, as there.
+    """One network reads a window and forecasts all steps ahead at once; the loss is the mean absolute error.
 
     Rows are cut in three, in time: to train, to validate, to test. Mean and standard deviation are of the first alone.
     """
@@ -50,7 +50,6 @@ class Forecast(Problem):
         self.trainable = {"forecast": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
-        """The series and the network."""
         units = "+".join(map(str, self.p.units))
         return {
             "data": f"{len(self.series.values):,} rows of {self.series.words}, {len(self.train):,} windows to train on",
@@ -63,24 +62,24 @@ class Forecast(Problem):
             yield self.train.take(rows)
 
     def losses(self, batch: tuple[tf.Tensor, tf.Tensor], carry: Carry, key: tf.Tensor) -> Losses:
-        """The mean absolute error of all steps ahead, in standard deviations."""
+        """Returns the mean absolute error of all steps ahead, in standard deviations."""
         inputs, outputs = batch
         return Losses({"forecast": tf.reduce_mean(tf.abs(self.network.last(inputs) - outputs[:, :, 0]))}, carry)
 
     def validate(self) -> Mapping[str, float]:
-        """The mean absolute error on the rows that follow those for training, in units of the series."""
+        """Returns the mean absolute error on the rows that follow those for training, in units of the series."""
         forecasts, truth = self.forecasts(self.validation)
         return {"mean_absolute_error": float(np.abs(forecasts - truth).mean())}
 
     def forecasts(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        """The network's, and what came about, [windows, horizon] each, in units of the series."""
+        """Returns the network's forecasts and the truth, [windows, horizon] each, in units of the series."""
         pairs = [windows.take(slice(at, at + _ROWS)) for at in range(0, len(windows), _ROWS)]
         said = np.concatenate([np.asarray(self.network.last(inputs)) for inputs, _ in pairs])[:, :, None]
         truth = np.concatenate([outputs for _, outputs in pairs])
         return tuple(self.scale.back(x.astype(float), [0])[:, :, 0] for x in (said, truth))
 
     def results(self) -> Results:
-        """Mean absolute errors on the test rows, by forecast and by step ahead."""
+        """Reports mean absolute errors on the test rows, by forecast and by step ahead."""
         said, truth = self.forecasts(self.test)
         forecasts = {"network": said, **self._other_forecasts()}
         errors = {name: np.abs(each - truth).mean(axis=0) for name, each in forecasts.items()}

@@ -14,7 +14,7 @@ from .weather import read_weather
 
 
 class Series(NamedTuple):
-    """values: [rows, columns], the first to be forecast, then what else is known, the calendar last. words: what it is."""
+    """A series in columns [rows, columns]: what is forecast, what else is known, the calendar. words: what it is."""
 
     values: np.ndarray
     words: str
@@ -22,7 +22,7 @@ class Series(NamedTuple):
 
 @final
 class SeasonalAR2:
-    r"""A season and an autoregression of order two, of which the past says all that can be known.
+    r"""A season and an autoregression of order two; the best forecast is known.
 
         y_t = level + amplitude sin(2 pi t / period) + u_t,    u_t = phi_1 u_{t-1} + phi_2 u_{t-2} + e_t
 
@@ -36,11 +36,11 @@ class SeasonalAR2:
         self.level, self.amplitude, self.period, self.phi, self.sd = level, amplitude, period, phi, sd
 
     def season(self, t: np.ndarray) -> np.ndarray:
-        """What y is without chance."""
+        """Returns y without chance."""
         return self.level + self.amplitude * np.sin(2 * np.pi * t / self.period)
 
     def sample(self, rows: int, generator: np.random.Generator) -> np.ndarray:
-        """y [rows], after a burn-in in which the beginning is forgotten."""
+        """Draws y [rows], after a burn-in in which the beginning is forgotten."""
         burn_in = 200
         u = np.zeros(rows + burn_in)
         e = self.sd * generator.normal(size=rows + burn_in)
@@ -49,7 +49,7 @@ class SeasonalAR2:
         return self.season(np.arange(rows)) + u[burn_in:]
 
     def conditional_mean(self, y: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
-        """E[y_i, ..., y_{i+horizon-1} | y_{i-1}, y_{i-2}, ...] at each origin i >= 2, [origins, horizon]."""
+        """Returns E[y_i, ..., y_{i+horizon-1} | y_{i-1}, y_{i-2}, ...] at each origin i >= 2, [origins, horizon]."""
         u = y - self.season(np.arange(len(y)))
         last, before = u[origins - 1], u[origins - 2]
         steps = []
@@ -60,7 +60,7 @@ class SeasonalAR2:
         return self.season(ahead) + np.stack(steps, axis=1)
 
     def mean_absolute_errors(self, horizon: int) -> np.ndarray:
-        """Of the conditional mean at each step ahead [horizon]: sd sqrt(2/pi sum_j psi_j^2), as e is Gaussian."""
+        """Returns those of the conditional mean by step [horizon]: sd sqrt(2/pi sum_j psi_j^2), as e is Gaussian."""
         psi = [1.0, self.phi[0]]
         while len(psi) < horizon:
             psi.append(self.phi[0] * psi[-1] + self.phi[1] * psi[-2])
@@ -68,7 +68,7 @@ class SeasonalAR2:
 
 
 def made_law(parameters: ForecastParameters) -> SeasonalAR2:
-    """The made series' law. Raises UserError if it is not stationary."""
+    """Returns the made series' law. Raises UserError if it is not stationary."""
     p = parameters
     try:
         return SeasonalAR2(p.level, p.amplitude, p.period, p.phi, p.sd)
@@ -77,7 +77,7 @@ def made_law(parameters: ForecastParameters) -> SeasonalAR2:
 
 
 def make_series(parameters: ForecastParameters, generator: np.random.Generator) -> Series:
-    """The series of the parameters, with the calendar as its last columns: sine and cosine of the season.
+    """Makes or reads the series, with sine and cosine of the season as its last columns.
 
     Raises UserError for a file that can't be used.
     """

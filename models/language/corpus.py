@@ -15,7 +15,7 @@ from .source import SecondOrderMarkov
 
 
 class Corpus(NamedTuple):
-    """train, validation, test: numbers of letters, int [n]. source: what made them, or None for a file."""
+    """The text as numbers of letters, int [n], in three parts. source: what made it, or None for a file."""
 
     vocabulary: Vocabulary
     train: np.ndarray
@@ -51,7 +51,7 @@ def _from_file(path: Path, test_share: float) -> Corpus:
 
 
 def counted_perplexities(corpus: Corpus) -> dict[str, float]:
-    """Test perplexity of frequencies in the text for training, each count begun at one: of letters, and of pairs."""
+    """Returns the test perplexity of counted letters and pairs, each count begun at one."""
     n, (train, test) = len(corpus.vocabulary), (corpus.train, corpus.test)
     letters = 1.0 + np.bincount(train, minlength=n)
     pairs = 1.0 + np.bincount(n * train[:-1] + train[1:], minlength=n * n).reshape(n, n)

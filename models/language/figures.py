@@ -11,7 +11,7 @@ from deqn.report.paper import COLOURS, GREY, Drawing
 
 
 def drawings(folder: Path) -> Iterator[Drawing]:
-    """Bars of test perplexities; where the source is known, frequencies of pairs with bands of two standard errors."""
+    """Draws test perplexities; where the source is known, frequencies of pairs with bands of two standard errors."""
     table = pd.read_csv(folder / "perplexity.csv")
     figure = Figure(figsize=(3.4, 2.4), layout="constrained")
     axes = figure.subplots()

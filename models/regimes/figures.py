@@ -19,7 +19,7 @@ _NAMES = (
 
 
 def drawings(folder: Path) -> Iterator[Drawing]:
-    """The first test path; shaded is where the economy truly is in the regime."""
+    """Draws the first test path; shaded is where the economy truly is in the regime."""
     with np.load(folder / "results.npz") as file:
         z, y = file["z"][0], file["y"][0]
         shown = {name: file[f"p_{name}"][0] for name in _WAYS}

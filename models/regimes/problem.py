@@ -20,7 +20,7 @@ from .parameters import Parameters
 
 @final
 class RegimeInference(Problem):
-    """A GRU that sees the prices of simulated paths up to t and says P(z_t), against filters that know the economy."""
+    """A GRU that sees the prices up to t gives P(z_t); filters that know the economy do the same."""
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
         p = self.p = parameters
@@ -38,7 +38,6 @@ class RegimeInference(Problem):
         self.trainable = {"network": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
-        """Data and network."""
         p = self.p
         return {
             "data": f"{p.paths} paths of {p.periods} periods of return and wage, noise {p.noise[0]:g}, {p.noise[1]:g}",
@@ -46,7 +45,7 @@ class RegimeInference(Problem):
         }
 
     def standardised(self, y: np.ndarray) -> np.ndarray:
-        """Prices as the network sees them."""
+        """Returns prices as the network sees them."""
         return ((y - self.mean) / self.scale).astype(self.dtype)
 
     def batches(self, episode: int) -> Iterator[Batch]:
@@ -56,19 +55,18 @@ class RegimeInference(Problem):
             yield z[rows], y[rows]
 
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
-        """Cross entropy of the regime."""
         return Losses({"network": self._cross_entropy(*batch)}, carry)
 
     def _cross_entropy(self, z: Any, y: Any) -> tf.Tensor:
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(z, self.network(y)))
 
     def validate(self) -> Mapping[str, float]:
-        """Cross entropy on paths of its own."""
+        """Returns cross entropy on paths of its own."""
         z, y = self.validation
         return {"cross_entropy": float(self._cross_entropy(z, tf.constant(self.standardised(y))))}
 
     def results(self) -> Results:
-        """Every way of inference on the same test paths."""
+        """Reports every way of inference on the same test paths."""
         p, (z, y) = self.p, self.test
         generator = np.random.default_rng([self.seed, 2])
         steps = particle_filter(self.space, y, p.particles, generator)

@@ -26,7 +26,7 @@ NEW = ("The soup was good.", "The soup was not good.", "Nobody says that the sou
 
 @final
 class Classifier(keras.Model):
-    """Embedding, recurrent layers, one output after the last word: int [batch, time] -> log odds [batch]."""
+    """A network with one output after the last word: int [batch, time] -> log odds [batch]."""
 
     def __init__(self, matrix: np.ndarray, parameters: SentimentParameters, seed: int, dtype: str) -> None:
         super().__init__(dtype=dtype)
@@ -40,13 +40,13 @@ class Classifier(keras.Model):
         self.embedding.set_weights([matrix])
 
     def call(self, tokens: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """Log odds of praise; mask: bool [batch, time], False at padding."""
+        """Returns the log odds of praise; mask: bool [batch, time], False at padding."""
         return self.recurrent.last(self.embedding(tokens), mask)[:, 0]
 
 
 @final
 class Sentiment(Problem):
-    """One network, binary cross-entropy from its log odds."""
+    """One network is trained by the binary cross-entropy of its log odds."""
 
     def __init__(
         self, parameters: SentimentParameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1
@@ -68,7 +68,6 @@ class Sentiment(Problem):
         self.trainable = {"sentiment": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
-        """The sentences and the network."""
         embeddings = f", {len(self.missing)} tokens not in {self.p.glove}" if self.p.glove else ""
         return {
             "data": f"{len(self.train)} sentences to train on, {len(self.pipeline.vocabulary)} tokens{embeddings}",
@@ -81,19 +80,18 @@ class Sentiment(Problem):
             yield self.tokens[rows], self.mask[rows], self.praises[rows].astype(self.network.dtype)
 
     def losses(self, batch: tuple[tf.Tensor, ...], carry: Carry, key: tf.Tensor) -> Losses:
-        """Binary cross-entropy."""
         tokens, mask, praises = batch
         odds = self.network(tokens, mask=mask)
         return Losses({"sentiment": tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(praises, odds))}, carry)
 
     def validate(self) -> Mapping[str, float]:
-        """Cross-entropy and share of wrong answers on sentences that are neither trained nor tested on."""
+        """Returns cross-entropy and share of wrong answers on sentences that are neither trained nor tested on."""
         odds, praises = self._odds(self.validation), self.praises[self.validation]
         cross_entropy = np.logaddexp(0, np.where(praises, -odds, odds)).mean()
         return {"cross_entropy": float(cross_entropy), "wrong": float(((odds > 0) != praises).mean())}
 
     def results(self) -> Results:
-        """Accuracy on the test sentences, beside a logistic regression on counts of words; answers to new texts."""
+        """Reports test accuracy beside that of a logistic regression on word counts, and answers to new texts."""
         odds, praises = self._odds(self.test), self.praises[self.test]
         accuracy = float(((odds > 0) == praises).mean())
         rows = [

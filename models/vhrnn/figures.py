@@ -13,7 +13,7 @@ _SHOWN = {"noiseless": "without noise", "switch": "three noiseless sequences joi
 
 
 def drawings(folder: Path) -> Iterator[Drawing]:
-    """The mean over sequences, and an error of two standard deviations of that mean around it."""
+    """Draws the mean over sequences, and an error of two standard deviations of that mean around it."""
     figure = Figure(figsize=(6.4, 2.6), layout="constrained")
     tables = []
     with np.load(folder / "results.npz") as file:

@@ -21,7 +21,7 @@ from .parameters import Parameters
 
 @final
 class Synthetic(Problem):
-    """Maximises a bound per step on sequences of one matrix each and noise that changes twice."""
+    """The network maximises a bound per step on sequences of one matrix each and noise that changes twice."""
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
         p, self.dtype = parameters, settings.precision
@@ -51,7 +51,6 @@ class Synthetic(Problem):
         self.trainable = {"network": self.network.live_weights()}
 
     def describe(self) -> Mapping[str, str]:
-        """Data and network."""
         p = self.p
         return {
             "data": f"{p.sequences} sequences of {p.periods} steps, ten matrices of radius {p.radius[0]}-{p.radius[1]}",
@@ -66,18 +65,18 @@ class Synthetic(Problem):
             yield self.train[rows]
 
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
-        """The negative bound, in nats a step."""
+        """Returns the negative bound, in nats a step."""
         bound = BOUNDS[self.p.bound](self.network, batch, key, self.p.particles)
         divergence = tf.reduce_mean(bound.divergence)
         return Losses({"network": -tf.reduce_mean(bound.log_p) / batch.shape[1]}, carry, {"divergence": divergence})
 
     def validate(self) -> Mapping[str, float]:
-        """Negative FIVO a step with eight times the particles of training, always of the same draws."""
+        """Returns negative FIVO a step with eight times the particles of training, always of the same draws."""
         log_p = self.evaluate(self.validation, 8 * self.p.particles).log_p
         return {"negative_fivo": float(np.mean(log_p)) / -self.p.periods}
 
     def evaluate(self, x: np.ndarray, particles: int, bound: Callable[..., Bound] = fivo) -> Bound:
-        """A bound on sequences [n, T, 2], with draws that depend on the seed of the file alone."""
+        """Returns a bound on sequences [n, T, 2], with draws that depend on the seed of the file alone."""
         key = tf.constant([self.seed, 77])
         if (bound, particles) not in self.compiled:  # compiled anew for other shapes only
             self.compiled[bound, particles] = tf.function(
@@ -86,7 +85,7 @@ class Synthetic(Problem):
         return Bound(*(each.numpy() for each in self.compiled[bound, particles](tf.constant(x, self.dtype))))
 
     def results(self) -> Results:
-        """Table 1's row, the bounds against each other and against what an ideal observer has, and KL by step."""
+        """Reports Table 1's row, the bounds beside the likelihood of an ideal observer, and KL by step."""
         p, rows, arrays = self.p, [], {}
         for name, sequences in self.tests.items():
             bound = self.evaluate(sequences.x, p.test_particles)
@@ -97,7 +96,7 @@ class Synthetic(Problem):
         return Results(f"FIVO a step {rows[0]['fivo']:.3f}", tables, arrays)
 
     def _bounds(self, fivo_test: np.ndarray) -> list[dict[str, float | str]]:
-        """The bounds on the test sequences, and the likelihood for an observer who knows W and every sigma."""
+        """The bounds on the test sequences beside the likelihoods of observers who know the process."""
         p, test = self.p, self.tests["test"]
         values = {
             "elbo": self.evaluate(test.x, p.particles, elbo).log_p / p.periods,

@@ -33,7 +33,7 @@ WEIGHTS = {"vrnn8": 2612, "vrnn6": 1516, "vhrnn4": 1568}
 
 
 def measured(runs: Path) -> pd.DataFrame:
-    """FIVO a step of every run: columns network, run and the settings."""
+    """Returns FIVO a step of every run: columns network, run and the settings."""
     rows = [
         {"network": name, "run": path.parent.name, **pd.read_csv(path).set_index("setting")["fivo"].to_dict()}
         for name in PAPER.index
@@ -43,7 +43,7 @@ def measured(runs: Path) -> pd.DataFrame:
 
 
 def compared(runs: pd.DataFrame) -> pd.DataFrame:
-    """Two rows a network, the paper's and the median of the runs."""
+    """Returns two rows a network, the paper's and the median of the runs."""
     medians = runs.groupby("network")[list(PAPER.columns)].median()
     rows = {}
     for name in PAPER.index:
