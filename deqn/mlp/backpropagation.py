@@ -118,7 +118,7 @@ class HandWrittenMLP:
             raise ValueError(f"patience: got {patience}, expected 1 or more, together with validation data")
         other = self._data(*validation, name="validation ") if validation else None
         generator = generator or np.random.default_rng(0)
-        memory, update, losses, judged = rule.start(self.weights), 0, list[float](), list[float]()
+        memory, update, losses, validated = rule.start(self.weights), 0, list[float](), list[float]()
         best, best_weights = 0, self.weights
         for number in range(1, passes + 1):
             losses.append(self.loss(x, targets))
@@ -128,14 +128,14 @@ class HandWrittenMLP:
                 update += 1
             if other is None:
                 continue
-            judged.append(self.loss(*other))
-            if judged[-1] <= min(judged):
+            validated.append(self.loss(*other))
+            if validated[-1] <= min(validated):
                 best, best_weights = number, self.weights
             elif patience is not None and number - best >= patience:
                 break
         if other is not None:
             self.weights = best_weights
-        return Fit(losses, judged, len(losses), best if other is not None else len(losses))
+        return Fit(losses, validated, len(losses), best if other is not None else len(losses))
 
     def _inputs(self, x: Any, name: str = "") -> np.ndarray:
         return matrix(x, f"{name}x", columns=self.widths[0])

@@ -1,4 +1,4 @@
-"""Data as arrays that training can use, or a ValueError: the argument, what was given, what is expected."""
+"""Checks of arguments and data. A ValueError names the argument, what was given and what is expected."""
 
 from __future__ import annotations
 

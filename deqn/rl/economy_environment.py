@@ -1,4 +1,4 @@
-"""Environments made from an economy of this package: the planner's own problem, as an agent meets it.
+"""Environments made from an economy of this package: an agent faces the planner's problem.
 
     observation   the economy's features, and for a Markov economy the shock as zeros and a one
     action        a share in [0, 1], cut to [.01, .99], which the economy's `policy_from_share` turns into a policy

@@ -1,4 +1,4 @@
-r"""Recurrent cells as their equations, in NumPy: what the Keras layers of `deqn.rnn.networks` are held against.
+r"""Recurrent cells as their equations, in NumPy; tests compare the Keras layers of `deqn.rnn.networks` with them.
 
 With x_t [batch, d] and h_t [batch, k] as rows, and o for the product of entries:
 

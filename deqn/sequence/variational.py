@@ -1,4 +1,4 @@
-r"""The variational recurrent network and what it shares with the hyper one.
+r"""The variational recurrent network, and the parts that it shares with the hyper network.
 
 With h_t from x_<t and z_<t (the indices of Maddison et al. 2017, whose code it is wired like; Chung et al. 2015 call it
 h_{t-1}):

@@ -1,4 +1,4 @@
-"""Errors by step ahead, and the first forecasts beside what came about."""
+"""Figures of the errors by step ahead, and of the first forecasts beside the true values."""
 
 from collections.abc import Iterator
 from pathlib import Path

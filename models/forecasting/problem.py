@@ -1,4 +1,4 @@
-"""A recurrent network forecasts the next rows of a series from a window on its past (the course's weather exercise)."""
+"""A recurrent network forecasts the next rows of a series from a window on its past."""
 
 from __future__ import annotations
 

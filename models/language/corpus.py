@@ -1,4 +1,4 @@
-"""The text that a language network learns from and is tested on, and what counting its letters and pairs achieves."""
+"""The text of a language network, and the perplexity that counts of letters and pairs reach."""
 
 from __future__ import annotations
 

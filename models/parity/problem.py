@@ -1,4 +1,4 @@
-"""Is the number of ones in a string of digits even? A task for a memory (seed lecture on deep sequence modelling).
+"""Whether the number of ones in a string of digits is even: a task that needs a memory.
 
     1000010101 -> YES,   100011 -> NO
 

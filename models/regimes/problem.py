@@ -1,4 +1,4 @@
-"""Which shock is the economy in? Filters that tell it from measured prices alone, and a network that learns to."""
+"""The regime of an economy is inferred from measured prices alone: by filters, and by a network that learns to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Praise or blame? From raw sentences to a recurrent classifier, in the ten steps of the course's table."""
+"""A recurrent classifier of raw sentences: praise or blame. The ten steps are those of the course's table."""
 
 from __future__ import annotations
 

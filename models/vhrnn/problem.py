@@ -1,4 +1,4 @@
-"""VRNN and VHRNN on synthetic sequences: "Variational Hyper RNN for Sequence Modeling", section 4."""
+"""VRNN and VHRNN are trained on synthetic sequences, after "Variational Hyper RNN for Sequence Modeling", section 4."""
 
 from __future__ import annotations
 
