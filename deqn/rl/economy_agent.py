@@ -1,4 +1,4 @@
-"""DDPG in an economy: the agent sees states, divides what there is, and is told its utility; it knows no equation."""
+"""DDPG in an economy: the agent observes states, divides resources and receives utility; it knows no equation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deqn.training.settings import TrainingSettings
 
 
 class AgentInEconomy(DDPG):
-    """DDPG in many tracks of an economy. Final subclasses say in which one."""
+    """DDPG acts in many tracks of an economy. Final subclasses say in which one."""
 
     p: EconomyDDPGSettings
 
@@ -33,18 +33,17 @@ class AgentInEconomy(DDPG):
 
     @abc.abstractmethod
     def make_economy(self, dtype: str) -> Economy:
-        """The economy of the parameters."""
+        """Makes the economy of the parameters."""
 
     def against(self, rule: ShareRule) -> dict[str, float]:
-        """Errors against what else is known of the solution, by name."""
+        """Returns errors against what else is known of the solution, by name."""
         return {}
 
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
-        """Tracks of the economy."""
         return EconomyEnvironments(self.make_economy("float32"), count, stream, self.p.horizon)
 
     def rule(self) -> ShareRule:
-        """The actor's share, in an economy of float64."""
+        """Returns the rule of the actor's share, in an economy of float64."""
         economy = self.make_economy("float64")
         observed = Dynamics(economy).observed
 
@@ -55,7 +54,7 @@ class AgentInEconomy(DDPG):
         return ShareRule(economy, share)
 
     def results(self) -> Results:
-        """The rule on its own path."""
+        """Reports the rule's errors on its own path."""
         rule = self.rule()
         row = {"states seen": self.replay.added, **euler_row(rule), **self.against(rule)}
         errors = [f"{name} {value:.2g}" for name, value in row.items() if name.endswith("error, mean")]

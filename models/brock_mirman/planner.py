@@ -70,6 +70,6 @@ class ByValueIteration(GridOfEconomy):
         value = np.abs(np.asarray(self.table.value) - exact_value(p, self.grid))
         return {
             **share_errors(rule, p),
-            "savings error, max": float(np.abs(self.savings() - exact)[inside].max()),
+            "savings error, max": float(np.abs(self.next_states() - exact)[inside].max()),
             "value error, max": float(value.max()),
         }
