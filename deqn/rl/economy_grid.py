@@ -15,6 +15,7 @@ from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.exogenous import MarkovChain
 from deqn.project.errors import UserError
 from deqn.rl.parameters import GridSettings
+from deqn.rl.planner import Planner, planner_of
 from deqn.rl.rules import ShareRule, euler_row, share_on_grid
 from deqn.rl.value_iteration import Program, ValueIteration
 from deqn.training.problem import Results
@@ -32,7 +33,7 @@ class GridOfEconomy(ValueIteration):
         self.states_per_update = self.program.rewards.shape[0] * len(self.grid)
 
     @abc.abstractmethod
-    def make_economy(self, dtype: str) -> Economy:
+    def make_economy(self, dtype: str) -> Planner:
         """The economy of the parameters."""
 
     def against(self, rule: ShareRule) -> dict[str, float]:
@@ -86,6 +87,7 @@ def economy_on_grid(economy: Economy, grid: np.ndarray) -> Program:
             f"{', '.join(economy.State._fields)} and {', '.join(economy.Policy._fields)}"
         )
     assert isinstance(economy.shocks, MarkovChain)  # its State has a shock
+    economy = planner_of(economy)
     shocks, points = len(economy.shocks.transition), len(grid)
     capital, shock = np.tile(grid, shocks), np.repeat(np.arange(shocks), points)  # [S * N]
     share = share_of_savings(economy, capital, shock, grid[None, :])  # [S * N, N]
@@ -97,7 +99,7 @@ def economy_on_grid(economy: Economy, grid: np.ndarray) -> Program:
     return Program(rewards, economy.shocks.transition, economy.p.discount_factor)
 
 
-def share_of_savings(economy: Economy, capital: np.ndarray, shock: np.ndarray, savings: np.ndarray) -> np.ndarray:
+def share_of_savings(economy: Planner, capital: np.ndarray, shock: np.ndarray, savings: np.ndarray) -> np.ndarray:
     """The share that leads to these savings; capital, shock: [n]; savings: [n, m] or [1, m]; outside (0, 1) if none."""
     state = economy.tensors(economy.State(capital=capital, shock=shock))
     quarter, half, most = (
