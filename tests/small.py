@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from deqn.commands.cli import main
 from deqn.equilibrium.decision_rule import NetworkRule
-from deqn.equilibrium.problem import build_network
+from deqn.equilibrium.network import build_network
 from deqn.equilibrium.settings import NetworkSettings
 from deqn.tasks.build import build_economy
 from deqn.tasks.parameter_file import read_experiment

@@ -28,11 +28,11 @@ def economy(folder, name, dtype="float32", **parameters):
 
 
 def brock_mirman(dtype="float32"):
-    return economy("brock_mirman", "economy.BrockMirman", dtype)
+    return economy("brock_mirman", "planner.PlannedBrockMirman", dtype)
 
 
 def growth(dtype="float32"):
-    return economy("growth", "economy.Growth", dtype, states=5)
+    return economy("growth", "planner.PlannedGrowth", dtype, states=5)
 
 
 # --- replay ---------------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ def test_the_exact_share_has_no_euler_error():
 
 
 def test_an_economy_that_says_no_utility_is_refused_in_one_line():
-    with pytest.raises(UserError, match=r"Irreversible.* does not say its period_utility, which an environment needs"):
+    with pytest.raises(UserError, match=r"IrreversibleGrowth is no Planner: expected its period_utility"):
         EconomyEnv(economy("growth", "irreversible.IrreversibleGrowth", states=3))
 
 

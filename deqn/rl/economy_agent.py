@@ -8,11 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from deqn.equilibrium.economy import Economy
 from deqn.rl.ddpg import DDPG
 from deqn.rl.economy_environment import Dynamics, EconomyEnvironments, cut
 from deqn.rl.environments import Environments
 from deqn.rl.parameters import EconomyDDPGSettings
+from deqn.rl.planner import Planner
 from deqn.rl.rules import ShareRule, euler_row
 from deqn.training.problem import Results
 from deqn.training.settings import TrainingSettings
@@ -32,7 +32,7 @@ class AgentInEconomy(DDPG):
         self.states_per_update = self.minibatch
 
     @abc.abstractmethod
-    def make_economy(self, dtype: str) -> Economy:
+    def make_economy(self, dtype: str) -> Planner:
         """Makes the economy of the parameters."""
 
     def against(self, rule: ShareRule) -> dict[str, float]:

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from deqn.equilibrium.economy import Economy
 from deqn.rl.environments import Environments
+from deqn.rl.planner import planner_of
 
 MARGIN = 0.01  # from either end: with nothing to eat, utility is minus infinity
 _BOX = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
@@ -28,7 +29,7 @@ class Dynamics:
     """One period of an economy, compiled; states are NumPy arrays outside, tensors inside."""
 
     def __init__(self, economy: Economy) -> None:
-        self.economy = economy
+        self.economy = economy = planner_of(economy)
         self.discount = float(economy.p.discount_factor)
         first = economy.tensors(economy.initial_states(1, np.random.default_rng(0)))
         policy = economy.policy(tf.zeros([1, economy.outputs], economy.dtype), first)

@@ -15,6 +15,7 @@ from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.exogenous import MarkovChain
 from deqn.project.errors import UserError
 from deqn.rl.parameters import GridSettings
+from deqn.rl.planner import Planner, planner_of
 from deqn.rl.rules import ShareRule, euler_row, share_on_grid
 from deqn.rl.value_iteration import Program, ValueIteration
 from deqn.training.problem import Results
@@ -33,7 +34,7 @@ class GridOfEconomy(ValueIteration):
         self.name = endogenous_state(self.economy)
 
     @abc.abstractmethod
-    def make_economy(self, dtype: str) -> Economy:
+    def make_economy(self, dtype: str) -> Planner:
         """Makes the economy of the parameters."""
 
     def against(self, rule: ShareRule) -> dict[str, float]:
@@ -83,6 +84,7 @@ def economy_on_grid(economy: Economy, grid: np.ndarray) -> Program:
     """
     name = endogenous_state(economy)
     assert isinstance(economy.shocks, MarkovChain)  # its State has a shock
+    economy = planner_of(economy)
     shocks, points = len(economy.shocks.transition), len(grid)
     now, shock = np.tile(grid, shocks), np.repeat(np.arange(shocks), points)  # [S * N]
     share = share_that_leads_to(economy, now, shock, grid[None, :])  # [S * N, N]
@@ -105,7 +107,7 @@ def endogenous_state(economy: Economy) -> str:
     return names[0]
 
 
-def share_that_leads_to(economy: Economy, now: np.ndarray, shock: np.ndarray, following: np.ndarray) -> np.ndarray:
+def share_that_leads_to(economy: Planner, now: np.ndarray, shock: np.ndarray, following: np.ndarray) -> np.ndarray:
     """Returns the share that leads from states to next states, [n, m]; it is outside (0, 1) where none does.
 
     now, shock: [n]. following: [n, m] or [1, m]. Raises UserError if the next state is not affine in the share.

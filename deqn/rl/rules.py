@@ -10,14 +10,16 @@ import tensorflow as tf
 
 from deqn.equilibrium import evaluation
 from deqn.equilibrium.decision_rule import DecisionRule
-from deqn.equilibrium.economy import Economy
+from deqn.rl.planner import Planner
 
 
 @final
 class ShareRule(DecisionRule):
     """Decides by a share: a function of states in TensorFlow, [batch] in (0, 1), of any precision."""
 
-    def __init__(self, economy: Economy, share: Callable[[Any], tf.Tensor]) -> None:
+    economy: Planner
+
+    def __init__(self, economy: Planner, share: Callable[[Any], tf.Tensor]) -> None:
         self.economy, self.share = economy, share
 
     def __call__(self, state: Any) -> Any:

@@ -10,14 +10,30 @@ from __future__ import annotations
 from typing import final
 
 import numpy as np
+import tensorflow as tf
 
 from deqn.equilibrium import evaluation
 from deqn.rl.economy_agent import AgentInEconomy
 from deqn.rl.economy_grid import GridOfEconomy
+from deqn.rl.planner import Planner
 from deqn.rl.rules import ShareRule
 
-from .economy import BrockMirman
+from .economy import BrockMirman, Policy, State
 from .parameters import Parameters
+
+
+@final
+class PlannedBrockMirman(Planner, BrockMirman):
+    """The economy, and what its planner enjoys and divides."""
+
+    def period_utility(self, state: State, policy: Policy) -> tf.Tensor:
+        """ln c, [batch]."""
+        return tf.math.log(policy.consumption)
+
+    def policy_from_share(self, share: tf.Tensor, state: State) -> Policy:
+        """a = share y: the solution is share = alpha beta at every state."""
+        y = self.output(state)
+        return Policy(savings=share * y, consumption=(1 - share) * y)
 
 
 def exact_share(p: Parameters) -> float:
@@ -45,9 +61,9 @@ def share_errors(rule: ShareRule, p: Parameters) -> dict[str, float]:
 class ByDDPG(AgentInEconomy):
     """The agent's action is the share of output that it saves."""
 
-    def make_economy(self, dtype: str) -> BrockMirman:
+    def make_economy(self, dtype: str) -> PlannedBrockMirman:
         """Of the file's section `economy`."""
-        return BrockMirman(self.p.economy, dtype)
+        return PlannedBrockMirman(self.p.economy, dtype)
 
     def against(self, rule: ShareRule) -> dict[str, float]:
         """The closed form."""
@@ -58,9 +74,9 @@ class ByDDPG(AgentInEconomy):
 class ByValueIteration(GridOfEconomy):
     """V <- T V."""
 
-    def make_economy(self, dtype: str) -> BrockMirman:
+    def make_economy(self, dtype: str) -> PlannedBrockMirman:
         """Of the file's section `economy`."""
-        return BrockMirman(self.p.economy, dtype)
+        return PlannedBrockMirman(self.p.economy, dtype)
 
     def against(self, rule: ShareRule) -> dict[str, float]:
         """The closed form; savings where the grid holds the exact ones."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.economy import Economy, Report
 from deqn.project.errors import UserError, nearest
 
 _MET = "numbers [batch] met numbers [batch, 1]: write x[:, None] beside [batch, N], x[:, 0] beside [batch]"
@@ -16,7 +16,7 @@ _SAME = 1e-3  # relative and absolute: rounding in float32 stays below, another 
 
 
 def check_declarations(economy: Economy) -> None:
-    """State, Policy, shocks, outputs, own and letters are there and fit together."""
+    """State, Policy, shocks, outputs, own and report are there and fit together."""
     name = type(economy).__name__
     for part in ("State", "Policy"):
         if not getattr(getattr(type(economy), part, None), "_fields", None):
@@ -33,20 +33,43 @@ def check_declarations(economy: Economy) -> None:
         raise UserError(f"{name}.State: no field `shock`, in which a Markov chain's state is kept; add it")
     if economy.own is not None and len(economy.own) != outputs:
         raise UserError(f"{name}: own names {len(economy.own)} inputs, expected {outputs}, one for each output")
-    _check_letters(economy)
+    _check_report(economy)
 
 
-def _check_letters(economy: Economy) -> None:
-    fields, letters = [*economy.State._fields, *economy.Policy._fields], economy.letters
-    for field in letters:
-        if field not in fields:
-            raise UserError(f"letters: {field!r} is no field of State or Policy;{nearest(field, fields)}")
-    foreseen = [field for field in economy.foreseen if field in economy.Policy._fields and economy.shocks.discrete]
-    for field in (*economy.State._fields, *foreseen):
-        if field not in letters:
-            raise UserError(f"letters: none for {field}; say how simulation.npz shall call it, as {{{field!r}: 'x'}}")
-    if len(set(letters.values())) < len(letters):
-        raise UserError(f"letters: {dict(letters)} gives two fields one name, and simulation.npz would keep one")
+def _check_report(economy: Economy) -> None:
+    report, states, policies = economy.report, economy.State._fields, economy.Policy._fields
+    if not isinstance(report, Report):
+        raise UserError(f"report: is {kind(report)}, expected Report(letters={{...}}); write `report = Report(...)`")
+    for field in report.letters:
+        if field not in (*states, *policies):
+            raise UserError(
+                f"report.letters: {field!r} is no field of State or Policy;{nearest(field, [*states, *policies])}"
+            )
+    for part, fields in (("foreseen", report.foreseen), ("binding", [report.binding] if report.binding else [])):
+        for field in fields:
+            if field not in policies:
+                raise UserError(f"report.{part}: {field!r} is no field of Policy;{nearest(field, policies)}")
+    for field in (*states, *report.foreseen):
+        if field not in report.letters:
+            raise UserError(
+                f"report.letters: none for {field}; say how simulation.npz shall call it, as {{{field!r}: 'x'}}"
+            )
+    if len(set(report.letters.values())) < len(report.letters):
+        raise UserError(
+            f"report.letters: {dict(report.letters)} gives two fields one name, and simulation.npz would keep one"
+        )
+
+
+def check_names(economy: Economy, reported: Mapping[str, Mapping[str, Any]]) -> None:
+    """The report speaks of errors and definitions that there are."""
+    report = economy.report
+    for part, names, method in (
+        ("products", report.products, "errors"),
+        ("output", [report.output] if report.output else [], "definitions"),
+    ):
+        for name in names:
+            if name not in reported[method]:
+                raise UserError(f"report.{part}: `{method}` gives no {name!r};{nearest(name, reported[method])}")
 
 
 def check_initial_states(economy: Economy, given: Any, count: int) -> None:
@@ -119,11 +142,11 @@ def check_following(economy: Economy, state: Any, states: Sequence[Any], every_s
                 raise UserError(
                     "transition: the next state's shock is not the one drawn; write State(..., shock=shock)"
                 )
-            judged_elsewhere = every_shock and economy.shocks.discrete and field != "shock"
-            if judged_elsewhere and _differ(after, getattr(states[0], field)):
+            under_another = every_shock and economy.shocks.discrete and field != "shock"
+            if under_another and _differ(after, getattr(states[0], field)):
                 raise UserError(
                     f"sampling.every_shock: next period's {field} depends on next period's shock, and a state cannot "
-                    "be judged under another one; keep in State what is decided before the shock, compute the rest in "
+                    "stand under another one; keep in State what is decided before the shock, compute the rest in "
                     "a method, or set sampling.every_shock to false"
                 )
 
@@ -199,7 +222,7 @@ def kind(x: Any) -> str:
 
 
 def _differ(x: tf.Tensor, y: tf.Tensor) -> bool:
-    """Anywhere by more than nothing; NaN, which is told of elsewhere, does not count."""
+    """Whether any entries differ; NaN, which other checks find, does not count."""
     return bool(tf.reduce_any(tf.abs(x - y) > 0))
 
 
