@@ -13,7 +13,7 @@ import tensorflow as tf
 from deqn.equilibrium.checks import shapes
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.expectation import Expectation
-from deqn.project.user_code import told_to_the_user
+from deqn.project.user_code import mistakes_in_user_code
 
 
 class OnePass:
@@ -107,7 +107,7 @@ class _CheckedExpectation:
 
 def mistakes_in(economy: Economy, method: str) -> Any:
     """Within it an exception in the economy's file becomes a UserError of one line."""
-    return told_to_the_user(Path(inspect.getfile(type(economy))).parent, method)
+    return mistakes_in_user_code(Path(inspect.getfile(type(economy))).parent, method)
 
 
 def _is_real(x: tf.Tensor) -> bool:
