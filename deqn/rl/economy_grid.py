@@ -86,8 +86,8 @@ def economy_on_grid(economy: Economy, grid: np.ndarray) -> Program:
             f"{type(economy).__name__}: a grid needs a State of capital and shock and a Policy with savings, got "
             f"{', '.join(economy.State._fields)} and {', '.join(economy.Policy._fields)}"
         )
-    assert isinstance(economy.shocks, MarkovChain)  # its State has a shock
     economy = planner_of(economy)
+    assert isinstance(economy.shocks, MarkovChain)  # its State has a shock
     shocks, points = len(economy.shocks.transition), len(grid)
     capital, shock = np.tile(grid, shocks), np.repeat(np.arange(shocks), points)  # [S * N]
     share = share_of_savings(economy, capital, shock, grid[None, :])  # [S * N, N]
