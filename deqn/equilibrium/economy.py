@@ -105,7 +105,7 @@ class Economy(abc.ABC):
         """States from which simulations begin, NumPy arrays; the first of them start evaluation paths."""
 
     def errors(self, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
-        """What is reported, by condition; the first one judges the solution. By default the residuals."""
+        """What is reported, by condition; the first one decides which weights are best. By default the residuals."""
         return self.residuals(state, policy, E)
 
     def is_inside(self, state: AnyState) -> tf.Tensor:

@@ -70,7 +70,7 @@ class Equilibrium(Problem):
     # --- training --------------------------------------------------------------------------------------------------
 
     def start(self, key: tf.Tensor) -> Tracks:
-        """Tracks drawn from the pool."""
+        """The first tracks are drawn from the pool."""
         return self.sampler.start(self.economy.tensors(self.pool), key)
 
     def losses(self, batch: Any, carry: Tracks, key: tf.Tensor) -> Losses:
@@ -135,7 +135,7 @@ class Equilibrium(Problem):
         return self.pool._asdict()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """The pool of an earlier `host_state`."""
+        """Sets the pool to that of an earlier `host_state`."""
         self.pool = type(self.pool)(**state)
 
     def start_from(self, host_state: Mapping[str, Any]) -> None:
@@ -153,7 +153,7 @@ class Equilibrium(Problem):
     # --- what the commands ask -------------------------------------------------------------------------------------
 
     def describe(self) -> Mapping[str, str]:
-        """Network, sampling and expectation."""
+        """Says in words which network, sampling and expectation the file asks for."""
         economy, network, sampling = self.economy, self.settings.network, self.sampler.settings
         heads = ", one head a shock" if self.policy_rule.heads else ""
         weights = sum(int(np.prod(variable.shape)) for variable in self.trainable["policy"])
@@ -172,7 +172,7 @@ class Equilibrium(Problem):
         }
 
     def rule(self) -> NetworkRule:
-        """What the present weights decide, in float64."""
+        """The decision rule of the present weights, in an economy of float64."""
         economy = self.economy_type(self.parameters, "float64")
         network = build_network(economy, self.settings.network, self.settings.seed)
         for exact, weight in zip(network.weights, self.network.weights, strict=True):
@@ -180,11 +180,11 @@ class Equilibrium(Problem):
         return NetworkRule(economy, network, self.policy_rule.heads)
 
     def results(self) -> Results:
-        """Errors, moments and distributions by age on simulated paths, in float64."""
+        """Simulates in float64 as the file's `evaluation` asks, and gives errors, moments and distributions by age."""
         return results_of(self.rule(), self.settings.evaluation)
 
     def at_stage(self) -> Sequence[Mapping[str, Any]]:
-        """The distributions by age."""
+        """Distributions by age under the present weights, on a short path."""
         return by_age_at_stage(self.rule())
 
 

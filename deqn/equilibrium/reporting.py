@@ -79,8 +79,8 @@ def by_age_at_stage(rule: DecisionRule) -> list[dict[str, Any]]:
 def _headline(row: dict[str, Any]) -> str:
     """The first condition's error over all states, from its row of errors.csv."""
     if row["unit"] == "product":
-        return f"{condition_name(row['condition'])} mean {row['mean']:.2g}, p99.9 {row['p99.9']:.2g}"
-    return f"{condition_name(row['condition'])} mean {100 * row['mean']:.2g} %, p99.9 {100 * row['p99.9']:.2g} %"
+        return f"{condition_name(row['condition'])}: mean {row['mean']:.2g}, p99.9 {row['p99.9']:.2g}"
+    return f"{condition_name(row['condition'])}: mean {100 * row['mean']:.2g} %, p99.9 {100 * row['p99.9']:.2g} %"
 
 
 def _age_rows(economy: Economy, evaluation: Evaluation, ages: list[float]) -> Iterator[dict[str, Any]]:

@@ -116,7 +116,7 @@ def _products(network: WideAndDeep) -> int:
 
 
 def _features(network: WideAndDeep, economy: Economy, state: Any) -> np.ndarray:
-    """[M, 1 + components + pairs] float64: constant first."""
+    """A constant and the wide features at each state, [M, 1 + components + pairs], float64."""
     wide = network.wide_features(network.components(economy.features(state))).numpy().astype(np.float64)
     return np.concatenate([np.ones((len(wide), 1)), wide], axis=1)
 

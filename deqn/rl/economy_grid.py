@@ -83,8 +83,8 @@ def economy_on_grid(economy: Economy, grid: np.ndarray) -> Program:
     `policy_from_share` takes. Raises UserError for other economies.
     """
     name = endogenous_state(economy)
-    assert isinstance(economy.shocks, MarkovChain)  # its State has a shock
     economy = planner_of(economy)
+    assert isinstance(economy.shocks, MarkovChain)  # its State has a shock
     shocks, points = len(economy.shocks.transition), len(grid)
     now, shock = np.tile(grid, shocks), np.repeat(np.arange(shocks), points)  # [S * N]
     share = share_that_leads_to(economy, now, shock, grid[None, :])  # [S * N, N]

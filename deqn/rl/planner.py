@@ -16,7 +16,7 @@ class Planner(Economy):
 
     @abc.abstractmethod
     def period_utility(self, state: Any, policy: Any) -> tf.Tensor:
-        """What the planner enjoys this period, [batch]."""
+        """The planner's utility this period, [batch]."""
 
     @abc.abstractmethod
     def policy_from_share(self, share: tf.Tensor, state: Any) -> Any:

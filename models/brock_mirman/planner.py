@@ -24,7 +24,7 @@ from .parameters import Parameters
 
 @final
 class PlannedBrockMirman(Planner, BrockMirman):
-    """The economy, and what its planner enjoys and divides."""
+    """The economy with its planner's utility, and the policy of a share saved."""
 
     def period_utility(self, state: State, policy: Policy) -> tf.Tensor:
         """ln c, [batch]."""
@@ -37,12 +37,12 @@ class PlannedBrockMirman(Planner, BrockMirman):
 
 
 def exact_share(p: Parameters) -> float:
-    """alpha beta."""
+    """The share of output that the solution saves, alpha beta."""
     return p.capital_share * p.discount_factor
 
 
 def exact_value(p: Parameters, capital: np.ndarray) -> np.ndarray:
-    """V of the formula above: capital [N] -> [S, N]."""
+    """V of the formula above at each shock, [S, N]; capital: [N]."""
     beta, saved = p.discount_factor, exact_share(p)
     b = p.capital_share / (1 - saved)
     constant = np.log(1 - saved) + beta * b * np.log(saved) + (1 + beta * b) * np.array(p.log_productivity)
@@ -62,20 +62,20 @@ class ByDDPG(AgentInEconomy):
     """The agent's action is the share of output that it saves."""
 
     def make_economy(self, dtype: str) -> PlannedBrockMirman:
-        """Of the file's section `economy`."""
+        """The economy of the file's section `economy`."""
         return PlannedBrockMirman(self.p.economy, dtype)
 
     def against(self, rule: ShareRule) -> dict[str, float]:
-        """The closed form."""
+        """Errors against the closed form."""
         return share_errors(rule, self.p.economy)
 
 
 @final
 class ByValueIteration(GridOfEconomy):
-    """V <- T V."""
+    """Value function iteration, V <- T V."""
 
     def make_economy(self, dtype: str) -> PlannedBrockMirman:
-        """Of the file's section `economy`."""
+        """The economy of the file's section `economy`."""
         return PlannedBrockMirman(self.p.economy, dtype)
 
     def against(self, rule: ShareRule) -> dict[str, float]:

@@ -9,12 +9,12 @@ from .parameters import Parameters
 
 
 class ByDDPGParameters(EconomyDDPGSettings):
-    """The same economy, met by an agent that knows none of its equations."""
+    """Settings of an agent in the economy that knows none of its equations."""
 
     economy: Parameters = setting(Parameters())
 
 
 class ByValueIterationParameters(GridSettings):
-    """The same economy on a grid of capital."""
+    """Settings of the economy on a grid of capital."""
 
     economy: Parameters = setting(Parameters())

@@ -16,7 +16,7 @@ from .equations import Policy, State
 
 @final
 class PlannedGrowth(Planner, Growth):
-    """The economy, and what its planner enjoys and divides."""
+    """The economy with its planner's utility, and the policy of a share saved."""
 
     def period_utility(self, state: State, policy: Policy) -> tf.Tensor:
         """u(c) = (c^(1-gamma) - 1) / (1-gamma), ln c where gamma is 1: [batch]."""
@@ -34,14 +34,14 @@ class ByDDPG(AgentInEconomy):
     """The agent's action is gross investment as a share of output."""
 
     def make_economy(self, dtype: str) -> PlannedGrowth:
-        """Of the file's section `economy`."""
+        """The economy of the file's section `economy`."""
         return PlannedGrowth(self.p.economy, dtype)
 
 
 @final
 class ByValueIteration(GridOfEconomy):
-    """V <- T V."""
+    """Value function iteration, V <- T V."""
 
     def make_economy(self, dtype: str) -> PlannedGrowth:
-        """Of the file's section `economy`."""
+        """The economy of the file's section `economy`."""
         return PlannedGrowth(self.p.economy, dtype)

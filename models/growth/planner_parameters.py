@@ -9,12 +9,12 @@ from .parameters import Parameters
 
 
 class ByDDPGParameters(EconomyDDPGSettings):
-    """Growth, met by an agent that knows none of its equations."""
+    """Settings of an agent in the growth economy that knows none of its equations."""
 
     economy: Parameters = setting(Parameters(states=5))
 
 
 class ByValueIterationParameters(GridSettings):
-    """Growth on a grid of capital."""
+    """Settings of the growth economy on a grid of capital."""
 
     economy: Parameters = setting(Parameters(states=5))

@@ -1,4 +1,4 @@
-r"""The deterministic steady state and the linear saddle path around it: a yardstick, not a solution.
+r"""The deterministic steady state and the linear saddle path around it: a first guess, not a solution.
 
     1 = beta R,   R = alpha y/k + 1 - delta,   c = y - delta k                                  (z = 1 for ever)
 

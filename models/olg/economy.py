@@ -32,7 +32,7 @@ class State(NamedTuple):
 
 
 class OverlappingGenerations(Economy):
-    """Prices, budgets and errors of the economy above, whatever the network decides; see `OLG` and paper.py."""
+    """Prices, budgets and errors of the economy above. `OLG` and paper.py say what the network decides."""
 
     Parameters, State = Parameters, State
     report = Report(
@@ -151,7 +151,7 @@ class OLG(OverlappingGenerations):
         super().__init__(parameters, dtype)
         self.outputs = parameters.cohorts - 1
         self.own = range(self.outputs)
-        # The yardstick for c_u: what a household would consume that expects steady-state prices for ever.
+        # c_u is relative to what a household would consume that expects steady-state prices for ever.
         self.propensity, self.human_wealth = self.steady.propensity[:-1], self.steady.human_wealth[:-1]
 
     def features(self, state: State) -> tf.Tensor:

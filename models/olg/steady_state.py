@@ -1,4 +1,4 @@
-"""The deterministic steady state: mean technology for ever, no borrowing limit. A yardstick, not a solution."""
+"""The deterministic steady state: mean technology for ever, no borrowing limit. A first guess, not a solution."""
 
 from __future__ import annotations
 

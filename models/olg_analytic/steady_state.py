@@ -1,4 +1,4 @@
-"""The deterministic steady state: mean technology for ever. A yardstick for levels, not a solution."""
+"""The deterministic steady state: mean technology for ever. A first guess, not a solution."""
 
 from __future__ import annotations
 

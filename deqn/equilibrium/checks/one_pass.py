@@ -63,7 +63,7 @@ class OnePass:
             self.next_inside = [economy.is_inside(each) for each in operator.states]
 
     def _decide(self, states: Sequence[Any], every_shock: bool) -> list[Any]:
-        """Next period's policies, at what are first seen to be states."""
+        """Checks the states of the next period and gives the policies there."""
         shapes.check_following(self.economy, self.state, states, every_shock)
         policies = []
         for state in states:
@@ -115,5 +115,5 @@ def _is_real(x: tf.Tensor) -> bool:
 
 
 def _weights(x: tf.Tensor) -> tf.Tensor:
-    """Fixed weights at random, by which no two derivatives cancel."""
+    """Random weights, always the same, so that no two derivatives cancel in the sum."""
     return tf.constant(np.random.default_rng(2).standard_normal(x.shape), x.dtype)

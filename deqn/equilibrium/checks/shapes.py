@@ -1,4 +1,4 @@
-"""What each part of an economy has to give: types, shapes, finite numbers. Each check is a UserError of one line."""
+"""Checks that each part of an economy gives the right types and shapes, and finite numbers; or a UserError."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium.economy import Economy, Report
+from deqn.equilibrium.economy import Economy
 from deqn.project.errors import UserError, nearest
 
 _MET = "numbers [batch] met numbers [batch, 1]: write x[:, None] beside [batch, N], x[:, 0] beside [batch]"
@@ -16,7 +16,7 @@ _SAME = 1e-3  # relative and absolute: rounding in float32 stays below, another 
 
 
 def check_declarations(economy: Economy) -> None:
-    """State, Policy, shocks, outputs, own and report are there and fit together."""
+    """State, Policy, shocks, outputs and own are there and fit together."""
     name = type(economy).__name__
     for part in ("State", "Policy"):
         if not getattr(getattr(type(economy), part, None), "_fields", None):
@@ -33,43 +33,27 @@ def check_declarations(economy: Economy) -> None:
         raise UserError(f"{name}.State: no field `shock`, in which a Markov chain's state is kept; add it")
     if economy.own is not None and len(economy.own) != outputs:
         raise UserError(f"{name}: own names {len(economy.own)} inputs, expected {outputs}, one for each output")
-    _check_report(economy)
 
 
-def _check_report(economy: Economy) -> None:
-    report, states, policies = economy.report, economy.State._fields, economy.Policy._fields
-    if not isinstance(report, Report):
-        raise UserError(f"report: is {kind(report)}, expected Report(letters={{...}}); write `report = Report(...)`")
-    for field in report.letters:
-        if field not in (*states, *policies):
-            raise UserError(
-                f"report.letters: {field!r} is no field of State or Policy;{nearest(field, [*states, *policies])}"
-            )
-    for part, fields in (("foreseen", report.foreseen), ("binding", [report.binding] if report.binding else [])):
-        for field in fields:
-            if field not in policies:
-                raise UserError(f"report.{part}: {field!r} is no field of Policy;{nearest(field, policies)}")
-    for field in (*states, *report.foreseen):
-        if field not in report.letters:
-            raise UserError(
-                f"report.letters: none for {field}; say how simulation.npz shall call it, as {{{field!r}: 'x'}}"
-            )
-    if len(set(report.letters.values())) < len(report.letters):
-        raise UserError(
-            f"report.letters: {dict(report.letters)} gives two fields one name, and simulation.npz would keep one"
-        )
-
-
-def check_names(economy: Economy, reported: Mapping[str, Mapping[str, Any]]) -> None:
-    """The report speaks of errors and definitions that there are."""
-    report = economy.report
-    for part, names, method in (
-        ("products", report.products, "errors"),
-        ("output", [report.output] if report.output else [], "definitions"),
+def check_report(economy: Economy, reported: Mapping[str, Mapping[str, Any]]) -> None:
+    """The report names what there is, and gives each field of State and each foreseen policy a letter of its own."""
+    report, policy = economy.report, reported["policy"]
+    for part, names, known in (
+        ("letters", report.letters, [*economy.State._fields, *policy]),
+        ("foreseen", report.foreseen, policy),
+        ("binding", [report.binding] if report.binding else [], policy),
+        ("products", report.products, reported["errors"]),
+        ("output", [report.output] if report.output else [], reported["definitions"]),
     ):
         for name in names:
-            if name not in reported[method]:
-                raise UserError(f"report.{part}: `{method}` gives no {name!r};{nearest(name, reported[method])}")
+            if name not in known:
+                raise UserError(f"report.{part}: {name!r} unknown;{nearest(name, known)}")
+    letters = report.letters
+    for field in (*economy.State._fields, *report.foreseen):
+        if field not in letters:
+            raise UserError(f"report.letters: none for {field}; say its name in simulation.npz, as {{{field!r}: 'x'}}")
+    if len(set(letters.values())) < len(letters):
+        raise UserError(f"report.letters: {dict(letters)} gives two fields one name, and simulation.npz would keep one")
 
 
 def check_initial_states(economy: Economy, given: Any, count: int) -> None:
@@ -98,7 +82,7 @@ def check_initial_states(economy: Economy, given: Any, count: int) -> None:
 
 
 def check_features(economy: Economy, state: Any) -> None:
-    """[batch, inputs] of finite numbers."""
+    """Features have to be [batch, inputs] and finite."""
     features, count = tf.convert_to_tensor(economy.features(state)), state[0].shape[0]
     if features.shape.rank != 2 or features.shape[0] != count:
         raise UserError(
@@ -110,7 +94,7 @@ def check_features(economy: Economy, state: Any) -> None:
 
 
 def check_policy(economy: Economy, policy: Any, state: Any) -> None:
-    """Policy's fields, one entry a state, in the economy's type."""
+    """Every field of Policy has an entry for each state, in the economy's type."""
     _check_type("policy", policy, economy.Policy)
     count = state[0].shape[0]
     for field, values in zip(policy._fields, map(tf.convert_to_tensor, policy), strict=True):
@@ -169,7 +153,7 @@ def check_named(name: str, values: Any, state: Any, economy: Economy) -> None:
 
 
 def check_dtype(what: str, values: tf.Tensor, economy: Economy) -> None:
-    """Real numbers in the economy's type."""
+    """Real numbers have to be of the economy's type."""
     if values.dtype != economy.dtype:
         raise UserError(
             f"{what} is {values.dtype.name}, expected {economy.dtype}, the economy's `self.dtype`: write "
@@ -180,7 +164,7 @@ def check_dtype(what: str, values: tf.Tensor, economy: Economy) -> None:
 def check_same_in_a_smaller_batch(
     whole: Mapping[str, Mapping[str, Any]], part: Mapping[str, Mapping[str, Any]], count: int
 ) -> None:
-    """A state's own numbers, whatever other states stand beside it: `part` is `whole` at its first `count` states."""
+    """A state's numbers may not depend on the rest of its batch: `part` is `whole` at its first `count` states."""
     for method, values in whole.items():
         for name, here in values.items():
             alone = part[method][name]
@@ -207,7 +191,7 @@ def finite(what: str, values: tf.Tensor, state: Any, output: Any = None, policy:
 
 
 def at(row: int, state: Any, output: Any = None, policy: Any = None) -> str:
-    """A row of states, network outputs and policies in words."""
+    """Describes one row of states, network outputs and policies."""
     words = "where " + _fields(row, state)
     if output is not None:
         words += f" and the network says {_number(output[row])}"
@@ -215,7 +199,7 @@ def at(row: int, state: Any, output: Any = None, policy: Any = None) -> str:
 
 
 def kind(x: Any) -> str:
-    """What something is, in a user's words."""
+    """Names what something is, for a message."""
     if x is None:
         return "nothing (does it return?)"
     return "a tensor" if isinstance(x, tf.Tensor) else f"a {type(x).__name__}"
