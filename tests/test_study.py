@@ -10,7 +10,7 @@ from small import typed
 
 from deqn.project.errors import UserError
 from deqn.tasks.parameter_file import read_experiment
-from deqn.training.validation import Judge
+from deqn.training.validation import Validations
 
 PROBLEM = '''
 """A straight line through noisy points."""
@@ -210,4 +210,4 @@ def test_patience_ends_a_training_that_has_stopped_improving(project):
 def test_patience_needs_a_validation(project):
     experiment = read_experiment(project / "models/line/line.yaml", ["patience=3"])
     with pytest.raises(UserError, match="patience: this problem does not validate"):
-        Judge(experiment.file).begin({})
+        Validations(experiment.file).begin({})
