@@ -72,7 +72,7 @@ def measure(file: str | Path, updates: int, overrides: Sequence[str] = ()) -> Co
     experiment = read_experiment(ROOT / file, overrides)
     settings, problem = experiment.file, build_problem(experiment)
     sampling, phase = settings.sampling, settings.phases[0]
-    an_episode = sampling.epochs * (sampling.tracks * sampling.periods // problem.minibatch)
+    an_episode = sampling.epochs * (sampling.tracks * sampling.periods // problem.sampler.minibatch)
     if not 1 <= updates < an_episode:
         raise UserError(f"--updates: got {updates}, expected 1 to {an_episode - 1}: an episode has {an_episode}")
     optimizers = {"policy": optimizer(phase.optimizer, phase.updates, tf.Variable(1.0))}

@@ -201,17 +201,17 @@ def transitions(count, seed=0):
 
 
 def small_dqn(make=SmallDQN, seed=0, **parameters):
-    """An agent with a tiny network, unless told otherwise."""
+    """An agent with a tiny network by default."""
     chosen = {"hidden": [], "replay": {"begin": 64, "capacity": 500, "minibatch": 32}, **parameters}
     return make(DQNSettings.model_validate(chosen), settings(seed=seed))
 
 
 def small_ddpg(make=SmallDDPG, seed=0, **parameters):
-    """An agent with a tiny network, unless told otherwise."""
+    """An agent with a tiny network by default."""
     chosen = {"hidden": [8], "replay": {"begin": 64, "capacity": 500, "minibatch": 32}, **parameters}
     return make(DDPGSettings.model_validate(chosen), settings(seed=seed))
 
 
 def small_reinforce(make=SmallReinforce, seed=0, **parameters):
-    """An agent with a tiny network, unless told otherwise."""
+    """An agent with a tiny network by default."""
     return make(ReinforceSettings.model_validate({"hidden": [], "steps": 5, **parameters}), settings(seed=seed))

@@ -3,8 +3,6 @@
 import contextlib
 import functools
 import io
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,23 +10,35 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from projects import ROOT, deqn, make_project
 
 from deqn.commands.cli import main
 from deqn.equilibrium.decision_rule import NetworkRule
-from deqn.equilibrium.problem import build_network
+from deqn.equilibrium.network import build_network
 from deqn.equilibrium.settings import NetworkSettings
-from deqn.tasks.build import build_economy
-from deqn.tasks.parameter_file import read_experiment
+from deqn.project.project import Project
+from deqn.tasks.build import class_of
+from deqn.tasks.parameter_file import read_parameter_file
 
-ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "models/olg/tiny.yaml"
 THREE = ["parameters.cohorts=3", "parameters.labour=[0.6, 1.4, 0.5]"]
 CHAIN = np.array([[0.49, 0.49, 0.01, 0.01]] * 2 + [[0.125, 0.125, 0.375, 0.375]] * 2)  # tiny.yaml's, typed again
 
 
+def file_of(path, *overrides):
+    """A parameter file of this project, with these settings changed."""
+    return read_parameter_file(path, overrides, Project(ROOT))
+
+
+def economy_of(path, *overrides, dtype="float64"):
+    """The economy of a parameter file with these settings changed."""
+    file = file_of(path, *overrides)
+    return class_of(file)(file.parameters, dtype)
+
+
 def olg(*overrides, dtype="float64"):
     """The overlapping-generations economy of tiny.yaml with these settings changed."""
-    return build_economy(read_experiment(TINY, overrides), dtype)
+    return economy_of(TINY, *overrides, dtype=dtype)
 
 
 def randomize(network, scale=0.1, seed=0):
@@ -68,13 +78,6 @@ def rows(state, chosen):
     return tf.nest.map_structure(lambda x: tf.gather(x, chosen), state)
 
 
-def deqn(project, *arguments):
-    """Runs the command as a user types it, in a project folder; the finished process."""
-    command = [str(Path(sys.executable).with_name("deqn")), *map(str, arguments)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, env=environment)
-
-
 def exit_status(*words):
     """Of a command typed here, run within this process, which has TensorFlow loaded already."""
     before, sys.argv = sys.argv, ["deqn", *map(str, words)]
@@ -100,9 +103,7 @@ def trained_project():
     """A project folder with the run runs/tiny/one of a four-cohort economy, hardly trained; removed at the end."""
     folder = tempfile.TemporaryDirectory()
     _KEEP.append(folder)
-    project = Path(folder.name)
-    shutil.copytree(ROOT / "models", project / "models", ignore=shutil.ignore_patterns("__pycache__"))
-    (project / "runs").mkdir()
+    project = make_project(Path(folder.name), "*")
     settings = [
         "parameters.cohorts=4", "parameters.labour=[0.5, 0.88, 2.2, 0.7]", "network.hidden=[8]", "network.components=3",
         "sampling.tracks=32", "phases.0.updates=100", "validation.periods=5", "warm_start.stages=[[3, 0], [3, 3]]",

@@ -29,7 +29,7 @@ def described(values):
 
 @pytest.fixture(scope="module")
 def errors():
-    rows = accuracy.error_rows({"euler": ERROR, "kkt": ERROR[:, 0]}, AGES, SHOCK, BINDING)
+    rows = accuracy.error_rows({"euler": ERROR, "kkt": ERROR[:, 0]}, AGES, SHOCK, BINDING, ["kkt"])
     return table(rows, "condition", "group", "key")
 
 
@@ -81,7 +81,7 @@ def test_moments_are_those_of_pandas_and_do_not_reach_from_one_track_into_the_ne
     Y = np.cumsum(RNG.normal(size=T)) + 100 * track
     K = 0.5 * Y + RNG.normal(size=T)
     found = table(
-        accuracy.moment_rows({"Y": Y, "K": K, "k": ERROR}, SHOCK, track), "variable", "group", "statistic", "key"
+        accuracy.moment_rows({"Y": Y, "K": K, "k": ERROR}, SHOCK, track, "Y"), "variable", "group", "statistic", "key"
     )
     frame = pd.DataFrame({"Y": Y, "K": K, "shock": SHOCK, "track": track})
     before = frame.groupby("track").shift(1)
@@ -100,7 +100,7 @@ def test_moments_are_those_of_pandas_and_do_not_reach_from_one_track_into_the_ne
 
 
 def test_the_correlation_of_a_constant_is_not_a_number():
-    rows = list(accuracy.moment_rows({"Y": np.arange(9.0), "r": np.ones(9)}, None, np.zeros(9)))
+    rows = list(accuracy.moment_rows({"Y": np.arange(9.0), "r": np.ones(9)}, None, np.zeros(9), "Y"))
     values = {(row["variable"], row["statistic"]): row["value"] for row in rows}
     assert np.isnan(values["r", "autocorrelation"])
     assert np.isnan(values["r", "correlation_with_output"])

@@ -62,7 +62,12 @@ def a_run(tmp_path, columns=None, rows=None, arrays=None, shares=None, record=No
     run.metrics.write_text("\n".join(lines) + "\n")
     run.errors.write_text(rows or errors())
     np.savez(run.simulation, **(arrays or simulation()))
-    description = {"shares_of_active_guards": shares or {"consumption_floor": 0.0}, "ages": [21, 22, 23, 24]}
+    description = {
+        "shares_of_active_guards": shares or {"consumption_floor": 0.0}, "ages": [21, 22, 23, 24],
+        "letters": {"capital": "k", "savings": "a", "multiplier": "lam"}, "states": ["capital"],
+        "policies": ["savings", "multiplier"], "aggregates": {"K": "capital stock"},
+        "binding": {"savings": "multiplier"},
+    }  # fmt: skip
     (run.path / "description.json").write_text(json.dumps(description))
     return run
 
@@ -79,7 +84,7 @@ def test_a_healthy_run_shows_nothing(tmp_path):
 
 def test_clipped_states_on_the_path_are_named_with_their_share(tmp_path):
     (finding,) = findings(a_run(tmp_path, shares={"consumption_floor": 0.031, "capital_floor": 0.0}))
-    assert finding.name == "states where households cannot afford what the policy asks"
+    assert finding.name == "the policy asks for what is not possible"
     assert "consumption floor on the evaluation's path: 3.10% of entries" in finding.seen
     assert "capital" not in finding.seen
 
@@ -115,7 +120,7 @@ def test_capital_with_a_trend_drifts_and_persistent_capital_does_not(tmp_path):
         assert not names(a_run(tmp_path / str(seed), arrays=simulation(K=5 * np.exp(K)))), seed
     rising = simulation()["K"] * np.linspace(1, 2.5, T)
     (finding,) = findings(a_run(tmp_path / "rising", arrays=simulation(K=rising)))
-    assert finding.name == "capital drifts"
+    assert finding.name == "capital stock drifts"
     assert "rises by 8" in finding.seen  # 1.5 over a mean of 1.75
 
 
@@ -124,7 +129,7 @@ def test_savings_that_answer_to_nothing_are_saturated_unless_the_limit_binds(tmp
     arrays["a"][:, 2] = 1.3
     (finding,) = findings(a_run(tmp_path, arrays=arrays))
     assert finding.name == "saturated outputs"
-    assert "1 of 3 ages (first: 23)" in finding.seen  # the youngest save nothing too, but are constrained
+    assert "savings at 1 of 3 places (first: 23)" in finding.seen  # the youngest save nothing too, but are constrained
 
 
 @pytest.mark.parametrize("sign", ["jumps", "rollbacks", "skipped"])

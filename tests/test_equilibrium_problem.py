@@ -59,25 +59,25 @@ def test_the_loss_is_the_mean_of_squared_residuals_at_the_tracks():
     problem = problem_of("sampling.every_shock=false", "next_period.gradient=full")
     carry = carry_of(problem)
     state, economy = carry.now, problem.economy
-    policy = problem.rule(state)
+    policy = problem.policy_rule(state)
     value = np.zeros((8, 2))
     for z in range(4):
         capital = np.pad(policy.savings, [(0, 0), (1, 0)])
         following = economy.State(tf.constant(capital), tf.fill([8], z))
         r = 0.3 * [0.85, 1.15][z % 2] * (capital.sum(1) / 2.5) ** -0.7 + [0.5, 0.5, 0.1, 0.1][z]
-        c = problem.rule(following).consumption.numpy()[:, 1:]
+        c = problem.policy_rule(following).consumption.numpy()[:, 1:]
         value += 0.5987369 * CHAIN[state.shock, z][:, None] * r[:, None] * c**-2.0
     expected = np.mean((value**-0.5 / policy.unconstrained.numpy() - 1) ** 2)
     assert float(loss_of(problem, carry)) == pytest.approx(expected, rel=1e-12)
 
 
-def test_every_shock_is_judged_and_weighted_by_a_power_of_its_frequency():
+def test_the_loss_has_every_shock_weighted_by_a_power_of_its_frequency():
     problem = problem_of("sampling.shock_weight=0.5")
     carry, residuals = carry_of(problem), []
     for z in range(4):
         state = carry.now._replace(shock=tf.fill([8], z))
-        policy = problem.rule(state)
-        E = problem.rule.expectation(state, policy)
+        policy = problem.policy_rule(state)
+        E = problem.policy_rule.expectation(state, policy)
         residuals.append(np.mean(problem.economy.residuals(state, policy, E)["euler"].numpy() ** 2))
     weight = np.sqrt(np.array([0.25, 0.25, 0.02, 0.02]) / 0.54)
     assert float(loss_of(problem, carry)) == pytest.approx(np.average(residuals, weights=weight), rel=1e-12)
@@ -98,11 +98,13 @@ def test_the_full_gradient_is_the_derivative_of_the_loss():
 def test_the_frozen_gradient_holds_the_euler_target_fixed():
     problem, full = problem_of(), problem_of("next_period.gradient=full")
     carry, economy = carry_of(problem), problem.economy
-    state, policy = problem.rule.under_every_shock(carry.now)
-    target = tf.constant(economy.u_prime_inverse(economy.euler_value(problem.rule.expectation(state, policy))).numpy())
+    state, policy = problem.policy_rule.under_every_shock(carry.now)
+    target = tf.constant(
+        economy.u_prime_inverse(economy.euler_value(problem.policy_rule.expectation(state, policy))).numpy()
+    )
     weight = np.repeat(np.sqrt([0.25, 0.25, 0.02, 0.02]), 8)[:, None] / np.sqrt([0.25, 0.02]).mean()
     with tf.GradientTape() as tape:
-        unconstrained = problem.rule.under_every_shock(carry.now)[1].unconstrained
+        unconstrained = problem.policy_rule.under_every_shock(carry.now)[1].unconstrained
         by_hand = tf.reduce_mean(weight * (target / unconstrained - 1) ** 2)
     expected = tape.gradient(by_hand, list(problem.trainable["policy"]))
     found = gradient_of(problem)
@@ -146,7 +148,7 @@ def test_the_tracks_move_on_by_the_policy_and_the_loss_sees_where_they_were():
     carry = carry_of(problem)
     after = problem.losses((), carry, KEY).carry
     np.testing.assert_array_equal(after.episode.capital, carry.now.capital)
-    np.testing.assert_allclose(after.now.capital[:, 1:], problem.rule(carry.now).savings, rtol=1e-13)
+    np.testing.assert_allclose(after.now.capital[:, 1:], problem.policy_rule(carry.now).savings, rtol=1e-13)
 
 
 def test_the_sampling_chain_draws_and_the_true_chain_is_expected():
@@ -168,7 +170,7 @@ def test_an_episode_of_several_periods_holds_the_path_and_visits_each_state_once
     for update in range(8):
         key = tf.constant([7, update])
         carry = problem.losses((), carry, key).carry
-        seen.append(problem._minibatch(carry._replace(position=carry.position - 1)).capital.numpy())
+        seen.append(problem.sampler.states_of_update(carry._replace(position=carry.position - 1)).capital.numpy())
         episode = carry.episode.capital.numpy()
     np.testing.assert_array_equal(episode[:8], start)
     for epoch in (seen[:4], seen[4:]):

@@ -1,27 +1,18 @@
 """Forecasts of a made seasonal series against the best possible ones, and of weather from a made file."""
 
-import shutil
-
 import numpy as np
 import pandas as pd
 import pytest
-from small import ROOT, deqn
+from problems import module, problem_of, tables_of
 
-from deqn.project.user_code import load_module
+from deqn.project.errors import UserError
 
-FOLDER = ROOT / "models/forecasting"
-series = load_module(FOLDER, "series")
+series = module("forecasting", "series")
+read_weather = module("forecasting", "weather").read_weather
 
 
 def law():
     return series.SeasonalAR2(10.0, 5.0, 24, (1.2, -0.4), 1.0)
-
-
-@pytest.fixture
-def project(tmp_path):
-    (tmp_path / "runs").mkdir()
-    shutil.copytree(FOLDER, tmp_path / "models/forecasting", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
 
 
 def test_the_best_forecast_is_as_good_as_the_theory_of_autoregressions_says():
@@ -46,34 +37,94 @@ def test_a_series_that_explodes_is_refused():
         series.SeasonalAR2(0.0, 1.0, 24, (1.2, -0.1), 1.0)
 
 
+HEADER = '"Date Time","p (mbar)","T (degC)","wv (m/s)"\n'
+ROWS = [
+    "01.01.2009 00:10:00,996.52,-8.02,1.03",
+    "01.01.2009 00:20:00,996.57,-8.41,0.72",
+    "01.01.2009 00:30:00,996.53,-8.51,0.19",
+    "01.01.2009 00:40:00,996.51,-8.31,0.34",
+]
+
+
+def write(folder, rows, header=HEADER):
+    (folder / "weather.csv").write_text(header + "\n".join(rows) + "\n")
+    return folder / "weather.csv"
+
+
+def test_weather_is_read_as_it_stands(tmp_path):
+    weather = read_weather(write(tmp_path, ROWS))
+    assert weather.columns == ("p (mbar)", "T (degC)", "wv (m/s)")
+    assert weather.time[0] == np.datetime64("2009-01-01T00:10")
+    assert weather.values.shape == (4, 3)
+    np.testing.assert_array_equal(weather.values[1], [996.57, -8.41, 0.72])
+    assert set(weather.repaired.values()) == {0}
+    chosen = read_weather(write(tmp_path, ROWS), ["wv (m/s)", "T (degC)"])
+    np.testing.assert_array_equal(chosen.values[2], [0.19, -8.51])
+
+
+def test_weather_in_disorder_is_mended_if_asked_and_counted(tmp_path):
+    rows = [ROWS[0], ROWS[2], ROWS[1], ROWS[1].replace("-8.41", "99"), ROWS[3].replace("0.34", "-9999.0")]
+    weather = read_weather(write(tmp_path, rows), repair=True)
+    assert np.all(np.diff(weather.time) == np.timedelta64(10, "m"))
+    np.testing.assert_array_equal(weather.values[:, 1], [-8.02, -8.41, -8.51, -8.31])
+    np.testing.assert_array_equal(weather.values[:, 2], [1.03, 0.72, 0.19, 0.19])
+    assert list(weather.repaired.values()) == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([ROWS[0], ROWS[2], ROWS[1]], "line 4: time 2009-01-01T00:20:00 follows 2009-01-01T00:30:00, expected a later"),
+        ([ROWS[0], ROWS[1], ROWS[1]], "line 4: time 2009-01-01T00:20:00 follows 2009-01-01T00:20:00, expected a later"),
+        ([ROWS[0], ROWS[1].replace("0.72", "-9999.00")], r"line 3: wv \(m/s\) is missing \(-9999 or empty\)"),
+        ([ROWS[0], ROWS[1].replace("-8.41", "")], r"line 3: T \(degC\) is missing"),
+        ([ROWS[0], ROWS[1].replace("-8.41", "cold")], r"line 3: T \(degC\) is 'cold', expected a number"),
+        (
+            [ROWS[0], ROWS[1].replace("01.01.2009", "2009-01-01")],
+            "line 3: time '2009-01-01 00:20:00', expected such as",
+        ),
+        ([], "holds no row|can't be read"),
+    ],
+)
+def test_damaged_weather_is_refused_with_the_line(tmp_path, rows, words):
+    with pytest.raises(ValueError, match=words):
+        read_weather(write(tmp_path, rows))
+
+
+def test_files_and_columns_that_are_not_there_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"nothing\.csv is no file"):
+        read_weather(tmp_path / "nothing.csv")
+    with pytest.raises(ValueError, match=r"has no 'rain', only Date Time, p \(mbar\)"):
+        read_weather(write(tmp_path, ROWS), ["rain"])
+    with pytest.raises(ValueError, match="has no 'Date Time'"):
+        read_weather(write(tmp_path, ROWS, HEADER.replace("Date Time", "When")))
+    first = [ROWS[0].replace("1.03", "-9999"), *ROWS[1:]]
+    with pytest.raises(ValueError, match=r"'wv \(m/s\)' of .* begins with a missing value"):
+        read_weather(write(tmp_path, first), repair=True)
+
+
 @pytest.mark.slow
-def test_weather_of_a_file_is_forecast_from_the_command_line(project):
+def test_weather_of_a_file_is_forecast(tmp_path):
     time = pd.date_range("2009-01-01", periods=600, freq="10min")
     celsius = 10 + 5 * np.sin(np.arange(600) * 2 * np.pi / 144)
     table = pd.DataFrame({"Date Time": time.strftime("%d.%m.%Y %H:%M:%S"), "T (degC)": celsius.round(2)})
-    table.to_csv(project / "weather.csv", index=False)
-    tiny = ["parameters.file=weather.csv", "parameters.history=20", "parameters.horizon=2", "parameters.period=6",
-            "parameters.units=[2]", "phases.0.updates=2", "validate_every=2"]  # fmt: skip
-    words = [word for each in tiny for word in ("--set", each)]
-    done = deqn(project, "train", "models/forecasting/forecasting.yaml", "--run", "one", *words)
-    assert done.returncode == 0, done.stderr
-    errors = pd.read_csv(project / "runs/forecasting/one/errors.csv").set_index("forecast")
+    table.to_csv(tmp_path / "weather.csv", index=False)
+    tiny = [f"parameters.file={tmp_path / 'weather.csv'}", "parameters.history=20", "parameters.horizon=2",
+            "parameters.period=6", "parameters.units=[2]", "phases.0.updates=2", "validate_every=2"]  # fmt: skip
+    errors = tables_of("forecasting/forecasting", *tiny)["errors"].set_index("forecast")
     assert list(errors.index) == ["network", "persistence", "seasonal naive"]
     # The test is the last 90 rows: persistence computed from the file.
     y = table["T (degC)"].to_numpy()
     expected = [np.abs(y[origin] - y[origin - 1]) for origin in range(510 + 20, 599)]
     assert errors["step_1"]["persistence"] == pytest.approx(np.mean(expected), rel=1e-6)
-    again = deqn(project, "train", "models/forecasting/forecasting.yaml", "--set", "parameters.file=nothing.csv")
-    assert again.returncode == 2
-    assert "parameters.file: path: nothing.csv is no file" in again.stderr
+    with pytest.raises(UserError, match=r"parameters\.file: path: nothing\.csv is no file"):
+        problem_of("forecasting/forecasting", "parameters.file=nothing.csv")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_an_lstm_forecasts_within_a_tenth_of_the_best(project, seed):
-    done = deqn(project, "train", "models/forecasting/forecasting.yaml", "--run", "one", "--seed", str(seed))
-    assert done.returncode == 0, done.stderr
-    table = pd.read_csv(project / "runs/forecasting/one/errors.csv").set_index("forecast").T
+def test_an_lstm_forecasts_within_a_tenth_of_the_best(seed):
+    table = tables_of("forecasting/forecasting", f"seed={seed}")["errors"].set_index("forecast").T
     for row in table.index:  # on average, and at each step ahead
         assert table["network"][row] < table["persistence"][row]
         assert table["network"][row] < table["seasonal naive"][row]

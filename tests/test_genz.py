@@ -1,25 +1,15 @@
 """Genz's functions against other formulas, and the lecture's exercise at its full size."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
+from problems import module, problem_of, tables_of
 
-from deqn.mlp.genz import FORMULAS, Genz, difficulty, drawn
 from deqn.project.errors import UserError
-from deqn.project.user_code import load_module
-from deqn.tasks.parameter_file import read_experiment
-from deqn.training.trainer import Trainer
 
-ROOT = Path(__file__).resolve().parents[1]
-MODELS = ROOT / "models/genz"
-
-
-def study(name, *overrides):
-    experiment = read_experiment(MODELS / f"{name}.yaml", overrides)
-    made = load_module(MODELS, "problem").Approximation
-    return made(experiment.parameters, experiment.file), experiment.file
+functions = module("genz", "functions")
+FORMULAS, Genz, difficulty, drawn = functions.FORMULAS, functions.Genz, functions.difficulty, functions.drawn
 
 
 # ---- the functions
@@ -95,15 +85,15 @@ def test_a_function_that_cannot_be_is_refused(make, words):
 
 def test_a_mistake_in_a_parameter_file_is_told_as_one_of_the_user():
     with pytest.raises(UserError, match="dimension: got 1, expected 2 or more for disc"):
-        study("discontinuous", "parameters.dimensions=[1, 2]")
+        problem_of("genz/discontinuous", "parameters.dimensions=[1, 2]")
     with pytest.raises(UserError, match="activation: got 'swich', expected one of"):
-        study("gaussian", "parameters.activation=swich")
+        problem_of("genz/gaussian", "parameters.activation=swich")
     with pytest.raises(UserError, match=r"parameters\.function: 'gauss'; expected one of"):
-        study("gaussian", "parameters.function=gauss")
+        problem_of("genz/gaussian", "parameters.function=gauss")
 
 
 def test_samples_of_a_repetition_are_nested_share_the_tests_and_are_scaled_by_themselves_alone():
-    problem, _ = study("gaussian", "parameters.dimensions=[3]", "parameters.points=[10, 50]")
+    problem, _ = problem_of("genz/gaussian", "parameters.dimensions=[3]", "parameters.points=[10, 50]")
     few, many = problem.cells
     np.testing.assert_array_equal(few.x, many.x[:, :10])
     np.testing.assert_array_equal(few.test_y, many.test_y)
@@ -114,7 +104,7 @@ def test_samples_of_a_repetition_are_nested_share_the_tests_and_are_scaled_by_th
 
 
 def test_a_sample_on_which_the_function_is_zero_is_kept_and_counted():
-    problem, _ = study("discontinuous", "parameters.dimensions=[10]", "parameters.points=[10]")
+    problem, _ = problem_of("genz/discontinuous", "parameters.dimensions=[10]", "parameters.points=[10]")
     (cell,) = problem.cells
     constant = np.ptp(cell.y, axis=1) == 0
     assert constant.any()
@@ -124,19 +114,20 @@ def test_a_sample_on_which_the_function_is_zero_is_kept_and_counted():
     assert row["constant_samples"] == constant.sum()
 
 
-def test_errors_are_judged_in_the_functions_own_units():
-    problem, _ = study("corner_peak", "parameters.dimensions=[2]", "parameters.points=[10]", "parameters.by_hand=0")
-    judged = load_module(MODELS, "problem").judged
+def test_errors_are_in_the_functions_own_units():
+    problem, _ = problem_of(
+        "genz/corner_peak", "parameters.dimensions=[2]", "parameters.points=[10]", "parameters.by_hand=0"
+    )
+    errors_of = module("genz", "problem").test_errors
     (cell,) = problem.cells
     answers = (cell.test_y + 0.25 - cell.centre) / cell.scale
-    np.testing.assert_allclose(judged(cell, answers), np.full((2, 5), 0.25))
+    np.testing.assert_allclose(errors_of(cell, answers), np.full((2, 5), 0.25))
 
 
 def medians(name):
     """The table of errors of a parameter file as it stands, by (d, N); without the hand-written networks."""
-    problem, settings = study(name, "parameters.by_hand=0")
-    Trainer(problem, settings).train()
-    return {(row["d"], row["N"]): row for row in problem.results().tables["errors"]}
+    errors = tables_of(f"genz/{name}", "parameters.by_hand=0")["errors"]
+    return {(row["d"], row["N"]): row for _, row in errors.iterrows()}
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from small import ROOT, deqn
-from test_rehearsal import ECONOMIES, MISTAKES
+from test_dry_run import ECONOMIES, MISTAKES
 
 from deqn.report.tables import error_rows
 from deqn.tasks.build import build_problem
@@ -43,7 +43,7 @@ def test_every_block_is_a_file_a_script_or_commands():
     )
 
 
-def test_every_economy_of_the_guide_passes_its_rehearsal_and_its_problem_is_built(tmp_path):
+def test_every_economy_of_the_guide_passes_the_checks_and_its_problem_is_built(tmp_path):
     write_files(tmp_path)
     files = sorted(tmp_path.glob("models/*/*.yaml"))
     assert len(files) == 3

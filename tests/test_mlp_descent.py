@@ -6,16 +6,15 @@ import pytest
 import tensorflow as tf
 
 from deqn.mlp.descent import (
-    AdaGrad,
     Adam,
     GradientDescent,
     Momentum,
-    Nesterov,
-    RMSProp,
+    adagrad,
     batches,
     cosine,
     descend,
     inverse_time,
+    rmsprop,
 )
 
 A, CENTRE = np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([1.0, -0.5])
@@ -55,11 +54,11 @@ RULES = {
     ),
     "momentum": (Momentum(RATE, 0.875), lambda: keras.optimizers.SGD(RATE, momentum=0.875)),
     "AdaGrad": (
-        AdaGrad(16 * RATE),
+        adagrad(16 * RATE),
         lambda: keras.optimizers.Adagrad(16 * RATE, initial_accumulator_value=0.0, epsilon=1e-7),
     ),
-    "AdaGrad from .1": (AdaGrad(16 * RATE, initial=0.1), lambda: keras.optimizers.Adagrad(16 * RATE)),
-    "RMSProp": (RMSProp(RATE, 0.875), lambda: keras.optimizers.RMSprop(RATE, rho=0.875)),
+    "AdaGrad from .1": (adagrad(16 * RATE, initial=0.1), lambda: keras.optimizers.Adagrad(16 * RATE)),
+    "RMSProp": (rmsprop(RATE, 0.875), lambda: keras.optimizers.RMSprop(RATE, rho=0.875)),
     "Adam": (Adam(16 * RATE, 0.875, 1 - RATE), lambda: keras.optimizers.Adam(16 * RATE, 0.875, 1 - RATE)),
 }
 
@@ -77,7 +76,7 @@ def test_a_hundred_updates_are_those_of_keras(name, gradient):
 @pytest.mark.parametrize("gradient", [quadratic, rosenbrock])
 def test_keras_moves_the_points_at_which_nesterov_takes_gradients(gradient):
     start, mu = np.array([-1.2, 1.0]), 0.875
-    w = np.array(list(descend(Nesterov(RATE, mu), gradient, start, 100)))
+    w = np.array(list(descend(Momentum(RATE, mu, nesterov=True), gradient, start, 100)))
     v = np.diff(w, axis=0, prepend=w[:1])
     expected = kerass(keras.optimizers.SGD(RATE, momentum=mu, nesterov=True), gradient, start, 100)
     np.testing.assert_allclose(w + mu * v, expected, atol=1e-6, rtol=0)
@@ -128,7 +127,9 @@ def test_the_slides_adam_overflows_and_the_corrected_one_does_not():
     np.testing.assert_allclose(mended, CENTRE, atol=1e-2)
 
 
-@pytest.mark.parametrize("rule", [GradientDescent(0.1), Momentum(0.05), Nesterov(0.05), AdaGrad(0.5), RMSProp(0.01)])
+@pytest.mark.parametrize(
+    "rule", [GradientDescent(0.1), Momentum(0.05), Momentum(0.05, nesterov=True), adagrad(0.5), rmsprop(0.01)]
+)
 def test_every_rule_goes_down_to_the_minimum_of_a_quadratic(rule):
     *_, w = descend(rule, quadratic, np.array([-1.2, 1.0]), 500)
     np.testing.assert_allclose(w, CENTRE, atol=2e-2)

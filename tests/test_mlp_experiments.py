@@ -1,41 +1,21 @@
 """OR and XOR, irises and digits: the parameter files as they stand, and what they refuse."""
 
 import struct
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from small import typed
+from problems import module, problem_of, trained
 
 from deqn.mlp.descent import Momentum
 from deqn.project.errors import UserError
-from deqn.project.user_code import load_module
-from deqn.tasks.parameter_file import read_experiment
-from deqn.training.trainer import Trainer
-
-MODELS = Path(__file__).resolve().parents[1] / "models"
-FOLDERS = {"or": "perceptron", "xor": "perceptron", "iris": "iris", "digits": "digits"}
-
-
-def study(name, *overrides, ranks=1):
-    experiment = read_experiment(MODELS / FOLDERS[name] / f"{name}.yaml", overrides)
-    made = getattr(load_module(MODELS / FOLDERS[name], "problem"), experiment.file.problem)
-    return made(experiment.parameters, experiment.file, 0, ranks), experiment.file
-
-
-def trained(name, *overrides):
-    problem, settings = study(name, *overrides)
-    Trainer(problem, settings).train()
-    return problem
-
 
 # ---- what the engine trains is what is written by hand
 
 
 def test_the_engine_and_back_propagation_by_hand_take_the_same_path_through_xor():
-    problem = trained("xor", "parameters.repetitions=2", "phases.0.updates=300")
+    problem = trained("perceptron/xor", "parameters.repetitions=2", "phases.0.updates=300")
     for number in range(2):
         network = problem.by_hand(number)
         begun = network.weights
@@ -49,7 +29,7 @@ def test_the_engine_and_back_propagation_by_hand_take_the_same_path_through_xor(
 @pytest.mark.slow
 def test_a_perceptron_learns_or_but_not_xor_and_three_hidden_neurons_learn_both():
     for name in ("or", "xor"):
-        rows = trained(name).results().tables["correct"]
+        rows = trained(f"perceptron/{name}").results().tables["correct"]
         assert len(rows) == 20
         assert all(row["by_hand"] == row["trained"] == 4 for row in rows), name
         assert all((row["perceptron"] == 4) == (name == "or") for row in rows), name
@@ -58,7 +38,7 @@ def test_a_perceptron_learns_or_but_not_xor_and_three_hidden_neurons_learn_both(
 
 @pytest.mark.slow
 def test_irises_are_told_apart_on_the_median_of_ten_splits():
-    *rows, median = trained("iris").results().tables["accuracy"]
+    *rows, median = trained("iris/iris").results().tables["accuracy"]
     assert len(rows) == 10
     for column in ("accuracy_trained", "accuracy_by_hand"):
         assert median[column] == np.median([row[column] for row in rows])
@@ -67,7 +47,7 @@ def test_irises_are_told_apart_on_the_median_of_ten_splits():
 
 @pytest.mark.slow
 def test_handwritten_digits_are_read():
-    results = trained("digits").results()
+    results = trained("digits/digits").results()
     for row in results.tables["accuracy"]:
         assert row["accuracy"] >= 0.95, row["network"]
         confusion = results.arrays[row["network"]]
@@ -79,7 +59,7 @@ def test_handwritten_digits_are_read():
 
 
 def test_the_parts_of_a_split_have_the_species_in_equal_shares_and_the_training_sets_statistics():
-    problem, _ = study("iris")
+    problem, _ = problem_of("iris/iris")
     for parts in problem.splits:
         assert [len(part.x) for part in parts.values()] == [75, 37, 38]
         for part in parts.values():
@@ -103,14 +83,14 @@ def mnist(tmp_path):
 
 
 def test_mnists_files_are_taken_where_they_are_at_hand(mnist):
-    problem, _ = study("digits", f"parameters.folder={mnist}")
+    problem, _ = problem_of("digits/digits", f"parameters.folder={mnist}")
     assert [len(each.x) for each in (problem.training, problem.validation, problem.test)] == [48, 12, 20]
     for part in (problem.training, problem.validation, problem.test):
         np.testing.assert_allclose(part.x, np.repeat(25 * part.labels[:, None] / 255, 4, axis=1))
         assert np.ptp(np.bincount(part.labels)) <= 1
     (mnist / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(UserError, match=r"parameters: .*t10k-labels-idx1-ubyte\.gz: cannot be read"):
-        study("digits", f"parameters.folder={mnist}")
+        problem_of("digits/digits", f"parameters.folder={mnist}")
 
 
 # ---- what is refused
@@ -119,31 +99,32 @@ def test_mnists_files_are_taken_where_they_are_at_hand(mnist):
 @pytest.mark.parametrize(
     ("name", "override", "words"),
     [
-        ("iris", "parameters.split=[0.5, 0.25, 0.5]", r"parameters\.split: got \[0.5, 0.25, 0.5\], expected three num"),
-        ("iris", "parameters.normalization=variance", r"parameters\.normalization: 'variance'; expected one of"),
-        ("iris", "parameters.activation=swich", "activation: got 'swich', expected one of"),
-        ("digits", "parameters.dropout=1.0", r"parameters\.dropout: 1.0; expected a number at least 0 and below 1"),
-        ("digits", "parameters.learning_rate=0", r"parameters\.learning_rate: 0; expected a number above 0"),
-        ("digits", "phases.0.optimizer.learning_rate=-1", r"learning_rate: -1; expected a number above 0"),
-        ("xor", "parameters.function=and", r"parameters\.function: 'and'; expected one of 'or', 'xor'"),
+        (
+            "iris/iris",
+            "parameters.split=[0.5, 0.25, 0.5]",
+            r"parameters\.split: got \[0.5, 0.25, 0.5\], expected three num",
+        ),
+        ("iris/iris", "parameters.normalization=variance", r"parameters\.normalization: 'variance'; expected one of"),
+        ("iris/iris", "parameters.activation=swich", "activation: got 'swich', expected one of"),
+        (
+            "digits/digits",
+            "parameters.dropout=1.0",
+            r"parameters\.dropout: 1.0; expected a number at least 0 and below 1",
+        ),
+        ("digits/digits", "parameters.learning_rate=0", r"parameters\.learning_rate: 0; expected a number above 0"),
+        ("digits/digits", "phases.0.optimizer.learning_rate=-1", r"learning_rate: -1; expected a number above 0"),
+        ("perceptron/xor", "parameters.function=and", r"parameters\.function: 'and'; expected one of 'or', 'xor'"),
     ],
 )
 def test_a_mistake_in_a_parameter_file_is_told_by_its_key(name, override, words):
     with pytest.raises(UserError, match=words):
-        study(name, override)
+        problem_of(name, override)
 
 
 def test_batch_normalisation_is_refused_on_several_ranks():
     with pytest.raises(UserError, match=r"parameters\.batch_normalization: true on 2 ranks, expected one"):
-        study("digits", "parameters.batch_normalization=true", ranks=2)
-    assert study("digits", "parameters.batch_normalization=true")[0].network.normalizations
-
-
-def test_the_command_tells_a_mistake_in_one_line_with_exit_status_2(tmp_path):
-    done = typed(tmp_path, "train", MODELS / "genz/discontinuous.yaml", "--set", "parameters.dimensions=[1]")
-    assert done.returncode == 2
-    (line,) = done.stderr.strip().splitlines()
-    assert "dimension: got 1, expected 2 or more for discontinuous" in line
+        problem_of("digits/digits", "parameters.batch_normalization=true", ranks=2)
+    assert problem_of("digits/digits", "parameters.batch_normalization=true")[0].network.normalizations
 
 
 # ---- figures
@@ -156,7 +137,7 @@ def test_the_figure_of_genz_shows_both_errors_by_dimension_and_number_of_points(
         for points in (10, 500)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "errors.csv", index=False)
-    (drawing,) = load_module(MODELS / "genz", "figures").figures(tmp_path)
+    (drawing,) = module("genz", "figures").drawings(tmp_path)
     assert isinstance(drawing.figure, Figure)
     assert drawing.name == "errors"
     assert [axes.get_title() for axes in drawing.figure.axes] == ["d = 2", "d = 5"]

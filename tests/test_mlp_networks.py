@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from deqn.mlp.backpropagation import HandWrittenMLP
 from deqn.mlp.ensemble import Ensemble
-from deqn.mlp.networks import MLP, dropped
+from deqn.mlp.networks import MLP, dense_layers, dropped
 
 KEY = tf.constant([3, 1])
 
@@ -28,6 +28,18 @@ def inputs(rows=40, columns=5):
 def test_kernels_have_the_variance_of_their_initialisation(name, variance):
     network = MLP(300, 1, 1, [500], "relu", 0, "float32", initialization=name)
     assert abs(np.array(network.layers_hidden[0].kernel).var() / variance - 1) < 0.05
+
+
+@pytest.mark.parametrize(("name", "g"), [("glorot", "tanh"), ("he", "relu")])
+def test_the_right_initial_weights_carry_a_signal_through_twenty_layers_and_others_do_not(name, g):
+    def spread(initialization):
+        x = inputs(200, 256)
+        for layer in dense_layers([256] * 20, g, 0, "float32", initialization):
+            x = layer(x)
+        return float(tf.math.reduce_std(x))
+
+    assert 0.1 < spread(name) < 10
+    assert spread("normal") < 0.1
 
 
 def test_without_its_options_a_builder_gives_the_weights_it_always_gave():

@@ -212,7 +212,7 @@ def test_a_network_trained_without_shocks_settles_where_scipy_does():
     capital = 1.2 * problem.economy.steady.capital[None]
     for _ in range(60):
         state = problem.economy.State(tf.constant(capital), tf.constant([0]))
-        capital = np.pad(problem.rule(state).savings, [(0, 0), (1, 0)])
+        capital = np.pad(problem.policy_rule(state).savings, [(0, 0), (1, 0)])
     expected = life_cycle_by_scipy(np.array([1.4, 1.4, 1.2, 1.0, 0.8, 0.7]))
     assert expected.min() > 0
     np.testing.assert_allclose(capital[0, 1:], expected, rtol=1e-3)

@@ -9,8 +9,10 @@ import pytest
 from oracles import olg_grid
 from small import ROOT, TINY, deqn, olg, rule_of, states_of
 
+from deqn.equilibrium.network import build_network
+from deqn.equilibrium.warm_start import stages_of
 from deqn.project.errors import UserError
-from deqn.tasks.build import build_problem, warm_start
+from deqn.tasks.build import build_economy, build_problem
 from deqn.tasks.parameter_file import read_experiment
 
 SIZES = {"three": 3, "four": 4, "twenty": 20, "onetwenty": 120}
@@ -35,7 +37,7 @@ def test_every_size_can_be_built_with_the_benchmarks_technology_and_preferences(
         assert getattr(p, same) == getattr(benchmark, same)
     problem = build_problem(experiment)
     state = problem.economy.tensors(problem.economy.initial_states(8, np.random.default_rng(0)))
-    assert problem.rule(state).savings.shape == (8, cohorts - 1)
+    assert problem.policy_rule(state).savings.shape == (8, cohorts - 1)
 
 
 @pytest.mark.parametrize(("name", "cohorts"), [("three", 3), ("four", 4)])
@@ -133,13 +135,29 @@ def test_output_is_a_number_where_debts_exceed_what_the_others_hold():
         (["warm_start.stages=[[2, 0], [6, 0]]"], r"stages\.1: asks for 6 components, expected 0 to 5, as network\.com"),
         (["network.quadratics=2"], r"stages\.2: asks for 5 quadratics, expected 0 to 2, as network\.quadratics has"),
         (["network.quadratics=0"], r"stages\.2: asks for 5 quadratics, expected 0 to 0, as network\.quadratics has"),
+        (["network.heads=none", "sampling.every_shock=false"], "warm_start: needs network.heads: shock, got none"),
     ],
 )
 def test_a_warm_start_that_the_network_cannot_hold_is_refused_in_one_line(overrides, message):
-    experiment = read_experiment(TINY, overrides)
     with pytest.raises(UserError, match=message) as error:
-        warm_start(experiment)(build_problem(experiment), print)
+        build_problem(read_experiment(TINY, overrides))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("benchmark60", [(4, 0), (12, 0), (59, 0), (59, 3)]),
+        ("onetwenty", [(4, 0), (12, 0), (59, 0), (59, 3)]),
+        ("twenty", [(4, 0), (12, 0), (19, 0), (19, 3)]),
+        ("three", [(2, 0), (2, 2)]),
+        ("four", [(2, 0), (3, 0), (3, 3)]),
+    ],
+)
+def test_stages_of_the_warm_start_follow_from_the_number_of_components(name, stages):
+    experiment = experiment_of(name)
+    network = build_network(build_economy(experiment, "float32"), experiment.file.network, seed=0)
+    assert stages_of(experiment.file.warm_start, network) == stages
 
 
 # ---- trained

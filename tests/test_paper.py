@@ -196,19 +196,19 @@ def test_an_episode_begins_where_the_last_one_ended_however_far_that_is():
     np.testing.assert_array_equal(second.capital[0], end.capital[0])
     np.testing.assert_array_equal(second.shock[0], end.shock[0])
     for episode in (first, second):  # one path: next period's capital is what was saved
-        saved = solver.rule(episode).savings.numpy()
+        saved = solver.policy_rule(episode).savings.numpy()
         np.testing.assert_allclose(episode.capital[1:, 1:], saved[:-1], rtol=1e-4)
-    np.testing.assert_allclose(end.capital[0, 1:], solver.rule(first).savings[-1], rtol=1e-4)
+    np.testing.assert_allclose(end.capital[0, 1:], solver.policy_rule(first).savings[-1], rtol=1e-4)
     assert not np.any(carry.resets)
 
 
 def test_an_untrained_network_keeps_the_path_of_a_whole_episode_finite():
     # Standardised inputs make it explode: its savings then answer to capital with a factor above one.
     solver = problem("network.hidden=[1000,1000]", "sampling.periods=300", "sampling.minibatch=300")
-    carry = tf.function(solver._next_episode_if_due, jit_compile=True)(
+    carry = tf.function(solver.sampler.next_episode_if_due, jit_compile=True)(
         solver.start(tf.constant([0, 0])), tf.constant([0, 1])
     )
-    assert carry.episode.capital.numpy().sum(axis=1).max() < 10 * solver.economy.olg.steady.capital.sum()
+    assert carry.episode.capital.numpy().sum(axis=1).max() < 10 * solver.economy.steady.capital.sum()
 
 
 def test_the_reported_errors_are_those_of_the_economy_with_the_networks_multiplier():
@@ -216,8 +216,8 @@ def test_the_reported_errors_are_those_of_the_economy_with_the_networks_multipli
     economy = solver.economy
     capital, shock = random_states(30, seed=2)
     state = tensors(economy, capital, shock)
-    policy = solver.rule(state)
-    errors = economy.errors(state, policy, solver.rule.expectation(state, policy))
+    policy = solver.policy_rule(state)
+    errors = economy.errors(state, policy, solver.policy_rule.expectation(state, policy))
     assert list(errors) == ["optimality", "euler", "kkt"]
     a, lam, c = (x.numpy() for x in policy)
     value = (c[:, :-1] * (1 + errors["euler"].numpy())) ** -2.0 - lam  # beta E[r' u'(c')], from eq. 36 backwards

@@ -10,7 +10,7 @@ from small import ROOT, TINY, trained_project
 from deqn.project.errors import UserError
 from deqn.project.parameter_yaml import to_yaml
 from deqn.project.run import RunFolder
-from deqn.tasks.build import build_problem, warm_start
+from deqn.tasks.build import build_problem
 from deqn.tasks.parameter_file import _THRESHOLDS, experiment_of, read_experiment, settings_that_differ
 from deqn.tasks.solution import load
 
@@ -68,15 +68,15 @@ def test_a_later_phase_is_checked_before_the_first_one_trains():
 
 
 def test_no_warm_start_is_run_where_the_file_asks_for_none():
-    assert warm_start(read_experiment(TINY, ["warm_start=null"])) is None
+    problem = build_problem(read_experiment(TINY, ["warm_start=null"]))
+    problem.warm_start(print)
+    assert not np.any(problem.network.wide.kernel)
 
 
-def test_a_warm_start_that_the_economy_does_not_have_is_refused(tmp_path):
-    shutil.copytree(
-        ROOT / "models/olg", tmp_path / "olg", ignore=shutil.ignore_patterns("__pycache__", "warm_start.py")
-    )
-    with pytest.raises(UserError, match=r"olg has no warm_start\.py; remove this section of the file"):
-        warm_start(read_experiment(tmp_path / "olg/tiny.yaml"))
+def test_a_warm_start_for_which_the_economy_says_no_correction_is_refused():
+    file = ROOT / "models/brock_mirman/brock_mirman.yaml"
+    with pytest.raises(UserError, match=r"warm_start: BrockMirman has no method `correction`; set warm_start to null"):
+        build_problem(read_experiment(file, ["warm_start={}"]))
 
 
 # ---- from a run folder

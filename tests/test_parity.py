@@ -2,14 +2,10 @@
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
-from small import ROOT, deqn
+from problems import module, problem_of, tables_of
 
-from deqn.project.user_code import load_module
-
-FOLDER = ROOT / "models/parity"
-by_hand = load_module(FOLDER, "by_hand")
+by_hand = module("parity", "by_hand")
 
 
 def strings(digits, count=500, seed=0):
@@ -26,7 +22,7 @@ def test_two_relu_units_set_by_hand_are_always_right(length):
     np.testing.assert_array_equal(by_hand.even(digits), parity_by_counting(digits))
 
 
-def test_the_lectures_two_strings_are_judged_as_it_says():
+def test_the_lectures_two_strings_are_told_apart_as_it_says():
     for string, is_even in (("1000010101", True), ("100011", False)):
         assert by_hand.even(np.array([[int(digit) for digit in string]]))[0, -1] == is_even
 
@@ -41,38 +37,25 @@ def test_a_keras_layer_with_the_weights_by_hand_is_right_too():
 
 
 def test_a_window_sees_the_last_digits_with_nothing_before_the_first():
-    from deqn.training.settings import TrainingSettings
-
-    problem, parameters = (load_module(FOLDER, name) for name in ("problem", "parameters"))
-    settings = TrainingSettings.model_validate({"phases": [{"updates": 1}]})
-    small = parameters.ParityParameters(cells=["rnn"], strings=10, digits=6, window=3, test_strings=10)
-    study = problem.Parity(small, settings)
+    small = ["cells=[rnn]", "strings=10", "digits=6", "window=3", "test_strings=10"]
+    problem, _ = problem_of("parity/parity", *(f"parameters.{each}" for each in small))
     digits = strings(6, 4).astype(np.float32)
-    logits = np.asarray(study.logits("window", digits))
+    logits = np.asarray(problem.logits("window", digits))
     for t in range(6):
         window = [[row[i] if i >= 0 else 0.0 for i in range(t - 2, t + 1)] for row in digits]
-        expected = np.asarray(study.networks["window"](np.array(window, np.float32))).ravel()
+        expected = np.asarray(problem.networks["window"](np.array(window, np.float32))).ravel()
         np.testing.assert_allclose(logits[:, t], expected, atol=1e-6)
-
-
-@pytest.fixture
-def project(tmp_path):
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "models").symlink_to(ROOT / "models")
-    return tmp_path
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_trained_lstm_knows_parity_beyond_the_length_it_has_seen(project, seed):
-    done = deqn(project, "train", "models/parity/parity.yaml", "--run", "one", "--seed", str(seed))
-    assert done.returncode == 0, done.stderr
-    right = pd.read_csv(project / "runs/parity/one/accuracy.csv").set_index(["network", "digits"])
+def test_a_trained_lstm_knows_parity_beyond_the_length_it_has_seen(seed):
+    right = tables_of("parity/parity", f"seed={seed}")["accuracy"].set_index(["network", "digits"])
     for length in (12, 50):
         assert right["answers_right"]["lstm", length] >= 0.99
         assert right["all_right"]["lstm", length] >= 0.99
     assert right["answers_right"]["rnn", 12] >= 0.99
     for length in (12, 50, 200):
         assert right["answers_right"]["by hand", length] == 1
-        # 2,000 strings judged by chance: a standard error of .011.
+        # 2,000 strings answered by chance: a standard error of .011.
         assert 0.45 <= right["answers_right"]["window", length] <= 0.55

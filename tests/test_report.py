@@ -16,9 +16,26 @@ import pytest
 from deqn.project.errors import CannotWrite, UserError
 from deqn.report import files, tables
 from deqn.report.bands import by_age
-from deqn.report.figures import figures
+from deqn.report.figures import draw_all
 
 AGES = np.arange(21, 81)
+DESCRIBED = {
+    "economy": "OLG",
+    "axis": "age [years]",
+    "figures": {
+        "capital_by_age": ["capital"],
+        "consumption_by_age": ["consumption"],
+        "multiplier_by_age": ["multiplier"],
+        "euler_by_age": ["log10_euler", "log10_optimality"],
+        "kkt_by_age": ["log10_kkt"],
+    },
+    "stage_variables": ["capital", "multiplier", "consumption", "log10_euler"],
+    "shock_variables": ["financial_wealth", "total_income", "consumption"],
+    "condition_names": {
+        "optimality": "Euler error, multiplier-free", "euler": "relative Euler error", "kkt": "KKT error"
+    },
+    "printed": ["errors", "moments", "welfare"],
+}  # fmt: skip
 STATISTICS = ["mean", "max", "p0.1", "p10", "p50", "p90", "p99.9"]
 PERCENTILES = {"p0.1": -3.09, "p10": -1.28, "p50": 0.0, "p90": 1.28, "p99.9": 3.09}
 
@@ -101,12 +118,11 @@ def run(tmp_path_factory):
     write_metrics(folder)
     names = [f"shock {z}: TFP {eta}, depreciation {delta}" for z, eta, delta in ((1, 0.85, 0.5), (2, 1.15, 0.5))]
     names += ["shock 3: TFP 0.85, depreciation 0.9", "shock 4: TFP 1.15, depreciation 0.9"]
-    content = {"economy": "OLG", "shock_names": names, "age_label": "age [years]"}
-    (folder / "description.json").write_text(json.dumps(content))
+    (folder / "description.json").write_text(json.dumps(DESCRIBED | {"shock_names": names}))
     moments = [["K", "mean", "all", "", 123.456], ["K", "std", "all", "", 9.87], ["Y", "mean", "all", "", 40.0]]
     moments += [["K", "mean", "shock", 1, 100.25], ["Y", "correlation_with_output", "all", "", 1.0]]
     write(folder / "moments.csv", ["variable", "statistic", "group", "key", "value"], moments)
-    made = figures(folder)
+    made = draw_all(folder)
     return folder, made
 
 
@@ -144,7 +160,7 @@ def test_the_second_table_says_in_which_shocks_and_where_the_constraint_binds_th
 def test_an_economy_with_one_condition_and_no_ages_has_its_tables(tmp_path):
     header = ["condition", "group", "key", "unit", "n", *STATISTICS]
     write(tmp_path / "errors.csv", header, [["euler", "all", "", "relative", 10, *[0.001] * 7]])
-    assert cells(tables.error_table(tmp_path))[1] == ["relative Euler error", "%", *[".10"] * 7]
+    assert cells(tables.error_table(tmp_path))[1] == ["euler", "%", *[".10"] * 7]
     assert len(cells(tables.where_table(tmp_path))) == 1
 
 
@@ -152,6 +168,23 @@ def test_the_moments_table_has_a_row_for_each_variable_and_leaves_unknown_moment
     table = cells(tables.moments_table(run[0]))
     heading = ["variable", "mean", "std", "autocorrelation", "correlation with output", "mean, shock 1"]
     assert table == [heading, ["K", "123.5", "9.87", "", "", "100.2"], ["Y", "40", "", "", "1", ""]]
+
+
+def test_what_a_run_has_found_is_printed_in_the_order_that_its_problem_says(run):
+    folder, _ = run
+    write(folder / "welfare.csv", ["group", "gain"], [["young", 0.0123456], ["[old]", -2]])
+    found = dict(tables.to_print(folder))
+    titles = ["errors", "errors by shock, and where a constraint binds", "moments", "welfare"]
+    assert list(found) == titles
+    assert cells(found["welfare"])[1:] == [["young", "0.01235"], ["[old]", "-2"]]
+
+
+def test_an_economy_that_names_no_figures_has_one_for_each_variable(run, tmp_path):
+    shutil.copy(run[0] / "by_age.csv", tmp_path)
+    drawn = {drawing.name: drawing for drawing in by_age(tmp_path)}
+    assert list(drawn)[:3] == ["capital_by_age", "consumption_by_age", "multiplier_by_age"]
+    assert drawn["euler_by_age"].figure.axes[0].get_ylabel() == r"$\log_{10}$ |euler|"
+    assert drawn["capital_by_age"].figure.axes[0].get_xlabel() == "age"
 
 
 def test_a_table_shown_as_markdown_stays_what_it_was_for_the_terminal(run):
@@ -248,7 +281,7 @@ def test_drawing_the_same_run_elsewhere_gives_the_same_bytes(run, tmp_path):
     source = pd.read_csv(folder / "by_age.csv", dtype={"shock": str})
     source[source["variable"] == "capital"].to_csv(tmp_path / "by_age.csv", index=False)
     shutil.copy(folder / "description.json", tmp_path)
-    again = figures(tmp_path)
+    again = draw_all(tmp_path)
     assert [path.name for path in again] == ["capital_by_age.png", "training.png"]
     for path in again:
         for end in (".png", ".pdf", ".csv"):
@@ -271,25 +304,25 @@ def test_a_run_in_progress_gets_its_training_figure_and_the_line_being_written_i
     write_metrics(tmp_path, updates=3, validated=False)
     with (tmp_path / "metrics.csv").open("a") as file:
         file.write("4,4,0.00")
-    assert [path.name for path in figures(tmp_path)] == ["training.png"]
+    assert [path.name for path in draw_all(tmp_path)] == ["training.png"]
     assert list(pd.read_csv(tmp_path / "figures" / "training.csv")["update"]) == [1, 2, 3]
 
 
 def test_metrics_without_clock_or_with_a_loss_that_blew_up_are_drawn(tmp_path):
     write(tmp_path / "metrics.csv", ["update", "loss"], [[1, 0.5], [2, "nan"], [3, "inf"], [4, 0.1]])
-    assert [path.name for path in figures(tmp_path)] == ["training.png"]
+    assert [path.name for path in draw_all(tmp_path)] == ["training.png"]
 
 
 def test_a_folder_with_nothing_to_plot_is_a_clear_error(tmp_path):
     (tmp_path / "metrics.csv").write_text("update,loss\n")
     with pytest.raises(UserError, match="nothing to plot, expected rows in"):
-        figures(tmp_path)
+        draw_all(tmp_path)
     assert not (tmp_path / "figures").exists()
 
 
 def test_a_missing_run_folder_is_a_clear_error(tmp_path):
     with pytest.raises(UserError, match="no such run folder"):
-        figures(tmp_path / "absent")
+        draw_all(tmp_path / "absent")
 
 
 def test_a_description_that_is_no_json_is_a_clear_error(tmp_path):
@@ -302,4 +335,4 @@ def test_figures_that_cannot_be_written_are_a_clear_error(tmp_path):
     write_metrics(tmp_path, updates=3)
     (tmp_path / "figures").write_text("a file where the folder should be")
     with pytest.raises(CannotWrite, match=r"training: cannot be written \(File exists\)"):
-        figures(tmp_path)
+        draw_all(tmp_path)

@@ -14,6 +14,7 @@ DESCRIBED = {
     "policies": ["savings", "consumption"],
     "units": {"capital": "units of the good"},
     "shock_names": ["bust", "boom"],
+    "aggregates": {"Y": "output", "C": "consumption", "K": "capital"},
 }
 
 

@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from problems import module
 from rl_worlds import CartDQN, CartReinforce, Chain, PendulumDDPG, SmallDDPG, SmallDQN, small_ddpg, small_dqn
 from rl_worlds import small_reinforce as made_reinforce
 from scipy import stats
@@ -11,32 +12,27 @@ from test_resume import assert_equal, trained
 from toys import settings
 
 from deqn.project.errors import UserError
-from deqn.project.project import project_root
-from deqn.project.user_code import load_module
 from deqn.rl.economy_environment import EconomyEnv, EconomyEnvironments
 from deqn.rl.environments import Transition, returns_of
 from deqn.rl.gym_environments import GymEnvironments, gym_maker
-from deqn.rl.networks import AtariNetwork
 from deqn.rl.replay import Minibatch, Replay
 from deqn.rl.rules import ShareRule, euler_row
-from deqn.tasks.parameter_file import named_class
 
-MODELS = project_root() / "models"
+AtariNetwork = module("atari", "network").AtariNetwork
 
 
 def economy(folder, name, dtype="float32", **parameters):
-    """An economy of the project with the parameters of its schema."""
-    return named_class(MODELS / folder, "economy", name)(
-        load_module(MODELS / folder, "parameters").Parameters(**parameters), dtype
-    )
+    """An economy of models/, FILE.CLASS, with the parameters of its schema."""
+    file, _, named = name.partition(".")
+    return getattr(module(folder, file), named)(module(folder, "parameters").Parameters(**parameters), dtype)
 
 
 def brock_mirman(dtype="float32"):
-    return economy("brock_mirman", "BrockMirman", dtype)
+    return economy("brock_mirman", "planner.PlannedBrockMirman", dtype)
 
 
 def growth(dtype="float32"):
-    return economy("growth", "Growth", dtype, states=5)
+    return economy("growth", "planner.PlannedGrowth", dtype, states=5)
 
 
 # --- replay ---------------------------------------------------------------------------------------------------------
@@ -199,9 +195,8 @@ def test_the_exact_share_has_no_euler_error():
 
 
 def test_an_economy_that_says_no_utility_is_refused_in_one_line():
-    with pytest.raises(UserError, match=r"Irreversible.* does not say its period_utility, which an environment needs"):
-        made = named_class(MODELS / "growth", "economy", "irreversible.IrreversibleGrowth")
-        EconomyEnv(made(load_module(MODELS / "growth", "parameters").Parameters(states=3)))
+    with pytest.raises(UserError, match=r"IrreversibleGrowth is no Planner: expected its period_utility"):
+        EconomyEnv(economy("growth", "irreversible.IrreversibleGrowth", states=3))
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
@@ -279,6 +274,9 @@ class Screen(gymnasium.Env):
 
 
 class ScreenDQN(SmallDQN):
+    def make_network(self):
+        return AtariNetwork(self.actions, self.seed, self.dtype)
+
     def make_environments(self, count, stream):
         return GymEnvironments(lambda: gymnasium.wrappers.TimeLimit(Screen(), 3), count, stream)
 
@@ -292,7 +290,7 @@ def test_the_network_of_the_lecture_has_its_number_of_weights():
 def test_an_agent_that_sees_frames_makes_an_update_on_bytes():
     from toys import advance_of
 
-    agent = small_dqn(ScreenDQN, network="atari", replay={"begin": 8, "capacity": 8, "minibatch": 4})
+    agent = small_dqn(ScreenDQN, replay={"begin": 8, "capacity": 8, "minibatch": 4})
     (batch,) = agent.batches(0)
     assert batch.observation.dtype == np.uint8
     before = np.array(agent.q_network.head.kernel)

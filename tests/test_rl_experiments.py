@@ -1,22 +1,17 @@
 """The shipped experiments at their stated size: what each has to reach, over seeds 0, 1 and 2."""
 
-import shutil
-
 import numpy as np
 import pytest
-from small import typed
-from test_rl_environments import MODELS
+from problems import problem_of
 
-from deqn.tasks.build import build_study
-from deqn.tasks.parameter_file import read_experiment
+from deqn.project.errors import UserError
 from deqn.training.trainer import Trainer
 
 
 def trained(file, seed, *settings):
-    """The study of a parameter file after its training, and how that ended."""
-    experiment = read_experiment(MODELS / file, [f"seed={seed}", *settings])
-    study = build_study(experiment)
-    return study, Trainer(study, experiment.file).train()
+    """The problem of a parameter file after its training, and how that ended."""
+    problem, read = problem_of(file, f"seed={seed}", *settings)
+    return problem, Trainer(problem, read).train()
 
 
 def seeds_that_reach(file, minus_return):
@@ -31,27 +26,27 @@ def seeds_that_reach(file, minus_return):
 
 @pytest.mark.slow
 def test_reinforce_solves_cartpole_within_1500_episodes_for_two_of_three_seeds():
-    assert seeds_that_reach("cartpole/cartpole_reinforce.yaml", -475) >= 2
-    file = read_experiment(MODELS / "cartpole/cartpole_reinforce.yaml")
-    assert file.file.phases[0].updates * file.parameters.environments <= 1500
-    assert file.parameters.average_over == 100
+    assert seeds_that_reach("cartpole/cartpole_reinforce", -475) >= 2
+    problem, settings = problem_of("cartpole/cartpole_reinforce")
+    assert settings.phases[0].updates * problem.p.environments <= 1500
+    assert problem.p.average_over == 100
 
 
 @pytest.mark.slow
 def test_dqn_reaches_400_on_cartpole_within_60000_steps_for_two_of_three_seeds():
-    assert seeds_that_reach("cartpole/cartpole_dqn.yaml", -400) >= 2
+    assert seeds_that_reach("cartpole/cartpole_dqn", -400) >= 2
 
 
 @pytest.mark.slow
 def test_ddpg_reaches_minus_250_on_the_pendulum_within_20000_steps_for_two_of_three_seeds():
-    assert seeds_that_reach("pendulum/pendulum.yaml", 250) >= 2
+    assert seeds_that_reach("pendulum/pendulum", 250) >= 2
 
 
 @pytest.mark.parametrize(("file", "most"), [("cartpole/cartpole_dqn", 60_000), ("pendulum/pendulum", 20_000)])
 def test_an_experiment_makes_no_more_transitions_than_its_gate_allows(file, most):
-    experiment = read_experiment(MODELS / f"{file}.yaml")
-    p = experiment.parameters
-    episodes = sum(phase.updates for phase in experiment.file.phases) / p.updates
+    problem, settings = problem_of(file)
+    p = problem.p
+    episodes = sum(phase.updates for phase in settings.phases) / p.updates
     begin = -(-p.replay.begin // p.environments) * p.environments
     assert begin + episodes * p.steps * p.environments <= most
 
@@ -60,8 +55,8 @@ def test_an_experiment_makes_no_more_transitions_than_its_gate_allows(file, most
 def test_ddpg_finds_the_saving_rate_of_brock_and_mirman_from_every_seed():
     errors = []
     for seed in range(3):
-        study, _ = trained("brock_mirman/brock_mirman_ddpg.yaml", seed)
-        row = study.results().tables["agent"][0]
+        problem, _ = trained("brock_mirman/brock_mirman_ddpg", seed)
+        row = problem.results().tables["agent"][0]
         errors.append(row["saving rate error, mean"])
         assert row["saving rate error, max"] < 0.05
     assert max(errors) < 0.03
@@ -77,10 +72,7 @@ def test_ddpg_finds_the_saving_rate_of_brock_and_mirman_from_every_seed():
         ("cartpole/cartpole_dqn", "replay.begin=200000", "parameters.replay.begin: got 200000, expected at most"),
     ],
 )
-def test_the_command_line_says_in_one_line_what_does_not_fit(file, setting, expected, tmp_path):
-    for folder in ("cartpole", "pendulum"):
-        shutil.copytree(MODELS / folder, tmp_path / "models" / folder)
-    (tmp_path / "runs").mkdir()
-    done = typed(tmp_path, "train", f"models/{file}.yaml", "--run", "refused", "--set", f"parameters.{setting}")
-    assert done.returncode == 2
-    assert expected in done.stderr and len(done.stderr.strip().splitlines()) == 1
+def test_what_does_not_fit_is_refused_in_one_line(file, setting, expected):
+    with pytest.raises(UserError, match=expected) as caught:
+        problem_of(file, f"parameters.{setting}")
+    assert "\n" not in str(caught.value)

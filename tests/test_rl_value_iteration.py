@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_rl_environments import MODELS, brock_mirman, growth
+from problems import trained
+from test_rl_environments import brock_mirman, economy, growth
 from toys import advance_of, settings
 
 from deqn.project.errors import UserError
-from deqn.rl.economy_grid import economy_on_grid, refined, share_of_savings
+from deqn.rl.economy_grid import economy_on_grid, refined, share_that_leads_to
 from deqn.rl.value_iteration import Program, ValueIteration
-from deqn.tasks.build import build_study
-from deqn.tasks.parameter_file import read_experiment
 from deqn.training.trainer import Trainer
 
 SGD = {"name": "SGD", "learning_rate": 1.0}
@@ -49,44 +48,44 @@ def brute(program, value):
 
 
 def test_an_update_of_the_engine_is_an_application_of_the_bellman_operator():
-    study, value = Given(random_program()), np.zeros((2, 6))
-    advance, carry, _ = advance_of(study, SGD)
+    problem, value = Given(random_program()), np.zeros((2, 6))
+    advance, carry, _ = advance_of(problem, SGD)
     for update in range(4):
         carry, _ = advance((), carry, tf.constant(update), tf.constant(1))
-        value = brute(study.program, value)
-        np.testing.assert_allclose(study.table.value, value, rtol=1e-14, atol=1e-14)
+        value = brute(problem.program, value)
+        np.testing.assert_allclose(problem.table.value, value, rtol=1e-14, atol=1e-14)
 
 
 def test_choices_may_lead_elsewhere_than_to_the_point_of_their_number():
     program = random_program()
     following = np.random.default_rng(1).integers(6, size=(6, 6))
-    study = Given(program._replace(following=following))
+    problem = Given(program._replace(following=following))
     value = np.random.default_rng(2).normal(size=(2, 6))
-    np.testing.assert_allclose(study.bellman(tf.constant(value)), brute(study.program, value), rtol=1e-14)
+    np.testing.assert_allclose(problem.bellman(tf.constant(value)), brute(problem.program, value), rtol=1e-14)
 
 
 def test_the_fixed_point_is_the_value_of_its_own_policy():
     # A second way: with the best choices fixed, V solves a linear system.
-    study = Given(random_program())
-    Trainer(study, settings(400, SGD, validate_every=400, precision="float64")).train()
-    rewards, transition, discount, _ = study.program
-    system, paid, choice = np.eye(12), np.zeros(12), study.choices()
+    problem = Given(random_program())
+    Trainer(problem, settings(400, SGD, validate_every=400, precision="float64")).train()
+    rewards, transition, discount, _ = problem.program
+    system, paid, choice = np.eye(12), np.zeros(12), problem.choices()
     for z in range(2):
         for k in range(6):
             paid[6 * z + k] = rewards[z, k, choice[z, k]]
             for following in range(2):
                 system[6 * z + k, 6 * following + choice[z, k]] -= discount * transition[z, following]
-    np.testing.assert_allclose(np.ravel(study.table.value), np.linalg.solve(system, paid), rtol=1e-12)
+    np.testing.assert_allclose(np.ravel(problem.table.value), np.linalg.solve(system, paid), rtol=1e-12)
 
 
 def test_the_operator_contracts_by_the_discount_factor_and_no_more():
-    study = Given(random_program(discount=0.8))
+    problem = Given(random_program(discount=0.8))
     generator = np.random.default_rng(3)
     for _ in range(20):
         one, other = generator.normal(size=(2, 2, 6))
-        shrunk = np.abs(study.bellman(tf.constant(one)) - study.bellman(tf.constant(other))).max()
+        shrunk = np.abs(problem.bellman(tf.constant(one)) - problem.bellman(tf.constant(other))).max()
         assert shrunk <= 0.8 * np.abs(one - other).max() + 1e-12
-    shifted = study.bellman(tf.constant(one + 1.0)) - study.bellman(tf.constant(one))
+    shifted = problem.bellman(tf.constant(one + 1.0)) - problem.bellman(tf.constant(one))
     np.testing.assert_allclose(shifted, 0.8, rtol=1e-12)  # a shift shrinks by the modulus itself
 
 
@@ -107,14 +106,14 @@ def test_the_program_of_an_economy_has_its_utility_and_what_cannot_be_saved_is_i
     assert program.discount == 0.96 and np.isneginf(program.rewards[0, 0, 3])
 
 
-def test_the_share_that_leads_to_savings_leads_there():
-    economy = growth("float64")
-    state = economy.initial_states(7, np.random.default_rng(0))
-    share = share_of_savings(economy, state.capital, state.shock, 1.01 * state.capital[:, None])[:, 0]
-    policy = economy.policy_from_share(tf.constant(share), economy.tensors(state))
+def test_the_share_that_leads_to_next_periods_state_leads_there():
+    made = growth("float64")
+    state = made.initial_states(7, np.random.default_rng(0))
+    share = share_that_leads_to(made, state.capital, state.shock, 1.01 * state.capital[:, None])[:, 0]
+    policy = made.policy_from_share(tf.constant(share), made.tensors(state))
     np.testing.assert_allclose(policy.savings, 1.01 * state.capital, rtol=1e-12)
     budget = policy.savings + policy.consumption
-    np.testing.assert_allclose(budget, economy.goods(economy.tensors(state)).cash, rtol=1e-12)
+    np.testing.assert_allclose(budget, made.goods(made.tensors(state)).cash, rtol=1e-12)
 
 
 def test_a_parabola_is_refined_to_its_top():
@@ -126,19 +125,14 @@ def test_a_parabola_is_refined_to_its_top():
     )  # at an end: itself
 
 
-def test_an_economy_without_capital_and_shock_has_no_grid():
-    from test_rl_environments import economy
-
+def test_an_economy_of_two_continuous_states_has_no_grid():
     ar1 = economy("growth", "ar1.GrowthAR1", nodes=3)
-    with pytest.raises(UserError, match="a grid needs a State of capital and shock and a Policy with savings, got"):
+    with pytest.raises(UserError, match="a grid needs a State of a shock and one number, got"):
         economy_on_grid(ar1, np.linspace(50, 90, 5))
 
 
 def test_brock_and_mirman_on_a_grid_meet_the_closed_form():
-    experiment = read_experiment(MODELS / "brock_mirman/brock_mirman_vfi.yaml", ["parameters.points=400"])
-    study = build_study(experiment)
-    Trainer(study, experiment.file).train()
-    row = study.results().tables["iteration"][0]
+    row = trained("brock_mirman/brock_mirman_vfi", "parameters.points=400").results().tables["iteration"][0]
     assert row["contraction"] <= 0.96 + 1e-6
     assert row["savings error, max"] <= row["grid step"]
     assert row["value error, max"] < 2e-5

@@ -1,9 +1,8 @@
-"""Windows against a loop and without leakage; the reader of weather records on made files."""
+"""Windows against a loop, and without leakage."""
 
 import numpy as np
 import pytest
 
-from deqn.rnn.weather import read_weather
 from deqn.rnn.windows import Windows, scale, split
 
 
@@ -94,69 +93,3 @@ def test_splits_and_scales_that_make_no_sense_are_refused():
         split(np.zeros(5), 5)
     with pytest.raises(ValueError, match="train: column 1 never changes"):
         scale(np.column_stack([np.arange(4.0), np.ones(4)]))
-
-
-HEADER = '"Date Time","p (mbar)","T (degC)","wv (m/s)"\n'
-ROWS = [
-    "01.01.2009 00:10:00,996.52,-8.02,1.03",
-    "01.01.2009 00:20:00,996.57,-8.41,0.72",
-    "01.01.2009 00:30:00,996.53,-8.51,0.19",
-    "01.01.2009 00:40:00,996.51,-8.31,0.34",
-]
-
-
-def write(folder, rows, header=HEADER):
-    (folder / "weather.csv").write_text(header + "\n".join(rows) + "\n")
-    return folder / "weather.csv"
-
-
-def test_weather_is_read_as_it_stands(tmp_path):
-    weather = read_weather(write(tmp_path, ROWS))
-    assert weather.columns == ("p (mbar)", "T (degC)", "wv (m/s)")
-    assert weather.time[0] == np.datetime64("2009-01-01T00:10")
-    assert weather.values.shape == (4, 3)
-    np.testing.assert_array_equal(weather.values[1], [996.57, -8.41, 0.72])
-    assert set(weather.repaired.values()) == {0}
-    chosen = read_weather(write(tmp_path, ROWS), ["wv (m/s)", "T (degC)"])
-    np.testing.assert_array_equal(chosen.values[2], [0.19, -8.51])
-
-
-def test_weather_in_disorder_is_mended_if_asked_and_counted(tmp_path):
-    rows = [ROWS[0], ROWS[2], ROWS[1], ROWS[1].replace("-8.41", "99"), ROWS[3].replace("0.34", "-9999.0")]
-    weather = read_weather(write(tmp_path, rows), repair=True)
-    assert np.all(np.diff(weather.time) == np.timedelta64(10, "m"))
-    np.testing.assert_array_equal(weather.values[:, 1], [-8.02, -8.41, -8.51, -8.31])
-    np.testing.assert_array_equal(weather.values[:, 2], [1.03, 0.72, 0.19, 0.19])
-    assert list(weather.repaired.values()) == [1, 1, 1]
-
-
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
-        ([ROWS[0], ROWS[2], ROWS[1]], "line 4: time 2009-01-01T00:20:00 follows 2009-01-01T00:30:00, expected a later"),
-        ([ROWS[0], ROWS[1], ROWS[1]], "line 4: time 2009-01-01T00:20:00 follows 2009-01-01T00:20:00, expected a later"),
-        ([ROWS[0], ROWS[1].replace("0.72", "-9999.00")], r"line 3: wv \(m/s\) is missing \(-9999 or empty\)"),
-        ([ROWS[0], ROWS[1].replace("-8.41", "")], r"line 3: T \(degC\) is missing"),
-        ([ROWS[0], ROWS[1].replace("-8.41", "cold")], r"line 3: T \(degC\) is 'cold', expected a number"),
-        (
-            [ROWS[0], ROWS[1].replace("01.01.2009", "2009-01-01")],
-            "line 3: time '2009-01-01 00:20:00', expected such as",
-        ),
-        ([], "holds no row|can't be read"),
-    ],
-)
-def test_damaged_weather_is_refused_with_the_line(tmp_path, rows, words):
-    with pytest.raises(ValueError, match=words):
-        read_weather(write(tmp_path, rows))
-
-
-def test_files_and_columns_that_are_not_there_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"nothing\.csv is no file"):
-        read_weather(tmp_path / "nothing.csv")
-    with pytest.raises(ValueError, match=r"has no 'rain', only Date Time, p \(mbar\)"):
-        read_weather(write(tmp_path, ROWS), ["rain"])
-    with pytest.raises(ValueError, match="has no 'Date Time'"):
-        read_weather(write(tmp_path, ROWS, HEADER.replace("Date Time", "When")))
-    first = [ROWS[0].replace("1.03", "-9999"), *ROWS[1:]]
-    with pytest.raises(ValueError, match=r"'wv \(m/s\)' of .* begins with a missing value"):
-        read_weather(write(tmp_path, first), repair=True)

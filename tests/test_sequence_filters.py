@@ -12,7 +12,7 @@ from particles import distributions, state_space_models
 from deqn.sequence.hmm import HMM, random_hmm
 from deqn.sequence.hmm_cell import HMMCell
 from deqn.sequence.kalman import LinearGaussian
-from deqn.sequence.particle_filter import HMMParticles, LinearGaussianParticles, particle_filter, resample
+from deqn.sequence.particles import HMMParticles, LinearGaussianParticles, particle_filter, resample
 
 
 @pytest.fixture(scope="module")

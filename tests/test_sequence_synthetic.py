@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from problems import module
 
-from deqn.sequence import synthetic
-from deqn.sequence.synthetic import LEVELS
-
+synthetic = module("vhrnn", "synthetic")
+LEVELS = synthetic.LEVELS
 PERIODS = 40
 
 

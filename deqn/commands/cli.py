@@ -350,9 +350,9 @@ def plot(run: RunName) -> None:
 
 
 def _plot(folder: RunFolder) -> None:
-    from deqn.report.figures import figures
+    from deqn.report.figures import draw_all
 
-    drawn = figures(folder.path)
+    drawn = draw_all(folder.path)
     print(f"figures in {_shown(folder)}/figures: {', '.join(path.stem for path in drawn)} (PNG, PDF, CSV)")
 
 

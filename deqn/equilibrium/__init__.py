@@ -10,19 +10,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deqn.equilibrium.economy import Economy
+    from deqn.equilibrium.economy import Economy, Report
     from deqn.equilibrium.exogenous import Gaussian, MarkovChain
     from deqn.equilibrium.parameter_types import Positives, Shares, TransitionMatrix
 
 _HOMES = {
     "Economy": "economy",
+    "Report": "economy",
     "MarkovChain": "exogenous",
     "Gaussian": "exogenous",
     "Positives": "parameter_types",
     "Shares": "parameter_types",
     "TransitionMatrix": "parameter_types",
 }
-__all__ = ["Economy", "Gaussian", "MarkovChain", "Positives", "Shares", "TransitionMatrix"]
+__all__ = ["Economy", "Gaussian", "MarkovChain", "Positives", "Report", "Shares", "TransitionMatrix"]
 
 
 def __getattr__(name: str) -> Any:

@@ -32,13 +32,15 @@ def error_rows(
     ages: Sequence[float] | None,
     shock: np.ndarray | None,
     binding: np.ndarray | None,
+    products: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """The rows of errors.csv: each condition over all states, by age, by shock (from 1), where a constraint binds.
 
     errors: [T, ages] or [T], fractions. shock: int [T] from 0, or None. binding: bool [T, ages], or None.
+    products: the conditions that are products of two numbers; the others are relative errors.
     """
     for condition, error in errors.items():
-        unit = "product" if condition.startswith("kkt") else "relative"
+        unit = "product" if condition in products else "relative"
 
         def row(group: str, key: Any, values: np.ndarray, condition: str = condition, unit: str = unit) -> dict:
             return {"condition": condition, "group": group, "key": key, "unit": unit, **summary(values)}
@@ -55,10 +57,12 @@ def error_rows(
             yield row("binding", "free", error[~binding])
 
 
-def moment_rows(variables: Mapping[str, np.ndarray], shock: np.ndarray | None, track: np.ndarray) -> Iterator[dict]:
-    """The rows of moments.csv for variables [T]: mean, standard deviation, autocorrelation, correlation with Y."""
+def moment_rows(
+    variables: Mapping[str, np.ndarray], shock: np.ndarray | None, track: np.ndarray, output_name: str | None = None
+) -> Iterator[dict]:
+    """The rows of moments.csv for variables [T]: mean, standard deviation, autocorrelation, correlation with output."""
     series = {name: values for name, values in variables.items() if values.ndim == 1}
-    output = series.get("Y")
+    output = series.get(output_name) if output_name else None
     within = track[1:] == track[:-1]  # pairs of successive periods of one track
     for name, values in series.items():
         statistics = {"mean": values.mean(), "std": values.std()}

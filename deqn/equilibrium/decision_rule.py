@@ -38,7 +38,7 @@ class NetworkRule(DecisionRule):
     """What a network decides.
 
     With `heads`, the network gives one output for each value of the discrete shock from features that do not depend
-    on it; one pass then serves all successors of a state, and a state can be judged under every shock. Raises
+    on it; one pass then serves all successors of a state, and gives the policy under every shock. Raises
     UserError if the features do depend on it.
     """
 

@@ -7,13 +7,14 @@ class MyEconomy(Economy):
     transition            the state one period later
     residuals             the conditions, zero in equilibrium; E(f) is the conditional expectation
     initial_states        where simulations begin
+    report                by which names and in which units results are written
 """
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +25,27 @@ from deqn.project.errors import UserError
 AnyState = Any  # a NamedTuple of tensors, batch first: the economy's own State
 AnyPolicy = Any
 ExpectationOperator = Callable[[Callable[[AnyState, AnyPolicy], tf.Tensor]], tf.Tensor]
+
+
+class Report(NamedTuple):
+    """How results are named and read.
+
+    letters: the name in simulation.npz of each field of State, and of those of Policy that are written there.
+    units: by field of State and Policy, or by name in `definitions`; figures and tables show them.
+    age_label: what the last axis of fields [batch, N] is called in figures, where the economy has `ages`.
+    foreseen: policies that are written for every shock that may follow, under their letter and "_next".
+    binding: a policy, [batch] or [batch, N], above 0 where a constraint binds; errors are shown with and without it.
+    products: the errors that are products (a multiplier times a slack) and not relative to anything.
+    output: the definition with which moments show the correlation of all others.
+    """
+
+    letters: Mapping[str, str] = {}
+    units: Mapping[str, str] = {}
+    age_label: str = "age"
+    foreseen: Sequence[str] = ()
+    binding: str | None = None
+    products: Sequence[str] = ()
+    output: str | None = None
 
 
 class Economy(abc.ABC):
@@ -41,10 +63,7 @@ class Economy(abc.ABC):
     Parameters: ClassVar[Any]
     State: ClassVar[Any]
     Policy: ClassVar[Any]
-    letters: ClassVar[Mapping[str, str]] = {}
-    units: ClassVar[Mapping[str, str]] = {}
-    age_label: ClassVar[str] = "age"
-    foreseen: ClassVar[Sequence[str]] = ("savings",)  # policies recorded for every shock that may follow, as a_next
+    report: ClassVar[Report] = Report()
 
     shocks: Exogenous
     outputs: int
@@ -86,7 +105,7 @@ class Economy(abc.ABC):
         """States from which simulations begin, NumPy arrays; the first of them start evaluation paths."""
 
     def errors(self, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
-        """What is reported, by condition; the first one judges the solution. By default the residuals."""
+        """What is reported, by condition; the first one decides which weights are best. By default the residuals."""
         return self.residuals(state, policy, E)
 
     def is_inside(self, state: AnyState) -> tf.Tensor:
@@ -102,22 +121,12 @@ class Economy(abc.ABC):
         """Further variables to report: prices and aggregates [batch], by-age variables [batch, ages]."""
         return {}
 
-    # --- two methods for an economy that is to be an environment of reinforcement learning, or a dynamic program ------
+    def correction(self, output: tf.Tensor, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> tf.Tensor:
+        """By how much the network's output should change for the conditions to hold here: [batch, outputs].
 
-    def period_utility(self, state: AnyState, policy: AnyPolicy) -> tf.Tensor:
-        """What the representative agent enjoys this period, [batch]; discounted by `p.discount_factor`, its objective.
-
-        An equilibrium does not need it. Raises UserError unless the economy says it.
+        Only a warm start asks for it; it may be rough. output: [batch, outputs], what the network says here.
         """
-        raise UserError(f"{type(self).__name__} does not say its period_utility, which an environment needs")
-
-    def policy_from_share(self, share: tf.Tensor, state: AnyState) -> AnyPolicy:
-        """The admissible policy that saves the share, [batch] in (0, 1), of what the economy lets the agent divide.
-
-        Savings are affine in it where the economy is to be solved on a grid. Raises UserError unless the economy says
-        it.
-        """
-        raise UserError(f"{type(self).__name__} does not say its policy_from_share, which an environment needs")
+        raise NotImplementedError
 
     def check_states(self, state: Mapping[str, Any]) -> AnyState:
         """States that a user gives, as the economy's State of NumPy arrays; UserError says what is wrong with them."""

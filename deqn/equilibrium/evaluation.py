@@ -18,7 +18,7 @@ _CHUNK = 1024  # states evaluated at a time: bounds the memory of the expectatio
 class Evaluation(NamedTuple):
     """Arrays over T states, rows of one track consecutive in time; all float64 but the shock.
 
-    state, policy: the economy's NamedTuples of arrays [T, ...]. successors: the policies that the economy names
+    state, policy: the economy's NamedTuples of arrays [T, ...]. successors: the policies that its report calls
     `foreseen` at every value of next period's shock, [T, S, ...], empty for a continuous shock. errors: by condition,
     [T, ages] or [T]. definitions: prices, aggregates, by-age variables. flags: where a floor or guard was active.
     track: int [T].
@@ -61,17 +61,17 @@ def at_states(rule: DecisionRule, state: Any) -> tuple[Any, Any, dict, dict, dic
     """Everything an Evaluation holds besides tracks, at given states [T, ...] of NumPy arrays."""
     economy = rule.economy
 
-    def judge(state: Any) -> tuple[Any, ...]:
+    def everything(state: Any) -> tuple[Any, ...]:
         policy = rule(state)
         E = rule.expectation(state, policy)
         following = {}
         if economy.shocks.discrete:
-            for name in (name for name in economy.foreseen if name in policy._fields):
+            for name in economy.report.foreseen:
                 following[name] = tf.stack([getattr(each, name) for each in E.policies], axis=1)
         errors = dict(economy.errors(state, policy, E))
         return policy, following, errors, dict(economy.definitions(state, policy)), dict(economy.flags(state, policy))
 
-    pieces = map_chunks(tf.function(judge, jit_compile=True), state)
+    pieces = map_chunks(tf.function(everything, jit_compile=True), state)
     return (state, *pieces)
 
 

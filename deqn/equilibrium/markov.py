@@ -55,7 +55,7 @@ def stationary_distribution(transition: ArrayLike) -> np.ndarray:
     Returns pi [S], >= 0, zero in transient states.
     Raises ValueError if this is no chain, or if several recurrent classes make pi depend on where the path starts.
     """
-    # Here and not above: a mistake in a parameter file, which check_chain tells, has to be told within half a second.
+    # Imported here, because scipy takes long to import and check_chain has to answer within half a second.
     from scipy.sparse.csgraph import connected_components
 
     chain = check_chain(transition)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -32,7 +32,8 @@ class SamplingSettings(Section):
     """Which states are trained on: an episode is `tracks` x `periods` simulated states.
 
     chain: a transition matrix that draws the shocks of the simulation; the residuals always use the true one.
-    every_shock: judge each simulated state under every shock, weighted by `shock_weight` power of its frequency.
+    every_shock: the loss has each simulated state under every shock, weighted by the shock's frequency to the power
+    `shock_weight`.
     """
 
     tracks: int = setting(256, unit="parallel paths", ge=1)
@@ -57,7 +58,7 @@ class NextPeriodSettings(Section):
 
 
 class ValidationSettings(Section):
-    """Fresh paths under the true process, on which training is judged and the best weights are chosen."""
+    """Fresh paths under the true process, whose errors choose the best weights and are shown during training."""
 
     tracks: int = setting(64, unit="parallel paths", ge=1)
     periods: int = setting(60, unit="periods after the burn-in", ge=1)
@@ -74,18 +75,34 @@ class EvaluationSettings(Section):
     seed: int = setting(1, ge=0, lt=2**31)
 
 
+class WarmStartSettings(Section):
+    """A first solution by a wide-and-deep network's linear and quadratic part, before training.
+
+    stages: how many components, and how many components' products, take part, one stage after the other.
+    """
+
+    iterations: int = setting(30, unit="iterations a stage", ge=1)
+    settling: int = setting(40, unit="periods that the tracks move under the first guess", ge=1)
+    stages: list[tuple[int, int]] | None = setting(
+        None, unit="[components, with products]; by default 4, 12, all components, all products", min_length=1
+    )
+    damping: float = setting(0.5, unit="share of the economy's correction that an iteration makes", gt=0, le=1)
+    ridge: float = setting(1e-3, unit="variance of a feature", gt=0)
+    tracks: int = setting(1000, unit="parallel paths", ge=100)
+
+
 class EquilibriumSettings(Section):
     """The equilibrium's part of a parameter file.
 
     weights: of the conditions in the loss, by name; 1 where not named.
-    warm_start: settings of the economy's own warm start; none: training starts from the initial network.
+    warm_start: {} for its defaults, of an economy with a `correction`; none: training starts from an untrained network.
     """
 
     network: NetworkSettings = setting(NetworkSettings())
     sampling: SamplingSettings = setting(SamplingSettings())
     next_period: NextPeriodSettings = setting(NextPeriodSettings())
     weights: dict[str, float] = setting({}, unit="relative weight of a condition's squared errors")
-    warm_start: dict[str, Any] | None = setting(None)
+    warm_start: WarmStartSettings | None = setting(None)
     validation: ValidationSettings = setting(ValidationSettings())
     evaluation: EvaluationSettings = setting(EvaluationSettings())
     compiler: Literal["xla", "graph"] = setting(

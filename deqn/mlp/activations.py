@@ -21,45 +21,43 @@ from deqn.mlp.checks import one_of
 
 
 class Activation(NamedTuple):
-    """A function and its derivative, each of an array of any shape, entry by entry."""
+    """A function and its derivative; each takes an array of any shape, entry by entry."""
 
     value: Callable[[np.ndarray], np.ndarray]
     derivative: Callable[[np.ndarray], np.ndarray]
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1/(1 + exp(-x))."""
     return expit(x)
 
 
 def sigmoid_derivative(x: np.ndarray) -> np.ndarray:
-    """s(x) s(-x), in which nothing cancels."""
+    """Returns s(x) s(-x), a form in which nothing cancels."""
     return expit(x) * expit(-x)
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
-    """ln(1 + exp(x))."""
     return np.logaddexp(0.0, x)
 
 
 def swish(x: np.ndarray) -> np.ndarray:
-    """x sigmoid(x); its minimum is -.2785, at x = -1.2785."""
+    """Returns x sigmoid(x), whose minimum is -.2785 at x = -1.2785."""
     return x * expit(x)
 
 
 def log_sum_exp(x: np.ndarray) -> np.ndarray:
-    """[..., classes] -> [..., 1]: ln sum_j exp(x_j), the largest entry taken out first."""
+    """Returns ln sum_j exp(x_j), [..., classes] -> [..., 1]; the largest entry is taken out first."""
     largest = x.max(axis=-1, keepdims=True)
     return largest + np.log(np.exp(x - largest).sum(axis=-1, keepdims=True))
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
-    """[..., classes] -> [..., classes]: shares that sum to one and don't change if a number is added to all of x."""
+    """Returns shares that sum to one, [..., classes]; adding a number to all of x does not change them."""
     return np.exp(x - log_sum_exp(x))
 
 
 def softmax_jacobian(x: np.ndarray) -> np.ndarray:
-    """[..., classes] -> [..., classes, classes]: d y_i / d x_j = y_i (1{i = j} - y_j)."""
+    """Returns d y_i / d x_j = y_i (1{i = j} - y_j), [..., classes] -> [..., classes, classes]."""
     y = softmax(x)
     return y[..., :, None] * (np.eye(x.shape[-1]) - y[..., None, :])
 
@@ -75,5 +73,5 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def activation(name: str) -> Activation:
-    """By its name. Raises ValueError, listing the names, if there is none."""
+    """Returns the activation of that name. Raises ValueError, listing the names, if there is none."""
     return ACTIVATIONS[one_of(name, ACTIVATIONS, "activation")]

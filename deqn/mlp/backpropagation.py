@@ -36,7 +36,7 @@ OUTPUTS = ("linear", "logistic", "softmax")
 
 
 class Fit(NamedTuple):
-    """How learning went.
+    """The course of learning.
 
     losses: E on the training data before each pass over it. validation: E on the other data after each pass, empty
     without. passes: made. best: the pass after which the weights now held were reached.
@@ -50,7 +50,7 @@ class Fit(NamedTuple):
 
 @final
 class HandWrittenMLP:
-    """Layers of neurons with given widths, from inputs to outputs.
+    """A network of layers of neurons with given widths, from inputs to outputs.
 
     widths: [inputs, hidden, ..., outputs]. output: linear, logistic or softmax. activation: of the hidden layers.
     slope: beta. generator: draws the weights, uniform on +-1/sqrt(inputs of the layer).
@@ -77,22 +77,22 @@ class HandWrittenMLP:
         self.weights = np.concatenate([each.ravel() for each in drawn])
 
     def layers(self, weights: np.ndarray | None = None) -> list[np.ndarray]:
-        """Views of a vector of weights, by default the network's own, one [inputs + 1, outputs] for each layer."""
+        """Returns views of a vector of weights, by default its own, one [inputs + 1, outputs] for each layer."""
         ends = np.cumsum([rows * columns for rows, columns in self.shapes])
         pieces = np.split(self.weights if weights is None else weights, ends[:-1])
         return [piece.reshape(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
     def __call__(self, x: Any) -> np.ndarray:
-        """x [n, inputs] -> y [n, outputs]. Raises ValueError if x has another number of columns or is not finite."""
+        """Returns y [n, outputs] of x [n, inputs]. Raises ValueError for other columns or numbers not finite."""
         return self._answer(self._forwards(self._inputs(x), self.weights)[-1][1])
 
     def loss(self, x: Any, targets: Any, weights: np.ndarray | None = None) -> float:
-        """E at x [n, inputs], targets [n, outputs], by default at the network's own weights."""
+        """Returns E at x [n, inputs], targets [n, outputs], by default at the network's own weights."""
         x, targets = self._data(x, targets)
         return self._loss(self._forwards(x, self.weights if weights is None else weights)[-1][1], targets)
 
     def gradient(self, x: Any, targets: Any, weights: np.ndarray | None = None) -> np.ndarray:
-        """dE/dweights, a vector, by back-propagation."""
+        """Returns dE/dweights, a vector, by back-propagation."""
         x, targets = self._data(x, targets)
         return self._gradient(x, targets, self.weights if weights is None else weights)
 
@@ -107,7 +107,7 @@ class HandWrittenMLP:
         validation: tuple[Any, Any] | None = None,
         patience: int | None = None,
     ) -> Fit:
-        """Passes over x [n, inputs], targets [n, outputs] by a rule of descent.
+        """Learns from x [n, inputs], targets [n, outputs] by a rule of descent.
 
         batch: rows an update: None for all, 1 for stochastic updates, in an order that `generator` draws each pass.
         validation: other data (x, targets), on which the best weights are chosen; patience: passes without better ones
@@ -118,7 +118,7 @@ class HandWrittenMLP:
             raise ValueError(f"patience: got {patience}, expected 1 or more, together with validation data")
         other = self._data(*validation, name="validation ") if validation else None
         generator = generator or np.random.default_rng(0)
-        memory, update, losses, judged = rule.start(self.weights), 0, list[float](), list[float]()
+        memory, update, losses, validated = rule.start(self.weights), 0, list[float](), list[float]()
         best, best_weights = 0, self.weights
         for number in range(1, passes + 1):
             losses.append(self.loss(x, targets))
@@ -128,14 +128,14 @@ class HandWrittenMLP:
                 update += 1
             if other is None:
                 continue
-            judged.append(self.loss(*other))
-            if judged[-1] <= min(judged):
+            validated.append(self.loss(*other))
+            if validated[-1] <= min(validated):
                 best, best_weights = number, self.weights
             elif patience is not None and number - best >= patience:
                 break
         if other is not None:
             self.weights = best_weights
-        return Fit(losses, judged, len(losses), best if other is not None else len(losses))
+        return Fit(losses, validated, len(losses), best if other is not None else len(losses))
 
     def _inputs(self, x: Any, name: str = "") -> np.ndarray:
         return matrix(x, f"{name}x", columns=self.widths[0])

@@ -1,4 +1,4 @@
-"""Data as arrays that training can use, or a ValueError: the argument, what was given, what is expected."""
+"""Checks of arguments and data. A ValueError names the argument, what was given and what is expected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deqn.project.errors import nearest
 
 
 def matrix(values: Any, name: str, rows: int | None = None, columns: int | None = None) -> np.ndarray:
-    """`values` as float64 [n, m]; a vector counts as one column.
+    """Returns `values` as float64 [n, m]; a vector counts as one column.
 
     Raises ValueError if rows differ in length, an entry is no finite number, or there are not `rows` and `columns`.
     """
@@ -32,7 +32,7 @@ def matrix(values: Any, name: str, rows: int | None = None, columns: int | None 
 
 
 def labels(values: Any, classes: int, name: str = "labels") -> np.ndarray:
-    """`values` as int [n]. Raises ValueError if one is not a whole number in [0, classes)."""
+    """Returns `values` as int [n]. Raises ValueError if one is not a whole number in [0, classes)."""
     array = np.asarray(values)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.number) or (array != np.floor(array)).any():
         raise ValueError(f"{name}: got {_shown(values)}, expected a list of whole numbers from 0 to {classes - 1}")
@@ -44,26 +44,26 @@ def labels(values: Any, classes: int, name: str = "labels") -> np.ndarray:
 
 
 def one_hot(values: Any, classes: int, name: str = "labels") -> np.ndarray:
-    """[n] labels -> [n, classes], one where the label is. Raises ValueError as `labels` does."""
+    """Returns labels [n] as [n, classes], one where the label is. Raises ValueError as `labels` does."""
     return np.eye(classes)[labels(values, classes, name)]
 
 
 def above_zero(value: float, name: str) -> float:
-    """`value` itself. Raises ValueError unless it is above 0 and finite."""
+    """Returns `value` itself. Raises ValueError unless it is above 0 and finite."""
     if not (np.isfinite(value) and value > 0):
         raise ValueError(f"{name}: got {value}, expected a number above 0")
     return value
 
 
 def share(value: float, name: str) -> float:
-    """`value` itself. Raises ValueError unless 0 <= value < 1."""
+    """Returns `value` itself. Raises ValueError unless 0 <= value < 1."""
     if not 0 <= value < 1:
         raise ValueError(f"{name}: got {value}, expected a number of at least 0 and below 1")
     return value
 
 
 def one_of(value: str, known: Iterable[str], name: str) -> str:
-    """`value` itself. Raises ValueError, listing what is known, unless it is one of them."""
+    """Returns `value` itself. Raises ValueError, listing what is known, unless it is one of them."""
     names = list(known)
     if value not in names:
         raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(names)};{nearest(str(value), names)}")

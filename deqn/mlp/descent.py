@@ -5,7 +5,7 @@ rules say what is then done with it. t counts updates from 0, eta_t is the learn
 
     GradientDescent  w <- w - eta_t g(w)
     Momentum         w <- w + v,   v = mu v - eta_t g(w)                                          (Qian 1999)
-    Nesterov         w <- w + v,   v = mu v - eta_t g(w + mu v)                                   (Nesterov 1983)
+    ... nesterov     w <- w + v,   v = mu v - eta_t g(w + mu v)                                   (Nesterov 1983)
     AdaGrad          w <- w - eta_t g / sqrt(A + eps),   A = A + g^2                              (Duchi et al. 2011)
     RMSProp          w <- w - eta_t g / sqrt(A + eps),   A = beta A + (1 - beta) g^2              (Hinton 2012)
     Adam             w <- w - eta_t r m / (sqrt(v) + eps),   m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2,
@@ -32,7 +32,7 @@ Memory = tuple[np.ndarray, ...]
 
 
 def inverse_time(start: float, decay: float) -> Callable[[int], float]:
-    """eta_t = start / (1 + decay t). Raises ValueError unless start > 0 and decay >= 0."""
+    """Returns the rate eta_t = start / (1 + decay t). Raises ValueError unless start > 0 and decay >= 0."""
     above_zero(start, "start")
     if not decay >= 0:
         raise ValueError(f"decay: got {decay}, expected a number of at least 0")
@@ -40,13 +40,13 @@ def inverse_time(start: float, decay: float) -> Callable[[int], float]:
 
 
 def cosine(start: float, updates: int) -> Callable[[int], float]:
-    """eta_t falls from `start` to nearly 0 over so many updates (Loshchilov & Hutter 2017)."""
+    """Returns a rate that falls from `start` to nearly 0 over so many updates (Loshchilov & Hutter 2017)."""
     above_zero(start, "start")
     return lambda t: start * max((1 + np.cos(np.pi * t / updates)) / 2, 1e-3)
 
 
 class Descent(abc.ABC):
-    """A rule for one update. Its memory, vectors of the size of the weights, is passed in and out.
+    """A subclass is a rule for one update. Its memory, vectors of the size of the weights, is passed in and out.
 
     rate: eta, a number or a function of t. Raises ValueError unless it is above 0.
     """
@@ -59,104 +59,77 @@ class Descent(abc.ABC):
         return self.rate(t) if callable(self.rate) else self.rate
 
     def start(self, w: np.ndarray) -> Memory:
-        """The memory before the first update; w [n]."""
+        """Returns the memory before the first update of w [n]."""
         return ()
 
     @abc.abstractmethod
     def step(self, w: np.ndarray, gradient: Gradient, memory: Memory, t: int) -> tuple[np.ndarray, Memory]:
-        """Update t of w [n]: the new weights and memory; what is given is not changed."""
+        """Returns the weights and memory after update t of w [n]; the arguments are not changed."""
 
 
 @final
 class GradientDescent(Descent):
-    """w <- w - eta_t g(w)."""
+    """Plain descent, w <- w - eta_t g(w), has no memory."""
 
     def step(self, w: np.ndarray, gradient: Gradient, memory: Memory, t: int) -> tuple[np.ndarray, Memory]:
-        """As the class says."""
         return w - self._eta(t) * gradient(w), memory
 
 
 @final
 class Momentum(Descent):
-    """w <- w + mu (w_t - w_{t-1}) - eta_t g(w): the last change is v."""
+    """Each change of the weights carries on a share mu of the change before, which is v.
 
-    def __init__(self, rate: Rate, mu: float = 0.9) -> None:
-        super().__init__(rate)
-        self.mu = share(mu, "mu")
-
-    def start(self, w: np.ndarray) -> Memory:
-        """v = 0."""
-        return (np.zeros_like(w),)
-
-    def step(self, w: np.ndarray, gradient: Gradient, memory: Memory, t: int) -> tuple[np.ndarray, Memory]:
-        """As the class says."""
-        v = self.mu * memory[0] - self._eta(t) * gradient(w)
-        return w + v, (v,)
-
-
-@final
-class Nesterov(Descent):
-    """As Momentum, with the gradient where momentum alone would lead: g(w + mu v).
-
-    Keras moves the points w + mu v instead of w: its weights are those at which this rule takes gradients.
+    nesterov: the gradient is taken where momentum alone would lead, g(w + mu v). Keras moves the points w + mu v
+    instead of w: its weights are those at which this rule takes gradients.
     """
 
-    def __init__(self, rate: Rate, mu: float = 0.9) -> None:
+    def __init__(self, rate: Rate, mu: float = 0.9, nesterov: bool = False) -> None:
         super().__init__(rate)
-        self.mu = share(mu, "mu")
+        self.mu, self.nesterov = share(mu, "mu"), nesterov
 
     def start(self, w: np.ndarray) -> Memory:
-        """v = 0."""
         return (np.zeros_like(w),)
 
     def step(self, w: np.ndarray, gradient: Gradient, memory: Memory, t: int) -> tuple[np.ndarray, Memory]:
-        """As the class says."""
-        v = self.mu * memory[0] - self._eta(t) * gradient(w + self.mu * memory[0])
+        carried = self.mu * memory[0]
+        v = carried - self._eta(t) * gradient(w + carried if self.nesterov else w)
         return w + v, (v,)
 
 
 @final
-class AdaGrad(Descent):
-    """Each weight's rate falls with the sum of its squared gradients, which begins at `initial` (Keras: 0.1)."""
+class ScaledBySquares(Descent):
+    """In AdaGrad and RMSProp each weight's rate falls with its squared gradients, A <- keep A + add g^2.
 
-    def __init__(self, rate: Rate, epsilon: float = 1e-7, initial: float = 0.0) -> None:
+    AdaGrad sums them (keep = add = 1) and begins at `initial`, in Keras at 0.1; RMSProp averages them (keep = beta,
+    add = 1 - beta).
+    """
+
+    def __init__(self, rate: Rate, keep: float, add: float, epsilon: float, initial: float = 0.0) -> None:
         super().__init__(rate)
-        self.epsilon = above_zero(epsilon, "epsilon")
-        self.initial = initial
+        self.keep, self.add, self.epsilon, self.initial = keep, add, above_zero(epsilon, "epsilon"), initial
 
     def start(self, w: np.ndarray) -> Memory:
-        """A = initial."""
         return (np.full_like(w, self.initial),)
 
     def step(self, w: np.ndarray, gradient: Gradient, memory: Memory, t: int) -> tuple[np.ndarray, Memory]:
-        """w - eta_t g / sqrt(A + eps)."""
         g = gradient(w)
-        A = memory[0] + g**2
+        A = self.keep * memory[0] + self.add * g**2
         return w - self._eta(t) * g / np.sqrt(A + self.epsilon), (A,)
 
 
-@final
-class RMSProp(Descent):
-    """As AdaGrad, with an average of squared gradients that forgets at rate beta."""
+def adagrad(rate: Rate, epsilon: float = 1e-7, initial: float = 0.0) -> Descent:
+    """Makes the rule of Duchi, Hazan and Singer (2011)."""
+    return ScaledBySquares(rate, 1.0, 1.0, epsilon, initial)
 
-    def __init__(self, rate: Rate, beta: float = 0.9, epsilon: float = 1e-7) -> None:
-        super().__init__(rate)
-        self.beta, self.epsilon = share(beta, "beta"), above_zero(epsilon, "epsilon")
 
-    def start(self, w: np.ndarray) -> Memory:
-        """A = 0."""
-        return (np.zeros_like(w),)
-
-    def step(self, w: np.ndarray, gradient: Gradient, memory: Memory, t: int) -> tuple[np.ndarray, Memory]:
-        """w - eta_t g / sqrt(A + eps)."""
-        g = gradient(w)
-        A = self.beta * memory[0] + (1 - self.beta) * g**2
-        return w - self._eta(t) * g / np.sqrt(A + self.epsilon), (A,)
+def rmsprop(rate: Rate, beta: float = 0.9, epsilon: float = 1e-7) -> Descent:
+    """Makes the rule of Hinton (2012)."""
+    return ScaledBySquares(rate, share(beta, "beta"), 1 - beta, epsilon)
 
 
 @final
 class Adam(Descent):
-    """Averages of the gradient and of its square, both corrected for having begun at 0.
+    """Adam averages the gradient and its square, and corrects both averages for having begun at 0.
 
     Algorithm 1 in the order that its authors recommend (end of section 2) and Keras follows; their epsilon-hat is eps.
     """
@@ -167,11 +140,9 @@ class Adam(Descent):
         self.epsilon = above_zero(epsilon, "epsilon")
 
     def start(self, w: np.ndarray) -> Memory:
-        """m = v = 0."""
         return np.zeros_like(w), np.zeros_like(w)
 
     def step(self, w: np.ndarray, gradient: Gradient, memory: Memory, t: int) -> tuple[np.ndarray, Memory]:
-        """w - eta_t r m / (sqrt(v) + eps)."""
         g = gradient(w)
         m = self.beta_1 * memory[0] + (1 - self.beta_1) * g
         v = self.beta_2 * memory[1] + (1 - self.beta_2) * g**2
@@ -180,7 +151,7 @@ class Adam(Descent):
 
 
 def descend(rule: Descent, gradient: Gradient, start: np.ndarray, steps: int) -> Iterator[np.ndarray]:
-    """The weights [n] before the first and after each of `steps` updates with one gradient."""
+    """Yields the weights [n] before the first update and after each of `steps` updates with one gradient."""
     w, memory = np.asarray(start, float), rule.start(np.asarray(start, float))
     yield w
     for t in range(steps):
@@ -189,7 +160,7 @@ def descend(rule: Descent, gradient: Gradient, start: np.ndarray, steps: int) ->
 
 
 def batches(rows: int, size: int | None, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    """The rows of each update of one pass over the data, in a new order every time.
+    """Yields the rows of each update of one pass over the data, in a new order every time.
 
     size: None for all rows at once (batch descent), 1 for stochastic descent, else minibatches, the last one smaller
     if size does not divide rows. Raises ValueError unless size is at least 1.

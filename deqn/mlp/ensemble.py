@@ -13,7 +13,7 @@ from deqn.mlp.networks import keras_activation
 
 
 class Ensemble(keras.Model):
-    """As many networks as `members`, of equal widths, each with weights, data and loss of its own.
+    """A set of networks of equal widths, each with weights, data and a loss of its own.
 
         [members, batch, inputs] -> [members, batch, outputs]
 
@@ -52,7 +52,6 @@ class Ensemble(keras.Model):
         self(tf.zeros([members, 1, inputs], dtype))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[members, batch, inputs] -> [members, batch, outputs]."""
         x = inputs
         for layer in self.layers_dense:
             x = layer(x)
@@ -67,7 +66,7 @@ class Ensemble(keras.Model):
                 variable.assign(whole)
 
     def layers_of(self, member: int) -> list[np.ndarray]:
-        """One member's weights as `assign_layers` takes them."""
+        """Returns one member's weights as `assign_layers` takes them."""
         return [
             np.vstack([np.asarray(layer.kernel)[member], -np.asarray(layer.bias)[member]])
             for layer in self.layers_dense

@@ -1,18 +1,18 @@
-"""How good a classifier or a regression is. Counts and averages are scikit-learn's."""
+"""Measures of how good a classifier is. Counts and averages are scikit-learn's."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn import metrics
 
-from deqn.mlp.activations import log_sum_exp
-from deqn.mlp.checks import labels, matrix
+from deqn.mlp.checks import labels
 
 
 def confusion_matrix(actual: Any, predicted: Any, classes: int = 2) -> np.ndarray:
-    """int [classes, classes]: rows are actual, columns predicted; of two classes [[TN, FP], [FN, TP]].
+    """Returns int [classes, classes]: rows are actual, columns predicted; of two classes [[TN, FP], [FN, TP]].
 
     actual, predicted: [n] labels. Raises ValueError: labels outside [0, classes), unequal lengths.
     """
@@ -20,8 +20,16 @@ def confusion_matrix(actual: Any, predicted: Any, classes: int = 2) -> np.ndarra
     return metrics.confusion_matrix(actual, predicted, labels=range(classes))
 
 
+def confusion_rows(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns a confusion matrix as the rows of a table: the actual class, and how often each class was predicted."""
+    return [
+        {"actual": name, **dict(zip(names, map(int, row), strict=True))}
+        for name, row in zip(names, matrix, strict=True)
+    ]
+
+
 def classification(actual: Any, predicted: Any, classes: int = 2) -> dict[str, float]:
-    """Accuracy, precision, recall and F1: of two classes for class 1, of more their means over classes.
+    """Returns accuracy, precision, recall and F1: of two classes for class 1, of more the means over classes.
 
     Precision is 0 where a class is never predicted. Raises ValueError as `confusion_matrix` does.
     """
@@ -35,26 +43,6 @@ def classification(actual: Any, predicted: Any, classes: int = 2) -> dict[str, f
         "recall": float(recall),
         "f1": float(f1),
     }
-
-
-def mean_squared_error(targets: Any, predicted: Any) -> float:
-    """Mean of (y - t)^2 over all entries of [n, outputs]. Raises ValueError if the shapes differ."""
-    targets = matrix(targets, "targets")
-    return float(metrics.mean_squared_error(targets, matrix(predicted, "predicted", *targets.shape)))
-
-
-def binary_cross_entropy(targets: Any, logits: Any) -> float:
-    """Mean of ln(1 + exp(x)) - t x: minus the log-likelihood of t in [0, 1] if P(1) = sigmoid(x); finite for any x."""
-    targets = matrix(targets, "targets")
-    x = matrix(logits, "logits", *targets.shape)
-    return float((np.logaddexp(0.0, x) - targets * x).mean())
-
-
-def cross_entropy(targets: Any, logits: Any) -> float:
-    """Mean of -sum_c t_c ln softmax(x)_c over rows [n, classes]; targets are one-hot or any distribution."""
-    targets = matrix(targets, "targets")
-    x = matrix(logits, "logits", *targets.shape)
-    return float((targets * (log_sum_exp(x) - x)).sum(axis=1).mean())
 
 
 def _pair(actual: Any, predicted: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:

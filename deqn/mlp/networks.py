@@ -39,40 +39,39 @@ def _constant(layer: keras.layers.Layer, name: str, value: np.ndarray) -> keras.
 
 @keras.saving.register_keras_serializable("deqn")
 class Standardize(keras.layers.Layer):
-    """(x - mean) / scale with statistics held as weights; `adapt` sets them from a sample."""
+    """The layer (x - mean) / scale, whose statistics are weights that `adapt` sets from a sample."""
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """mean 0 and scale 1 until `adapt`."""
+        """Begins with mean 0 and scale 1."""
         self.mean = _constant(self, "mean", np.zeros(input_shape[-1]))
         self.scale = _constant(self, "scale", np.ones(input_shape[-1]))
 
     def adapt(self, sample: np.ndarray) -> None:
-        """sample: [n, inputs]. The scale has a floor of a tenth of the mean spread of all inputs."""
+        """Takes the statistics of a sample [n, inputs]; no scale is below a tenth of the mean spread."""
         spread = sample.std(axis=0)
         self.mean.assign(sample.mean(axis=0))
         floor = _SMALLEST_RELATIVE_SPREAD * spread.mean()
         self.scale.assign(np.maximum(spread, floor if floor > 0 else 1.0))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, inputs] -> [batch, inputs]."""
         return (inputs - self.mean) / self.scale
 
 
 @keras.saving.register_keras_serializable("deqn")
 class Whiten(keras.layers.Layer):
-    """Principal components of the inputs, largest first, each with variance one (the smallest with less)."""
+    """The principal components of the inputs, largest first, each with variance one (the smallest with less)."""
 
     def __init__(self, components: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.components = components
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """The first inputs themselves until `adapt`."""
+        """Begins with the first inputs themselves."""
         self.mean = _constant(self, "mean", np.zeros(input_shape[-1]))
         self.rotation = _constant(self, "rotation", np.eye(input_shape[-1], self.components))
 
     def adapt(self, sample: np.ndarray) -> None:
-        """sample: [n, inputs]."""
+        """Takes the principal components of a sample [n, inputs]."""
         mean = sample.mean(axis=0)
         variance, directions = np.linalg.eigh(np.cov(sample - mean, rowvar=False).reshape(2 * (sample.shape[1],)))
         variance, directions = variance[::-1], directions[:, ::-1]
@@ -84,16 +83,14 @@ class Whiten(keras.layers.Layer):
         self.rotation.assign(rotation[:, : self.components])
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, inputs] -> [batch, components]."""
         return tf.matmul(inputs - self.mean, self.rotation)
 
     def get_config(self) -> dict[str, Any]:
-        """The number of components."""
         return {**super().get_config(), "components": self.components}
 
 
 class MLP(keras.Model):
-    """Inputs, standardised or as they are, through dense layers: [batch, inputs] -> [batch, heads, outputs].
+    """A multi-layer perceptron of inputs standardised or as they are: [batch, inputs] -> [batch, heads, outputs].
 
     hidden: widths. activation: any Keras activation, swish among them. seed: of the initial weights.
     standardized: whether `adapt` sets the statistics of the inputs, or leaves them at mean 0 and scale 1.
@@ -204,11 +201,11 @@ class WideAndDeep(keras.Model):
         self.whiten.adapt(sample)
 
     def components(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, inputs] -> [batch, components]: whitened, at most ten standard deviations."""
+        """Returns the whitened inputs, [batch, components], at most ten standard deviations each."""
         return tf.clip_by_value(self.whiten(inputs), -_LARGEST_WIDE, _LARGEST_WIDE)
 
     def wide_features(self, components: tf.Tensor) -> tf.Tensor:
-        """[batch, components] -> [batch, components + pairs]: the components and the products of the first few."""
+        """Returns the components and the products of the first few, [batch, components + pairs]."""
         if not len(self.pairs):
             return components
         first, second = (tf.gather(components, self.pairs[:, i], axis=1) for i in (0, 1))
@@ -216,7 +213,6 @@ class WideAndDeep(keras.Model):
         return tf.concat([components, first * second - same], axis=1)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, inputs] -> [batch, heads, outputs]."""
         standardized = self.standardize(inputs)
         components = self.components(inputs)
         wide = self.wide(self.wide_features(components))
@@ -234,7 +230,7 @@ class WideAndDeep(keras.Model):
 
 
 def dropped(x: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
-    """x with each entry set to 0 with probability `rate`, the others divided by 1 - rate: its mean stays (inverted).
+    """Sets each entry of x to 0 with probability `rate` and divides the others by 1 - rate, which keeps the mean.
 
     The same key, int32 [2], drops the same entries. Raises ValueError unless 0 <= rate < 1.
     """
@@ -244,7 +240,7 @@ def dropped(x: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
 def dense_layers(
     widths: Sequence[int], activation: str, seed: int, dtype: str, initialization: str = "glorot"
 ) -> list[keras.layers.Dense]:
-    """Hidden layers with kernels from consecutive seeds, Glorot-uniform by default.
+    """Makes hidden layers with kernels from consecutive seeds, Glorot-uniform by default.
 
     Raises ValueError, listing the names, for an unknown activation or initialization.
     """
@@ -262,7 +258,7 @@ def dense_layers(
 
 
 def keras_activation(name: str) -> Any:
-    """Keras's activation of that name. Raises ValueError, listing the names, if there is none."""
+    """Returns Keras's activation of that name. Raises ValueError, listing the names, if there is none."""
     try:
         return keras.activations.get(name)
     except ValueError:

@@ -16,22 +16,18 @@ _SCALES = {
 
 
 class Normalization(NamedTuple):
-    """x -> (x - mean) / scale, each [columns]."""
+    """The map x -> (x - mean) / scale; both are [columns]."""
 
     mean: np.ndarray
     scale: np.ndarray
 
     def __call__(self, x: Any) -> np.ndarray:
-        """[n, columns] -> [n, columns], of any data: validation and test sets too. Raises ValueError as `matrix`."""
+        """Normalises any data [n, columns], validation and test sets too. Raises ValueError as `matrix`."""
         return (matrix(x, "x", columns=len(self.mean)) - self.mean) / self.scale
 
-    def inverse(self, x: np.ndarray) -> np.ndarray:
-        """[n, columns] back in their own units."""
-        return x * self.scale + self.mean
 
-
-def normalization(training: Any, how: str = "std") -> Normalization:
-    """From the training set [n, columns].
+def normalization_of(training: Any, how: str = "std") -> Normalization:
+    """Returns the normalization by statistics of the training set [n, columns].
 
     how: what is divided by: std, the standard deviation; var, the variance, as the lecture's recipe says (its units
     are then those of 1/x); maxabs, the larger of the maximum and minus the minimum of what is left after the mean is

@@ -13,7 +13,7 @@ BIAS = -1.0  # the value of the input that is always on: its weight is the thres
 
 
 class Learned(NamedTuple):
-    """How learning ended.
+    """The end of learning.
 
     converged: whether every answer is right. iterations: passes over the data that changed the weights. correct: rows
     whose answers are all right. reason: one line, which for data that no perceptron can learn says so.
@@ -27,7 +27,7 @@ class Learned(NamedTuple):
 
 @final
 class Perceptron:
-    """Neurons that fire or don't, each a line through the space of inputs.
+    """Neurons that fire or don't; each is a line through the space of inputs.
 
         y = 1{ x W > 0 }              (3.4), 0 where x W = 0; the last input is the bias, -1
         W <- W - eta x' (y - t)       (3.5), all rows at once
@@ -41,11 +41,11 @@ class Perceptron:
         self.weights = generator.uniform(-0.05, 0.05, size=(inputs + 1, neurons))
 
     def recall(self, x: Any) -> np.ndarray:
-        """x [n, inputs] -> [n, neurons] of 0 and 1. Raises ValueError if x has another number of columns."""
+        """Returns the answers 0 and 1, [n, neurons], to x [n, inputs]. Raises ValueError for other columns."""
         return self._fires(with_bias(matrix(x, "x", columns=len(self.weights) - 1)))
 
     def learn(self, x: Any, targets: Any, learning_rate: float = 0.25, iterations: int = 1000) -> Learned:
-        """Passes over x [n, inputs] until the answers equal targets [n, neurons], 0 or 1, but at most `iterations`.
+        """Makes passes over x [n, inputs] until the answers equal targets [n, neurons], but at most `iterations`.
 
         Raises ValueError: shapes that don't fit, NaN, targets other than 0 and 1, a learning rate not above 0.
         """
@@ -69,12 +69,12 @@ class Perceptron:
 
 
 def with_bias(x: np.ndarray) -> np.ndarray:
-    """[n, m] -> [n, m + 1]: the bias input appended."""
+    """Appends the bias input: [n, m] -> [n, m + 1]."""
     return np.hstack([x, np.full((len(x), 1), BIAS)])
 
 
 def is_separable(x: Any, targets: Any) -> bool:
-    """Whether for each column of targets [n, neurons] some line has its ones on one side and its zeros on the other.
+    """Tells whether a line separates ones and zeros in each column of targets [n, neurons].
 
     A linear programme decides: is there a w with s_i x_i w >= 1 for all i, where s = 1 for a one and -1 for a zero?
     """

@@ -1,8 +1,18 @@
-"""Figures by age: the distribution over simulated states as bands of percentiles (AGS19, figures 5 to 7)."""
+"""Figures over the economy's axis, such as age: the distribution over simulated states as bands of percentiles.
+
+Which variables are drawn, and how the axis is called, the economy says in description.json:
+
+figures          variables by the name of their figure; else every variable has a figure NAME_by_age
+stage_variables  rows of the figure of stages; else the first variable of each of the first four figures
+shock_variables  panels of the figure by shock; else the first three variables that by_age.csv has by shock
+axis             label of the axis; else "age"
+condition_names  what an error is called; else its name in errors.csv
+"""
 
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,34 +20,21 @@ from matplotlib.figure import Figure
 
 from deqn.report import files
 from deqn.report.paper import COLOURS, DASHES, GREY, INK, MIDDLE, PALE, Drawing, axis_label, palette
+from deqn.report.tables import condition_name
 
 STATISTICS = ("mean", "p0.1", "p10", "p50", "p90", "p99.9")
-BANDS = {
-    "capital_by_age": ("capital",),
-    "consumption_by_age": ("consumption",),
-    "multiplier_by_age": ("multiplier",),
-    "euler_by_age": ("log10_euler", "log10_optimality"),
-    "kkt_by_age": ("log10_kkt",),
-}
-STAGE_VARIABLES = ("capital", "multiplier", "consumption", "log10_euler")
-SHOCK_VARIABLES = ("financial_wealth", "total_income", "consumption")
-LABELS = {
-    "log10_euler": r"$\log_{10}$ |relative Euler error|",
-    "log10_optimality": r"$\log_{10}$ |multiplier-free error|",
-    "log10_kkt": r"$\log_{10}$ |KKT error|",
-}
 # Below this an error is rounding of a condition that holds by construction. Letting it set the axis (the writer clips
 # log10 of zero to -16) would squeeze the errors that matter into the panel's upper edge.
 ROUNDING = -10.0
 
 
 def by_age(folder: Path) -> Iterator[Drawing]:
-    """One figure for each entry of BANDS of which by_age.csv has a variable: mean, median, 10/90 and 0.1/99.9 bands.
+    """Draws each figure of which by_age.csv has a variable: mean, median, 10/90 and 0.1/99.9 % bands.
 
     Data: columns variable, unit, age and the statistics, as in by_age.csv.
     """
-    table = profiles(folder / "by_age.csv")
-    for name, wanted in BANDS.items():
+    table, described = profiles(folder / "by_age.csv"), files.description(folder)
+    for name, wanted in _figures(described, table).items():
         data = _all_shocks(table, wanted)
         variables = list(dict.fromkeys(data["variable"]))
         if not variables:
@@ -47,8 +44,8 @@ def by_age(folder: Path) -> Iterator[Drawing]:
         for panel, variable in zip(panels, variables, strict=True):
             rows = data[data["variable"] == variable]
             _band(panel, rows)
-            panel.set_ylabel(_label(rows))
-            panel.set_xlabel(age_label(folder))
+            panel.set_ylabel(_label(rows, described))
+            panel.set_xlabel(_axis(described))
             panel.tick_params(labelleft=True)
         _limits(panels, data)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
@@ -56,17 +53,20 @@ def by_age(folder: Path) -> Iterator[Drawing]:
 
 
 def stages(folder: Path) -> Drawing | None:
-    """Capital, multiplier, consumption and log10 Euler error by age, one column for each stage of training.
+    """Draws some variables over the axis, one column for each stage of training.
 
     Reads stages/<percent of training>.csv; None if there is none. Data: as by_age.csv, with a first column percent.
     """
     found = sorted((float(path.stem), path) for path in (folder / "stages").glob("*.csv") if _is_number(path.stem))
     if not found:
         return None
-    tables = {percent: _all_shocks(profiles(path), STAGE_VARIABLES) for percent, path in found}
+    described, files_read = files.description(folder), {percent: profiles(path) for percent, path in found}
+    firsts = [names[0] for names in _figures(described, files_read[found[0][0]]).values()][:4]
+    wanted = described.get("stage_variables", firsts)
+    tables = {percent: _all_shocks(table, wanted) for percent, table in files_read.items()}
     data = pd.concat([table.assign(percent=percent) for percent, table in tables.items()], ignore_index=True)
     data = data[["percent", *(column for column in data if column != "percent")]]
-    variables = [variable for variable in STAGE_VARIABLES if variable in set(data["variable"])]
+    variables = [variable for variable in wanted if variable in set(data["variable"])]
     if not variables:
         return None
     figure = Figure(figsize=(0.5 + 2.35 * len(found), 0.6 + 1.75 * len(variables)), layout="constrained")
@@ -75,24 +75,26 @@ def stages(folder: Path) -> Drawing | None:
         for percent, panel in zip(tables, line, strict=True):
             _band(panel, data[(data["variable"] == variable) & (data["percent"] == percent)])
         _limits(line, data[data["variable"] == variable])
-        line[0].set_ylabel(_label(data[data["variable"] == variable]))
+        line[0].set_ylabel(_label(data[data["variable"] == variable], described))
     for percent, top, bottom in zip(tables, panels[0], panels[-1], strict=True):
         top.set_title(f"after {percent:g} % of training")
-        bottom.set_xlabel(age_label(folder))
+        bottom.set_xlabel(_axis(described))
     figure.align_ylabels()
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return Drawing("stages", figure, data)
 
 
 def by_shock(folder: Path) -> Drawing | None:
-    """Mean financial wealth, total income and consumption by age, one line for each shock; None without those rows.
+    """Draws the means of some variables over the axis, one line for each shock; None without such rows.
 
     Data: columns variable, unit, shock (counted from 1), age, mean.
     """
-    table = profiles(folder / "by_age.csv")
-    data = table[(table["shock"] != "all") & table["variable"].isin(SHOCK_VARIABLES)]
+    table, described = profiles(folder / "by_age.csv"), files.description(folder)
+    data = table[table["shock"] != "all"]
+    wanted = described.get("shock_variables", list(dict.fromkeys(data["variable"]))[:3])
+    data = data[data["variable"].isin(wanted)]
     data = data[["variable", "unit", "shock", "age", "mean"]].reset_index(drop=True)
-    variables = [variable for variable in SHOCK_VARIABLES if variable in set(data["variable"])]
+    variables = [variable for variable in wanted if variable in set(data["variable"])]
     if not variables:
         return None
     shocks = list(dict.fromkeys(data["shock"]))
@@ -105,8 +107,8 @@ def by_shock(folder: Path) -> Drawing | None:
             line = rows[rows["shock"] == shock].sort_values("age")
             dash = DASHES[position % len(DASHES)]
             panel.plot(line["age"], line["mean"], color=colour, linestyle=dash, label=names[shock])
-        panel.set_ylabel(_label(rows))
-        panel.set_xlabel(age_label(folder))
+        panel.set_ylabel(_label(rows, described))
+        panel.set_xlabel(_axis(described))
         panel.set_xlim(rows["age"].min() - 1, rows["age"].max() + 1)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=2 if len(shocks) <= 4 else 4)
@@ -114,7 +116,7 @@ def by_shock(folder: Path) -> Drawing | None:
 
 
 def profiles(path: Path) -> pd.DataFrame:
-    """by_age.csv or a file of stages/: variable, unit, shock ("all" or 1..S), age, mean and percentiles.
+    """Reads by_age.csv or a file of stages/: variable, unit, shock ("all" or 1..S), age, mean and percentiles.
 
     An empty table if there is no such file (an economy without ages, or a run not yet evaluated).
     """
@@ -126,9 +128,13 @@ def profiles(path: Path) -> pd.DataFrame:
     )
 
 
-def age_label(folder: Path) -> str:
-    """The label of the age axis with its unit, from description.json."""
-    return str(files.description(folder).get("age_label", "age [periods]"))
+def _figures(described: dict[str, Any], table: pd.DataFrame) -> dict[str, Sequence[str]]:
+    own = {f"{name.removeprefix('log10_')}_by_age": [name] for name in dict.fromkeys(table["variable"])}
+    return described.get("figures", own)
+
+
+def _axis(described: dict[str, Any]) -> str:
+    return str(described.get("axis", "age"))
 
 
 def _all_shocks(table: pd.DataFrame, variables: Sequence[str]) -> pd.DataFrame:
@@ -168,10 +174,10 @@ def _is_log(rows: pd.DataFrame) -> bool:
     return bool(rows["variable"].str.startswith("log10_").all())
 
 
-def _label(rows: pd.DataFrame) -> str:
+def _label(rows: pd.DataFrame, described: dict[str, Any]) -> str:
     variable, unit = rows["variable"].iloc[0], rows["unit"].iloc[0]
     if variable.startswith("log10_"):
-        return LABELS.get(variable, rf"$\log_{{10}}$ |{variable.removeprefix('log10_').replace('_', ' ')} error|")
+        return rf"$\log_{{10}}$ |{condition_name(variable.removeprefix('log10_'), described)}|"
     return axis_label(variable, unit)
 
 

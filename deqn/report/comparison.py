@@ -21,11 +21,12 @@ _PERCENTILES = np.concatenate([np.linspace(0, 99, 100), [99.5, 99.9, 100]])
 
 
 def tables(folder: Path) -> Iterator[tuple[str, Table]]:
-    """Title and table of errors, policies, moments and costs, from the CSV files of `deqn compare`."""
+    """Yields title and table of errors, policies, moments and costs, from the files of `deqn compare`."""
+    described = json.loads((folder / "comparison.json").read_text())
     table = _table("run", "error", "unit", "mean", "p99.9", "max")
     for row in files.rows(folder / "errors.csv", ("run", "condition", "unit"), ("mean", "p99.9", "max"), cure=_CURE):
         numbers = (digits(100 * row[name]) for name in ("mean", "p99.9", "max"))
-        table.add_row(row["run"], condition_name(row["condition"]), SCALES[row["unit"]], *numbers)
+        table.add_row(row["run"], condition_name(row["condition"], described), SCALES[row["unit"]], *numbers)
     yield "errors at the same states, those of the first run's path", table
     table = _table("run", "policy", "mean %", "max %")
     for row in files.rows(folder / "policies.csv", ("run", "policy"), ("mean", "max"), cure=_CURE):
@@ -58,12 +59,13 @@ def figures(folder: Path) -> list[Path]:
     with np.load(folder / "comparison.npz") as file:
         arrays = {name: file[name] for name in file.files}
     with paper_style():
-        drawings = [_errors(described["runs"], arrays, folder), _policies(described, arrays)]
+        drawings = [_errors(described, arrays, folder), _policies(described, arrays)]
         return [save(folder, drawing) for drawing in drawings if drawing]
 
 
-def _errors(runs: list[str], arrays: dict[str, np.ndarray], folder: Path) -> Drawing:
-    """The percentiles of each run's first error at the common states."""
+def _errors(described: dict[str, Any], arrays: dict[str, np.ndarray], folder: Path) -> Drawing:
+    """The figure of the percentiles of each run's first error at the common states."""
+    runs = described["runs"]
     rows = files.rows(folder / "errors.csv", ("run", "condition"), (), cure=_CURE)
     condition = rows[0]["condition"]
     data = pd.concat([
@@ -80,13 +82,13 @@ def _errors(runs: list[str], arrays: dict[str, np.ndarray], folder: Path) -> Dra
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("percentile of the states")
-    axes.set_ylabel(f"|{condition_name(condition)}| [%]")
+    axes.set_ylabel(f"|{condition_name(condition, described)}| [%]")
     axes.legend()
     return Drawing("errors", figure, data)
 
 
 def _policies(described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Drawing | None:
-    """Policies over the first state where that is one number, else their means by age."""
+    """The figure of the policies over the first state where that is one number, else of their means by age."""
     runs, ages = described["runs"], described["ages"]
     states = [name for name in arrays if "/" not in name]
     scalar = next((name for name in states if arrays[name].ndim == 1 and arrays[name].dtype.kind == "f"), None)
@@ -103,7 +105,7 @@ def _policies(described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Drawi
 
 
 def _line(values: np.ndarray | None, ages: list[float] | None, state: np.ndarray | None) -> dict[str, Any]:
-    """What to draw of a policy: its mean at each age, or a sample of it over a state; nothing if it has neither."""
+    """The line of a policy: its mean at each age, or a sample of it over a state; empty if it has neither."""
     if values is None:
         return {}
     if ages is not None and values.ndim == 2:

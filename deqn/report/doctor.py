@@ -1,4 +1,4 @@
-"""`deqn doctor`: what a poor or failed run suffers from, in an economist's words; reads the run's files only."""
+"""`deqn doctor` looks in a run's files for the causes of a poor or failed training."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from deqn.report.symptoms import SYMPTOMS, Evidence, Finding
 
 
 def diagnosis(run: RunFolder) -> Iterator[str]:
-    """The findings on a run as lines to print; says so if there are none. Raises UserError as `findings`."""
+    """Yields the findings on a run as lines to print, or one line if there are none. Raises UserError as `findings`."""
     found = findings(run)
     yield f"{run}: {len(found)} finding{'' if len(found) == 1 else 's'}" if found else f"{run}: nothing conspicuous"
     for finding in found:
@@ -25,7 +25,7 @@ def diagnosis(run: RunFolder) -> Iterator[str]:
 
 
 def findings(run: RunFolder) -> list[Finding]:
-    """What is wrong with a run, causes before consequences.
+    """Returns what is wrong with a run, causes before consequences.
 
     A file that a run has not written yet says nothing. Raises UserError if none is there, or one is damaged.
     """
@@ -45,7 +45,7 @@ def _read(run: RunFolder) -> Evidence:
         description=files.description(run.path),
         metrics=_metrics(run.metrics),
         errors=errors,
-        simulation=_arrays(run.simulation),
+        simulation=_arrays(run.simulation, files.description(run.path)),
     )
 
 
@@ -63,19 +63,20 @@ def _metrics(path: Path) -> dict[str, np.ndarray]:
     """The columns of metrics.csv, [rows] each; {} before its first row."""
     if not path.is_file():
         return {}
-    header = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
-    cure = "training writes it; is this a run?"
-    rows = files.rows(path, numbers=("update", "loss"), optional=[h for h in header if h not in ("update", "loss")],
-                      cure=cure)  # fmt: skip
+    others = [name for name in files.header(path) if name not in ("update", "loss")]
+    rows = files.rows(path, numbers=("update", "loss"), optional=others, cure="training writes it; is this a run?")
     return {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of simulation.npz that findings look at; {} before the evaluation."""
+def _arrays(path: Path, described: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of simulation.npz that findings look at, by their names; {} before the evaluation."""
     if not path.is_file():
         return {}
+    letters = described.get("letters", {})
+    names = [*described.get("states", ()), *described.get("policies", ())]
+    wanted = {"track": "track", **{letters.get(name, name): name for name in names}, **described.get("aggregates", {})}
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in ("K", "k", "a", "lam", "track") if name in archive.files}
+            return {name: archive[letter] for letter, name in wanted.items() if letter in archive.files}
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: cannot be read ({error}); {files.EVALUATE}") from error

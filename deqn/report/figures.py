@@ -1,4 +1,4 @@
-"""All figures of a run, as far as what it has written allows: `deqn plot` and the end of `deqn train`."""
+"""All figures of a run for which it has written the data: `deqn plot`, and the end of `deqn train`."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -11,16 +11,16 @@ from deqn.project.user_code import load_module
 from deqn.report.bands import by_age, by_shock, stages
 from deqn.report.paper import Drawing, paper_style, save
 from deqn.report.path import aggregates, decision_rule
-from deqn.report.training import training
+from deqn.report.training import training_figure
 
 
-def figures(folder: Path) -> list[Path]:
-    """Draw what the run folder has data for, into folder/figures: PNG, PDF and the data behind each as CSV.
+def draw_all(folder: Path) -> list[Path]:
+    """Draws what the run folder has data for, into folder/figures: PNG, PDF and the data behind each as CSV.
 
-    A run in progress has metrics.csv only and gets the figure of training; by_age.csv adds capital, consumption,
-    multiplier, Euler and KKT errors by age and the means by shock; stages/ adds the stages of training;
-    simulation.npz the path of aggregates and, where the state is a few numbers, the decision rule. What
-    `figures(folder)` of a figures.py beside the parameter file draws comes on top.
+    A run in progress has metrics.csv only and gets the figure of training; by_age.csv adds variables and errors by age
+    and the means by shock; stages/ adds the stages of training; simulation.npz the path of aggregates and, where the
+    state is a few numbers, the decision rule. What `drawings(folder)` of a figures.py beside the parameter file draws
+    comes on top.
     Returns the paths of the PNG files. Raises UserError if nothing can be drawn, or a file is damaged.
     """
     if not folder.is_dir():
@@ -36,7 +36,7 @@ def figures(folder: Path) -> list[Path]:
 
 
 def _own_figures(folder: Path) -> Callable[[Path], Iterable[Drawing]]:
-    """The function `figures` of figures.py beside the run's parameter file; draws nothing where there is none."""
+    """The function `drawings` of figures.py beside the run's parameter file; draws nothing where there is none."""
     try:
         parameter_file = json.loads(RunFolder(folder).provenance.read_text())["parameter_file"]
         home = (Project.around(folder).root / parameter_file).parent
@@ -45,13 +45,13 @@ def _own_figures(folder: Path) -> Callable[[Path], Iterable[Drawing]]:
     if not (home / "figures.py").is_file():
         return lambda folder: ()
     module = load_module(home, "figures")
-    if not callable(getattr(module, "figures", None)):
-        raise UserError(f"{home / 'figures.py'}: no function figures(folder); expected one that yields Drawings")
-    return module.figures
+    if not callable(getattr(module, "drawings", None)):
+        raise UserError(f"{home / 'figures.py'}: no function drawings(folder); expected one that yields Drawings")
+    return module.drawings
 
 
 def _drawings(folder: Path) -> Iterator[Drawing]:
     yield from by_age(folder)
     yield from (
-        drawing for make in (by_shock, stages, aggregates, decision_rule, training) if (drawing := make(folder))
+        drawing for make in (by_shock, stages, aggregates, decision_rule, training_figure) if (drawing := make(folder))
     )

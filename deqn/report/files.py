@@ -21,7 +21,7 @@ def rows(
     optional: Sequence[str] = (),
     cure: str = EVALUATE,
 ) -> list[dict[str, Any]]:
-    """The rows of a CSV file, one dict a row, with the named columns only.
+    """Reads the rows of a CSV file, one dict a row, with the named columns only.
 
     text: columns kept as they are. numbers: columns read as floats; an empty field is NaN.
     optional: columns of floats that the file may lack; they are then absent from the rows.
@@ -49,6 +49,15 @@ def rows(
     ]
 
 
+def header(path: Path, cure: str = EVALUATE) -> list[str]:
+    """Reads the names of the columns of a CSV file. Raises UserError if there is no such file."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return next(csv.reader(file), [])
+    except OSError:
+        raise UserError(f"{path}: not found; {cure}") from None
+
+
 def _number(field: str | None, where: str, cure: str) -> float:
     try:
         return float(field) if field != "" else float("nan")  # type: ignore[arg-type]
@@ -57,7 +66,7 @@ def _number(field: str | None, where: str, cure: str) -> float:
 
 
 def description(folder: Path) -> dict[str, Any]:
-    """What description.json says of the economy (shock_names, age_label, ...); {} where a run has not written it."""
+    """Reads what description.json says (figures, axis, shock_names, ...); {} where a run has not written it."""
     path = folder / "description.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -71,6 +80,6 @@ def description(folder: Path) -> dict[str, Any]:
 
 
 def shock_names(folder: Path, shocks: Sequence[str]) -> dict[str, str]:
-    """What the economy calls each of its shocks "1", "2", ...; "shock 1" and so on where it says nothing."""
+    """Returns what the economy calls each of its shocks "1", "2", ...; by default "shock 1" and so on."""
     names = description(folder).get("shock_names") or []
     return {s: str(names[int(s) - 1]) if s.isdigit() and 0 < int(s) <= len(names) else f"shock {s}" for s in shocks}

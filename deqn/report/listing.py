@@ -14,28 +14,30 @@ from rich.markup import escape
 from rich.table import Table
 
 from deqn.project.errors import UserError
+from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.report import files, tables
 
 _FAR = 0.02  # mean relative error above which a finished run is not called done: twenty dollars in a thousand
 
 
-def listing(root: Path) -> Iterator[str]:
-    """The lines to print for a project: its parameter files by economy, then its runs, newest first.
+def lines_of_list(project: Project) -> Iterator[str]:
+    """Yields the lines to print for a project: its parameter files by economy, then its runs, newest first.
 
-    root: the folder with models/ and runs/. Files that cannot be read are passed over or shown as such, never raised.
+    Files that cannot be read are passed over or shown as such; nothing is raised.
     """
-    known = list(_parameter_files(root))
-    yield f"economies, problems and parameter files in {root / 'models'}"
-    yield tables.text(_files_table(root, known)) if known else "none\n"
-    runs = sorted(_runs(root), key=lambda run: run.start, reverse=True)
-    yield f"runs in {root / 'runs'}"
+    known = list(_parameter_files(project))
+    yield f"economies, problems and parameter files in {project.models}"
+    yield tables.text(_files_table(project, known)) if known else "none\n"
+    found = (RunFolder(path.parent) for path in project.runs.glob("*/*/parameters.yaml"))
+    runs = sorted(found, key=lambda run: run.start, reverse=True)
+    yield f"runs in {project.runs}"
     yield tables.text(_runs_table(runs)) if runs else "none; train one: deqn train FILE\n"
 
 
-def _parameter_files(root: Path) -> Iterator[tuple[Path, str, str]]:
+def _parameter_files(project: Project) -> Iterator[tuple[Path, str, str]]:
     """Path, economy or problem, first comment of every parameter file. Read by pattern: YAML would take too long."""
-    for path in sorted((root / "models").glob("*/*.yaml")):
+    for path in project.parameter_files():
         text = path.read_text(encoding="utf-8", errors="replace")
         named = re.search(r"^(?:economy|problem):\s*([\w.]+)", text, re.MULTILINE)
         comment = re.match(r"#\s*(.*)", text)
@@ -43,20 +45,15 @@ def _parameter_files(root: Path) -> Iterator[tuple[Path, str, str]]:
             yield path, named[1], comment[1] if comment else ""
 
 
-def _files_table(root: Path, known: list[tuple[Path, str, str]]) -> Table:
+def _files_table(project: Project, known: list[tuple[Path, str, str]]) -> Table:
     table = Table("economy or problem", "parameter file", "what it is", box=box.SIMPLE_HEAD)
     for path, named, comment in known:
-        table.add_row(named, str(path.relative_to(root)), comment)
+        table.add_row(named, project.shown(path), comment)
     return table
 
 
-def _runs(root: Path) -> Iterator[RunFolder]:
-    for path in (root / "runs").glob("*/*/parameters.yaml"):
-        yield RunFolder(path.parent)
-
-
 def _runs_table(runs: list[RunFolder]) -> Table:
-    """Errors are those of the first condition in errors.csv, over all ages and states of the evaluation's path."""
+    """Errors are those of the first condition in errors.csv, over all states of the evaluation's path."""
     table = Table("run", "error", box=box.SIMPLE_HEAD)
     for name in ("mean %", "p99.9 %", "max %", "CPU-seconds", "updates"):
         table.add_column(name, justify="right")
@@ -92,7 +89,8 @@ def _errors(run: RunFolder) -> list[str]:
     row = _first_row(run)
     if row is None:
         return [_headline(run), "", "", ""]
-    return [tables.condition_name(row["condition"]), *(tables.digits(100 * row[s]) for s in ("mean", "p99.9", "max"))]
+    name = tables.condition_name(row["condition"], files.description(run.path))
+    return [name, *(tables.digits(100 * row[s]) for s in ("mean", "p99.9", "max"))]
 
 
 def _headline(run: RunFolder) -> str:
@@ -109,7 +107,7 @@ def _cost(record: Mapping[str, Any]) -> list[str]:
 
 
 def verdict(run: RunFolder, record: Mapping[str, Any]) -> str:
-    """How a run stands, in a few words.
+    """Says in a few words how a run stands.
 
     record: its provenance.json; a status is written when a training ends, so that a run without one is in progress or
     was killed.

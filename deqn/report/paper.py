@@ -1,4 +1,4 @@
-"""How figures look and are written: one restrained style, colours all can tell apart, the same bytes every time."""
+"""The style of figures and their files: colours that all can tell apart, and the same bytes every time."""
 
 import textwrap
 from collections.abc import Iterator
@@ -60,12 +60,12 @@ class Drawing:
 
 
 def axis_label(variable: str, unit: str) -> str:
-    """The name of an axis in words, with its unit on lines of its own."""
+    """Returns the name of an axis in words, with its unit on lines of its own."""
     return "\n".join([variable.replace("_", " "), *(textwrap.wrap(f"[{unit}]", 19) if unit else [])])
 
 
 def palette(count: int) -> list[Any]:
-    """`count` colours: those of COLOURS while they last, else a scale from dark to light."""
+    """Returns `count` colours: those of COLOURS while they last, else a scale from dark to light."""
     if count <= len(COLOURS):
         return list(COLOURS[:count])
     return [matplotlib.colormaps["viridis"](0.95 * position / (count - 1)) for position in range(count)]
@@ -73,7 +73,7 @@ def palette(count: int) -> list[Any]:
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Figures made and saved inside look the same whatever the user's matplotlibrc says."""
+    """Within it figures look the same whatever the user's matplotlibrc says."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
@@ -81,7 +81,7 @@ def paper_style() -> Iterator[None]:
 
 
 def save(folder: Path, drawing: Drawing) -> Path:
-    """Write <name>.png (200 dpi), <name>.pdf and <name>.csv into folder/figures; returns the path of the PNG.
+    """Writes <name>.png (200 dpi), <name>.pdf and <name>.csv into folder/figures; returns the path of the PNG.
 
     No dates or versions are written, so equal data give equal bytes. Raises CannotWrite if the folder can't be written.
     """

@@ -12,28 +12,29 @@ from deqn.project.errors import UserError
 from deqn.report import files
 from deqn.report.paper import COLOURS, Drawing, axis_label, palette
 
-AGGREGATES = {"Y": "output", "C": "consumption", "I": "investment", "K": "capital"}
 SHOWN = 150  # periods of the path: more could not be told apart in print
 THIRDS = ("low", "middle", "high")
 
 
 def aggregates(folder: Path) -> Drawing | None:
-    """Output, consumption, investment and capital over the first 150 periods of the path, each over its mean.
+    """Draws the aggregates over the first 150 periods of the path, each over its mean.
 
-    None without simulation.npz, or if it has none of them. Data: columns period and the ratios, by letter.
+    They are those that `aggregates` of description.json names by letter. None without simulation.npz, or if it has
+    none of them. Data: columns period and the ratios, by letter.
     """
-    arrays = _arrays(folder, [*AGGREGATES, "track"])
-    if arrays is None or not set(arrays) & set(AGGREGATES):
+    names = files.description(folder).get("aggregates", {})
+    arrays = _arrays(folder, [*names, "track"])
+    if arrays is None or not set(arrays) & set(names):
         return None
     first = arrays["track"] == arrays["track"][0] if "track" in arrays else slice(None)
-    series = {letter: arrays[letter][first] for letter in AGGREGATES if letter in arrays}
+    series = {letter: arrays[letter][first] for letter in names if letter in arrays}
     data = pd.DataFrame({letter: (values / values.mean())[:SHOWN] for letter, values in series.items()})
     data.insert(0, "period", np.arange(len(data)))
     figure = Figure(figsize=(6.4, 0.5 + 1.25 * len(series)), layout="constrained")
     panels = figure.subplots(len(series), 1, sharex=True, squeeze=False)[:, 0]
     for panel, letter in zip(panels, series, strict=True):
         panel.plot(data["period"], data[letter], color=COLOURS[0], linewidth=1)
-        panel.set_ylabel(f"{AGGREGATES[letter]}\n[of its mean]")
+        panel.set_ylabel(f"{names[letter]}\n[of its mean]")
     panels[-1].set_xlabel("period")
     panels[-1].set_xlim(0, len(data) - 1)
     figure.align_ylabels()
@@ -41,7 +42,7 @@ def aggregates(folder: Path) -> Drawing | None:
 
 
 def decision_rule(folder: Path) -> Drawing | None:
-    """Each policy over the first state variable at every state of the path, in the colour of its shock.
+    """Draws each policy over the first state variable at every state of the path, in the colour of its shock.
 
     Without a discrete shock, or with a second continuous state, the colours are thirds of that one. None unless the
     states are single numbers. Data: columns state, policy, group, x, y.

@@ -1,4 +1,4 @@
-"""The figure of an agent's training: returns of its episodes, as they came."""
+"""The figure of an agent's training: the returns of its episodes."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from deqn.report.paper import COLOURS, MIDDLE, Drawing
 
 
-def returns(folder: Path, over: int) -> Drawing | None:
-    """Each episode's return over the transitions made, and the mean of the last `over`; None before there is one."""
+def returns_figure(folder: Path, over: int) -> Drawing | None:
+    """Draws each episode's return over the transitions, and the mean of the last `over`; None before the first."""
     with np.load(folder / "results.npz") as file:
         if "return" not in file.files:
             return None

@@ -1,4 +1,4 @@
-"""The causes that `deqn doctor` knows: each looks at a run's files and says what it saw, or nothing.
+"""The causes that `deqn doctor` knows; each is a function that reads a run's files and reports what it found, or None.
 
 The thresholds are judgements: wide enough that a run which converges shows none of them.
 """
@@ -12,7 +12,7 @@ _CLIPPED_SHARE = 1e-4  # of entries at a floor, above which a solution is said t
 _JUMP = 10.0  # times the median of the five rows before
 _DOMINATES = 3.0  # times the mean over all, or the next condition
 _STUCK = 3.0  # fresh-path error over training error; a converged run has less than one
-_DRIFT_SHARE, _DRIFT_T = 0.05, 4.0  # of mean capital along the path, and in standard errors
+_DRIFT_SHARE, _DRIFT_T = 0.05, 4.0  # of the mean along the path, and in standard errors
 _FALLING = 0.9  # the error of the last quarter over the one before
 
 
@@ -27,7 +27,8 @@ class Finding(NamedTuple):
 class Evidence(NamedTuple):
     """What a run's files hold; empty where a file is not written yet.
 
-    metrics: columns of metrics.csv, [rows] each. errors: rows of errors.csv. simulation: arrays of simulation.npz.
+    metrics: columns of metrics.csv, [rows] each. errors: rows of errors.csv. simulation: arrays of simulation.npz
+    by the names of description.json: states, policies, aggregates, track.
     """
 
     parameters: Mapping[str, Any]
@@ -80,7 +81,7 @@ def clipped(run: Evidence) -> Finding | None:
         return None
     seen = "; ".join(f"{name.replace('_', ' ')}: {share:.2%} of entries" for name, share in active.items())
     return Finding(
-        "states where households cannot afford what the policy asks",
+        "the policy asks for what is not possible",
         seen,
         "errors there say nothing; begin from the warm start, with a smaller learning rate or more sampling.resets",
     )
@@ -105,50 +106,68 @@ def stuck_tracks(run: Evidence) -> Finding | None:
 
 
 def drift(run: Evidence) -> Finding | None:
-    """Aggregate capital that moves one way along the whole simulated path."""
-    K, track = run.simulation.get("K"), run.simulation.get("track")
-    if K is None or len(K) < 100 or not np.isfinite(K).all() or (track is not None and np.ptp(track)):
+    """The aggregate with the largest trend along the whole simulated path, if that is large and certain."""
+    track = run.simulation.get("track")
+    if track is not None and np.ptp(track):
         return None
-    # Means of twenty blocks are nearly independent, so that an ordinary regression can judge the trend.
-    means = np.array([block.mean() for block in np.array_split(K, 20)])
-    time = np.linspace(-0.5, 0.5, len(means))
-    slope = time @ means / (time @ time)
-    residual = means - means.mean() - slope * time
-    standard_error = np.sqrt(residual @ residual / (len(means) - 2) / (time @ time))
-    change = slope / means.mean()
-    if abs(change) < _DRIFT_SHARE or abs(slope) < _DRIFT_T * standard_error:
+    aggregates = {name: run.simulation.get(name) for name in run.description.get("aggregates", {}).values()}
+    trends = {name: _trend(x) for name, x in aggregates.items() if x is not None and len(x) >= 100}
+    certain = {
+        name: (change, t) for name, (change, t) in trends.items() if abs(change) >= _DRIFT_SHARE and t >= _DRIFT_T
+    }
+    if not certain:
         return None
+    name, (change, t) = max(certain.items(), key=lambda item: abs(item[1][0]))
     return Finding(
-        "capital drifts",
-        f"aggregate capital {'rises' if change > 0 else 'falls'} by {abs(change):.0%} along the simulated path, a "
-        f"trend of {abs(slope) / max(standard_error, 1e-300):.0f} standard errors: no stationary distribution is in "
-        "sight",
+        f"{name} drifts",
+        f"aggregate {name} {'rises' if change > 0 else 'falls'} by {abs(change):.0%} along the simulated path, a trend "
+        f"of {t:.0f} standard errors: no stationary distribution is in sight",
         "a longer --burn-in shows whether it settles; else train longer: small errors of one sign add up over time",
     )
 
 
+def _trend(x: np.ndarray) -> tuple[float, float]:
+    """The change of x [T] along its trend as a share of its mean, and the trend's size in standard errors."""
+    # Means of twenty blocks are nearly independent, so that an ordinary regression can judge the trend.
+    means = np.array([block.mean() for block in np.array_split(x, 20)])
+    time = np.linspace(-0.5, 0.5, len(means))
+    slope = time @ means / (time @ time)
+    residual = means - means.mean() - slope * time
+    standard_error = np.sqrt(residual @ residual / (len(means) - 2) / (time @ time))
+    return slope / means.mean(), abs(slope) / max(standard_error, 1e-300)
+
+
 def saturated(run: Evidence) -> Finding | None:
-    """Savings of an age that hardly differ between states, though no constraint holds them."""
-    a, k, lam = (run.simulation.get(name) for name in ("a", "k", "lam"))
-    if a is None or a.ndim != 2 or len(a) < 100 or k is None:
+    """A decision by age that hardly differs between states, though no constraint holds it."""
+    for name, multiplier in run.description.get("binding", {}).items():
+        if finding := _saturated(run, name, run.simulation.get(multiplier)):
+            return finding
+    return None
+
+
+def _saturated(run: Evidence, name: str, multiplier: np.ndarray | None) -> Finding | None:
+    decision = run.simulation.get(name)
+    if decision is None or decision.ndim != 2 or len(decision) < 100:
         return None
-    free = np.ones(a.shape, bool) if lam is None else lam <= 0
-    same = np.isclose(a, np.median(a, axis=0), rtol=1e-6, atol=1e-9) & free
+    states = (run.simulation[each] for each in run.description.get("states", ()) if each in run.simulation)
+    moves = any(np.ptp(x.reshape(len(x), -1).sum(axis=1)) >= 1e-6 for x in states if x.dtype.kind == "f")
+    free = np.ones(decision.shape, bool) if multiplier is None else multiplier <= 0
+    same = np.isclose(decision, np.median(decision, axis=0), rtol=1e-6, atol=1e-9) & free
     stiff = np.flatnonzero(same.mean(axis=0) > 0.9)
-    if not len(stiff) or np.ptp(k.sum(axis=1)) < 1e-6:
+    if not (len(stiff) and moves):
         return None
-    ages = run.description.get("ages") or list(range(1, a.shape[1] + 2))
+    labels = run.description.get("ages") or list(range(1, decision.shape[1] + 2))
     return Finding(
         "saturated outputs",
-        f"savings at {len(stiff)} of {a.shape[1]} ages (first: {ages[stiff[0]]:g}) are the same number in nearly all "
-        "states, though the borrowing limit does not bind",
+        f"{name} at {len(stiff)} of {decision.shape[1]} places (first: {labels[stiff[0]]:g}) is the same number in "
+        "nearly all states, though no constraint binds there",
         "the network no longer answers there: a smaller learning rate, another seed, or an activation that does not "
         "die (silu for relu)",
     )
 
 
 def dominating(run: Evidence) -> Finding | None:
-    """A condition, age or shock whose mean error is several times that of the others."""
+    """A condition, shock or place on the axis whose mean error is several times that of the others."""
     rows = [row for row in run.errors if row["unit"] == "relative" and np.isfinite(row["mean"])]
     overall = sorted((row for row in rows if row["group"] == "all"), key=lambda row: -row["mean"])
     if not overall:
@@ -157,7 +176,7 @@ def dominating(run: Evidence) -> Finding | None:
     seen = []
     if len(overall) > 1 and worst["mean"] > _DOMINATES * overall[1]["mean"]:
         seen.append(f"condition {worst['condition']} ({_times(worst['mean'], overall[1]['mean'])} the next)")
-    for group in ("age", "shock"):
+    for group in dict.fromkeys(row["group"] for row in rows if row["group"] not in ("all", "binding")):
         within = [row for row in rows if row["group"] == group and row["condition"] == worst["condition"]]
         peak = max(within, key=lambda row: row["mean"], default=None)
         if peak and peak["mean"] > _DOMINATES * worst["mean"]:
@@ -167,8 +186,8 @@ def dominating(run: Evidence) -> Finding | None:
     return Finding(
         "errors sit in one place",
         f"mean {worst['condition']} error {100 * worst['mean']:.3g} %, dominated by " + ", ".join(seen),
-        "for a condition: its entry of weights; for a shock: a sampling.chain that visits it more often; for an age: "
-        "longer training, or a network with own: true",
+        "for a condition: its entry of weights; for a shock: a sampling.chain that visits it more often; else longer "
+        "training, or a network with own: true",
     )
 
 

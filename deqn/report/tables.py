@@ -7,7 +7,7 @@ plain text in a SLURM log. Layout as in Azinovic, Gaegauf, Scheidegger (2019), T
 import copy
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +21,15 @@ from deqn.report import files
 
 QUANTILES = ("p0.1", "p10", "p50", "p90", "p99.9")
 STATISTICS = ("mean", "max", *QUANTILES)
-# Both scales are a factor of 100; the name says how to read it. Products (lambda times a) are no share of anything.
+# Both units are printed times 100. A product, such as that of a multiplier and its slack, is no share of anything.
 SCALES = {"relative": "%", "product": "x1e-2"}
-CONDITIONS = {
-    "optimality": "Euler error, multiplier-free",
-    "euler": "relative Euler error",
-    "kkt": "KKT error",
-}
 MOMENTS = ("mean", "std", "autocorrelation", "correlation_with_output")
 
 
 def error_rows(folder: Path, group: str = "all") -> list[dict[str, Any]]:
-    """Rows of errors.csv of one group, in the file's order: condition, group, key, unit and the floats n, mean, ...
+    """Reads the rows of one group of errors.csv in the file's order: condition, group, key, unit, floats n, mean, ...
 
-    group: "all", "age", "shock" or "binding". Values are raw: relative errors as fractions (0.001 = .1 %).
+    group: "all", "shock", "binding", or the economy's axis. Relative errors are fractions (0.001 = .1 %).
     Raises UserError if the file is missing or damaged, or names a unit other than "relative" and "product".
     """
     path = folder / "errors.csv"
@@ -46,23 +41,24 @@ def error_rows(folder: Path, group: str = "all") -> list[dict[str, Any]]:
 
 
 def error_table(folder: Path) -> Table:
-    """Rows: conditions; columns: mean, max and percentiles of the absolute error over all ages and states.
+    """Returns a table with a row for each condition: mean, max and percentiles of the absolute error over all states.
 
-    Relative errors are printed in %, products (KKT) in 1e-2. Raises UserError as `error_rows`.
+    Relative errors are printed in %, products in 1e-2. Raises UserError as `error_rows`.
     """
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("error")
     table.add_column("unit")
     for statistic in STATISTICS:
         table.add_column(statistic, justify="right")
+    described = files.description(folder)
     for row in error_rows(folder):
         values = (digits(100 * row[statistic]) for statistic in STATISTICS)
-        table.add_row(condition_name(row["condition"]), SCALES[row["unit"]], *values)
+        table.add_row(condition_name(row["condition"], described), SCALES[row["unit"]], *values)
     return table
 
 
 def where_table(folder: Path) -> Table:
-    """Where the errors sit: mean and max of each condition by shock, and with the constraint binding or free.
+    """Returns a table of where errors are large: mean and max by shock, and with the constraint binding or free.
 
     The last row is the share of observations in each column, in % of its group. Columns the file lacks are left out.
     Raises UserError as `error_rows`.
@@ -79,11 +75,12 @@ def where_table(folder: Path) -> Table:
     table.add_column("unit")
     for name in columns.values():
         table.add_column(name, justify="right")
+    described = files.description(folder)
     units = {row["condition"]: SCALES[row["unit"]] for rows in groups.values() for row in rows}
     for condition, unit in units.items():
         found = [cells.get((condition, *column)) for column in columns]
         pairs = (f"{digits(100 * row['mean'])} / {digits(100 * row['max'])}" if row else "" for row in found)
-        table.add_row(condition_name(condition), unit, *pairs)
+        table.add_row(condition_name(condition, described), unit, *pairs)
     if columns:
         table.add_row("share of observations", "%", *_shares(groups, list(columns)))
     return table
@@ -101,8 +98,9 @@ def _shares(groups: dict[str, list[dict[str, Any]]], columns: list[tuple[str, st
 
 
 def moments_table(folder: Path) -> Table:
-    """Rows: aggregate variables; columns: mean, standard deviation, autocorrelation, correlation with output, and the
-    mean in each shock. Levels are in the units of the economy. Raises UserError if moments.csv is missing or damaged.
+    """Returns a table with a row for each aggregate: its moments, and its mean in each shock, in the economy's units.
+
+    Raises UserError if moments.csv is missing or damaged.
     """
     rows = files.rows(folder / "moments.csv", text=("variable", "statistic", "group", "key"), numbers=("value",))
     shocks = list(dict.fromkeys(row["key"] for row in rows if row["group"] == "shock" and row["statistic"] == "mean"))
@@ -119,18 +117,41 @@ def moments_table(folder: Path) -> Table:
     return table
 
 
-def plain(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Any table of a study: columns in the order of the first row, real numbers to four digits."""
+def to_print(folder: Path) -> Iterator[tuple[str, Table]]:
+    """Yields title and table of what a run has found: those that description.json lists under `printed`.
+
+    Errors and moments of an economy have tables of their own. Raises UserError if a file is missing or damaged.
+    """
+    described = files.description(folder)
+    own = {"errors": error_table, "moments": moments_table} if "economy" in described else {}
+    for name in described.get("printed", ()):
+        yield name.replace("_", " "), own.get(name, lambda folder, name=name: _plain(folder / f"{name}.csv"))(folder)
+        if own and name == "errors":
+            yield "errors by shock, and where a constraint binds", where_table(folder)
+
+
+def _plain(path: Path) -> Table:
+    """Any CSV file as a table, its real numbers with four digits."""
+    rows = files.rows(path, text=files.header(path))
     table = Table(box=box.SIMPLE_HEAD)
-    for column, value in rows[0].items():
-        table.add_column(column.replace("_", " "), justify="left" if isinstance(value, str) else "right")
+    for column in files.header(path):
+        numeric = all(_is_number(row[column]) for row in rows)
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else escape(str(value)) for value in row.values()))
+        table.add_row(*(f"{float(x):.4g}" if _is_number(x) and not x.isdigit() else escape(x) for x in row.values()))
     return table
 
 
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
 def text(table: Table) -> str:
-    """A table of this module as Markdown, without colours and however wide, ending in a newline."""
+    """Renders a table as Markdown, without colours and however wide, ending in a newline."""
     markdown = copy.copy(table)
     markdown.box = box.MARKDOWN
     out = io.StringIO()
@@ -138,13 +159,13 @@ def text(table: Table) -> str:
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines() if line.strip())
 
 
-def condition_name(condition: str) -> str:
-    """A condition of errors.csv in a reader's words: "kkt" -> "KKT error", "market_clearing" -> "market clearing"."""
-    return CONDITIONS.get(condition, condition.replace("_", " "))
+def condition_name(condition: str, described: Mapping[str, Any]) -> str:
+    """Returns what an economy calls a condition of errors.csv, else its name there: "market clearing"."""
+    return described.get("condition_names", {}).get(condition, condition.replace("_", " "))
 
 
 def digits(value: float) -> str:
-    """A non-negative number as journals print it: .0032, .061, .54, 1.31, 12.3; at least two significant digits.
+    """Writes a non-negative number as journals print it: .0032, .061, .54, 1.31, 12.3; at least two significant digits.
 
     An exact zero is 0 and nothing else is, so that a reader can tell "zero" from "small"; below .00001 the number is in
     scientific form. An empty group (NaN) is an en dash.

@@ -14,7 +14,7 @@ from deqn.report.paper import COLOURS, DASHES, Drawing, axis_label
 CLOCKS = {"update": "updates", "cpu_seconds": "CPU time [s]"}
 ERRORS = {"error_max": "maximum", "error_p999": "99.9th percentile", "error_mean": "mean"}
 _CURE = "training writes it; is this a run?"
-_MOST = 3  # validation figures drawn of a study
+_MOST = 3  # validation figures drawn of a problem that is no economy
 _DECADE = 10  # between smallest and largest: below it a logarithmic scale has hardly a number to show
 
 
@@ -26,10 +26,10 @@ class Panel(NamedTuple):
     scale: float = 1.0
 
 
-def training(folder: Path) -> Drawing | None:
-    """Loss, and what validation measured on data that training never sees; logarithmic where it falls to a tenth.
+def training_figure(folder: Path) -> Drawing | None:
+    """Draws the loss and what validation measured; the scale is logarithmic where they fall to a tenth.
 
-    Of an economy these are mean, 99.9th percentile and maximum of the error on fresh paths, of a study its own figures.
+    Of an economy these are mean, 99.9th percentile and maximum of the error on fresh paths, else the problem's own.
     One column of panels over updates, one over CPU-seconds where metrics.csv has them; a figure of validation appears
     with the first one. None if there is no metrics.csv or it has no row yet. Data: the columns of metrics.csv that are
     drawn, errors as fractions.
@@ -61,8 +61,7 @@ def training(folder: Path) -> Drawing | None:
 
 def _validated(path: Path) -> list[str]:
     """The columns of metrics.csv that hold figures of validation: those between loss_max and cpu_seconds."""
-    with path.open(encoding="utf-8") as file:
-        header = file.readline().strip().split(",")
+    header = files.header(path)
     if "loss_max" not in header or "cpu_seconds" not in header:
         return [name for name in ERRORS if name in header]
     return header[header.index("loss_max") + 1 : header.index("cpu_seconds")]

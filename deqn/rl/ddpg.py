@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deqn.rl.environments import box_of_actions, inputs_of
+from deqn.rl.environments import box_of_actions, inputs_of, to_box
 from deqn.rl.networks import perceptron, sample_of_inputs
 from deqn.rl.off_policy import OffPolicy
 from deqn.rl.parameters import DDPGSettings
@@ -29,7 +29,7 @@ class DDPG(OffPolicy):
     p: DDPGSettings
 
     def build(self) -> None:
-        """Actor, critic and their targets. Raises UserError if the actions are no box."""
+        """Makes actor, critic and their targets. Raises UserError if the actions are no box."""
         self.low, self.high = box_of_actions(self.environments, "DDPG")
         inputs, actions = inputs_of(self.environments, "DDPG"), len(self.low)
         self._noise = np.zeros((self.environments.count, actions))
@@ -53,16 +53,16 @@ class DDPG(OffPolicy):
         self.networks["critic"].adapt(np.concatenate([seen, actions], axis=1))
 
     def actor(self, observation: tf.Tensor, suffix: str = "") -> tf.Tensor:
-        """mu(s), unit actions [batch, d]."""
+        """Returns mu(s), unit actions [batch, d]."""
         return tf.tanh(self.networks[f"actor{suffix}"](tf.cast(observation, self.dtype))[:, 0, :])
 
     def critic(self, observation: tf.Tensor, action: tf.Tensor, suffix: str = "") -> tf.Tensor:
-        """Q(s, a), [batch]."""
+        """Returns Q(s, a), [batch]."""
         inputs = tf.concat([tf.cast(observation, self.dtype), tf.cast(action, self.dtype)], axis=1)
         return self.networks[f"critic{suffix}"](inputs)[:, 0, 0]
 
     def losses(self, batch: Batch, carry: tf.Tensor, key: tf.Tensor) -> Losses:
-        """The equations above; each loss has its own variables, so the actor's does not move the critic."""
+        """Returns the losses above; each has its own variables, so the actor's does not move the critic."""
         t = self.chosen(batch, carry)
         next_value = self.critic(t.next_observation, self.actor(t.next_observation, "_target"), "_target")
         y = td_target(self.p.reward_scale * t.reward, t.terminated, next_value, self.p.discount)
@@ -75,35 +75,29 @@ class DDPG(OffPolicy):
         )
 
     def after_update(self) -> None:
-        """The targets follow."""
         for name in self.trainable:
             move_towards(self.networks[f"{name}_target"], self.networks[name], self.p.averaging)
 
     def greedy(self, observations: np.ndarray) -> np.ndarray:
-        """mu(s), [n, d]."""
         return self._greedy(observations).numpy()
 
     def explore(self, observations: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """mu(s) + noise, cut to the box; e' = rho e + sqrt(1 - rho^2) sigma n, n ~ N(0, 1)."""
+        """Returns mu(s) + noise, cut to the box; e' = rho e + sqrt(1 - rho^2) sigma n, n ~ N(0, 1)."""
         rho = self.p.noise_correlation
         fresh = np.sqrt(1 - rho**2) * self.p.noise * generator.standard_normal(self._noise.shape)
         self._noise = rho * self._noise + fresh
         return np.clip(self.greedy(observations) + self._noise, -1, 1).astype(self.dtype)
 
     def random(self, generator: np.random.Generator) -> np.ndarray:
-        """Uniform in [-1, 1], [n, d]."""
         return generator.uniform(-1, 1, self._noise.shape).astype(self.dtype)
 
     def to_environment(self, actions: np.ndarray) -> np.ndarray:
-        """From [-1, 1] to the box, within it to the last digit."""
-        scaled = self.low + 0.5 * (self.high - self.low) * (actions + 1)
-        return np.clip(scaled, self.low, self.high).astype(self.low.dtype)
+        return to_box(actions, self.low, self.high)
 
     def host_state(self) -> Mapping[str, Any]:
-        """The noise, too, is carried from step to step."""
+        """Returns the noise, too, because it is carried from step to step."""
         return {**super().host_state(), "noise": self._noise.copy()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes it back."""
         super().restore(state)
         self._noise = np.array(state["noise"])

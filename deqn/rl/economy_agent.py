@@ -1,4 +1,4 @@
-"""DDPG in an economy: the agent sees states, divides what there is, and is told its utility; it knows no equation."""
+"""DDPG in an economy: the agent observes states, divides resources and receives utility; it knows no equation."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from deqn.equilibrium.economy import Economy
 from deqn.rl.ddpg import DDPG
 from deqn.rl.economy_environment import Dynamics, EconomyEnvironments, cut
 from deqn.rl.environments import Environments
 from deqn.rl.parameters import EconomyDDPGSettings
+from deqn.rl.planner import Planner
 from deqn.rl.rules import ShareRule, euler_row
 from deqn.training.problem import Results
 from deqn.training.settings import TrainingSettings
 
 
 class AgentInEconomy(DDPG):
-    """DDPG in many tracks of an economy. Final subclasses say in which one."""
+    """DDPG acts in many tracks of an economy. Final subclasses say in which one."""
 
     p: EconomyDDPGSettings
 
@@ -32,19 +32,18 @@ class AgentInEconomy(DDPG):
         self.states_per_update = self.minibatch
 
     @abc.abstractmethod
-    def make_economy(self, dtype: str) -> Economy:
-        """The economy of the parameters."""
+    def make_economy(self, dtype: str) -> Planner:
+        """Makes the economy of the parameters."""
 
     def against(self, rule: ShareRule) -> dict[str, float]:
-        """Errors against what else is known of the solution, by name."""
+        """Returns errors against what else is known of the solution, by name."""
         return {}
 
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
-        """Tracks of the economy."""
         return EconomyEnvironments(self.make_economy("float32"), count, stream, self.p.horizon)
 
     def rule(self) -> ShareRule:
-        """The actor's share, in an economy of float64."""
+        """Returns the rule of the actor's share, in an economy of float64."""
         economy = self.make_economy("float64")
         observed = Dynamics(economy).observed
 
@@ -55,7 +54,7 @@ class AgentInEconomy(DDPG):
         return ShareRule(economy, share)
 
     def results(self) -> Results:
-        """The rule on its own path."""
+        """Reports the rule's errors on its own path."""
         rule = self.rule()
         row = {"states seen": self.replay.added, **euler_row(rule), **self.against(rule)}
         errors = [f"{name} {value:.2g}" for name, value in row.items() if name.endswith("error, mean")]

@@ -1,4 +1,4 @@
-"""Environments made from an economy of this package: the planner's own problem, as an agent meets it.
+"""Environments made from an economy of this package: an agent faces the planner's problem.
 
     observation   the economy's features, and for a Markov economy the shock as zeros and a one
     action        a share in [0, 1], cut to [.01, .99], which the economy's `policy_from_share` turns into a policy
@@ -19,16 +19,17 @@ import tensorflow as tf
 
 from deqn.equilibrium.economy import Economy
 from deqn.rl.environments import Environments
+from deqn.rl.planner import planner_of
 
 MARGIN = 0.01  # from either end: with nothing to eat, utility is minus infinity
 _BOX = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
 
 
 class Dynamics:
-    """An economy's one period, compiled: states are NumPy arrays outside, tensors inside."""
+    """One period of an economy, compiled; states are NumPy arrays outside, tensors inside."""
 
     def __init__(self, economy: Economy) -> None:
-        self.economy = economy
+        self.economy = economy = planner_of(economy)
         self.discount = float(economy.p.discount_factor)
         first = economy.tensors(economy.initial_states(1, np.random.default_rng(0)))
         policy = economy.policy(tf.zeros([1, economy.outputs], economy.dtype), first)
@@ -38,35 +39,34 @@ class Dynamics:
         self._advance = tf.function(self.advanced, jit_compile=True, autograph=False)
 
     def observed(self, state: Any) -> tf.Tensor:
-        """[batch, inputs], float32."""
+        """Returns what is observed in tensors, [batch, inputs], float32."""
         features = tf.cast(self.economy.features(state), tf.float32)
         if not (self.economy.shocks.discrete and "shock" in state._fields):
             return features
         return tf.concat([features, tf.one_hot(state.shock, self.economy.shocks.discrete)], axis=1)
 
     def advanced(self, state: Any, share: tf.Tensor, key: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Next states, what is seen there, rewards [batch], and whether they are inside."""
+        """Returns next states, observations there, rewards [batch], and whether the tracks are inside."""
         policy = self.economy.policy_from_share(tf.cast(cut(share), self.economy.dtype), state)
         reward = self.economy.period_utility(state, policy) - self.neutral_utility
         following = self.economy.transition(state, policy, self.economy.shocks.draw(state, key))
         return following, self.observed(following), reward, self.economy.is_inside(following)
 
     def observe(self, state: Any) -> np.ndarray:
-        """[batch, inputs], float32."""
+        """Returns what is observed, [batch, inputs], float32."""
         return self._observe(self.economy.tensors(state)).numpy()
 
     def advance(self, state: Any, share: np.ndarray, key: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
-        """As `advanced`; share: [batch], key: int32 [2]."""
+        """Does what `advanced` does for NumPy arrays; share: [batch], key: int32 [2]."""
         answer = self._advance(self.economy.tensors(state), tf.constant(share), tf.constant(key, tf.int32))
         return tf.nest.map_structure(lambda x: x.numpy(), answer)
 
     def initial(self, count: int, generator: np.random.Generator) -> Any:
-        """States from which episodes begin; an economy's own first one is always the same, and left out."""
+        """Draws states from which episodes begin; an economy's own first one is always the same, and left out."""
         states = self.economy.initial_states(count + 1, generator)
         return tf.nest.map_structure(lambda x: np.asarray(x)[1:], states)
 
     def observation_space(self) -> gymnasium.spaces.Box:
-        """All of R^inputs."""
         return gymnasium.spaces.Box(-np.inf, np.inf, (self.inputs,), np.float32)
 
 
@@ -86,13 +86,12 @@ class EconomyEnv(gymnasium.Env):
         self._period = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
-        """A new initial state."""
         super().reset(seed=seed)
         self._state, self._period = self.dynamics.initial(1, self.np_random), 0
         return self.dynamics.observe(self._state)[0], {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """One period. Raises ValueError if the action is outside its box."""
+        """Makes one period. Raises ValueError if the action is outside its box."""
         share = _checked(action, (1,))
         key = self.np_random.integers(2**31 - 1, size=2)
         self._state, seen, reward, inside = self.dynamics.advance(self._state, share, key)
@@ -102,7 +101,7 @@ class EconomyEnv(gymnasium.Env):
 
 @final
 class EconomyEnvironments(Environments):
-    """Many tracks of one economy, a period of all of them in one compiled step.
+    """Many tracks of one economy; a period of all of them is one compiled step.
 
     stream: whole numbers from which all randomness is drawn.
     """
@@ -121,38 +120,35 @@ class EconomyEnvironments(Environments):
         return np.random.default_rng([*self._stream, self._draws])
 
     def begin(self, chosen: np.ndarray) -> np.ndarray:
-        """Initial states where chosen."""
         fresh = self.dynamics.initial(self.count, self._generator())
         self._state = tf.nest.map_structure(lambda new, old: _where(chosen, new, old), fresh, self._state)
         self._age[chosen] = 0
         return self.dynamics.observe(self._state)
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """One period. Raises ValueError if an action is outside its box."""
+        """Makes one period. Raises ValueError if an action is outside its box."""
         key = self._generator().integers(2**31 - 1, size=2)
         self._state, seen, reward, inside = self.dynamics.advance(self._state, _checked(actions, (self.count, 1)), key)
         self._age += 1
         return seen, reward.astype(float), np.zeros(self.count, bool), (self._age >= self.horizon) | ~inside
 
     def own_state(self) -> Mapping[str, np.ndarray]:
-        """States of the economy, periods since each began, draws so far."""
+        """Returns states of the economy, periods since each began, and draws so far."""
         fields = {f"state_{name}": value for name, value in self._state._asdict().items()}
         return {**fields, "age": self._age, "draws": np.array(self._draws)}
 
     def restore_own(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Takes them back."""
         self._state = type(self._state)(**{name: np.array(state[f"state_{name}"]) for name in self._state._fields})
         self._age, self._draws = np.array(state["age"]), int(state["draws"])
         return self.dynamics.observe(self._state)
 
 
 def cut(share: tf.Tensor) -> tf.Tensor:
-    """A share with something left on either side."""
+    """Cuts a share so that something is left on either side."""
     return tf.clip_by_value(share, MARGIN, 1 - MARGIN)
 
 
 def _checked(action: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Shares [n]."""
     share = np.asarray(action, np.float32)
     if share.shape != shape:
         raise ValueError(f"action: shape is {list(share.shape)}, expected {list(shape)}")

@@ -1,4 +1,4 @@
-r"""The planner's problem of an economy as a dynamic program on a grid of capital.
+r"""The planner's problem of an economy as a dynamic program on a grid of its one endogenous state, such as capital.
 
 Choices are grid points; what is reported lies between them, where a parabola through the best one and its neighbours
 is highest.
@@ -15,6 +15,7 @@ from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.exogenous import MarkovChain
 from deqn.project.errors import UserError
 from deqn.rl.parameters import GridSettings
+from deqn.rl.planner import Planner, planner_of
 from deqn.rl.rules import ShareRule, euler_row, share_on_grid
 from deqn.rl.value_iteration import Program, ValueIteration
 from deqn.training.problem import Results
@@ -22,48 +23,49 @@ from deqn.training.settings import TrainingSettings
 
 
 class GridOfEconomy(ValueIteration):
-    """Value function iteration in an economy, on an even grid of capital. Final subclasses say in which one."""
+    """Value function iteration on an even grid of an economy's endogenous state. Final subclasses name the economy."""
 
     def __init__(self, parameters: GridSettings, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
         self.p = parameters
         self.economy = self.make_economy("float64")
-        self.grid = np.linspace(*parameters.capital, parameters.points)
+        self.grid = np.linspace(*parameters.grid, parameters.points)
         self.set_program(economy_on_grid(self.economy, self.grid), settings.precision)
         self.states_per_update = self.program.rewards.shape[0] * len(self.grid)
+        self.name = endogenous_state(self.economy)
 
     @abc.abstractmethod
-    def make_economy(self, dtype: str) -> Economy:
-        """The economy of the parameters."""
+    def make_economy(self, dtype: str) -> Planner:
+        """Makes the economy of the parameters."""
 
     def against(self, rule: ShareRule) -> dict[str, float]:
-        """Errors against what else is known of the solution, by name."""
+        """Returns errors against what else is known of the solution, by name."""
         return {}
 
-    def savings(self) -> np.ndarray:
-        """k' in each shock at each grid point, [S, N]."""
+    def next_states(self) -> np.ndarray:
+        """Returns the endogenous state chosen for next period in each shock at each grid point, [S, N]."""
         value = tf.convert_to_tensor(self.table.value)
         return refined((self._rewards + self.continuation(value)).numpy(), self.choices(), self.grid)
 
     def rule(self) -> ShareRule:
-        """The share that these savings are, linear in capital between grid points."""
+        """Returns the rule that leads to these states; its share is linear between grid points."""
         shocks = len(self.program.transition)
-        capital, shock = np.tile(self.grid, shocks), np.repeat(np.arange(shocks), len(self.grid))
-        share = share_of_savings(self.economy, capital, shock, self.savings().reshape(-1, 1))
-        return ShareRule(self.economy, share_on_grid(self.grid, share.reshape(shocks, -1)))
+        now, shock = np.tile(self.grid, shocks), np.repeat(np.arange(shocks), len(self.grid))
+        share = share_that_leads_to(self.economy, now, shock, self.next_states().reshape(-1, 1))
+        return ShareRule(self.economy, share_on_grid(self.name, self.grid, share.reshape(shocks, -1)))
 
     def results(self) -> Results:
-        """The rule on its own path, and the contraction of the first iterations from zero."""
+        """Reports the errors of the rule on its own path, and the contraction of the first iterations from zero."""
         rule, step = self.rule(), float(self.grid[1] - self.grid[0])
         row = {"grid step": step, "contraction": self.contraction(), **euler_row(rule), **self.against(rule)}
         name, value = next((name, value) for name, value in row.items() if name.endswith("error, mean"))
         return Results(
             headline=f"{name} {value:.2g}, largest ratio of contraction {row['contraction']:.6f}",
             tables={"iteration": [row]},
-            arrays={"capital": self.grid, "value": np.asarray(self.table.value), "savings": self.savings()},
+            arrays={"grid": self.grid, "value": np.asarray(self.table.value), "next": self.next_states()},
         )
 
     def contraction(self, iterations: int = 100) -> float:
-        """The largest ratio of one change's size to the change before it, from V = 0."""
+        """Returns the largest ratio of one change's size to that of the change before it, beginning from V = 0."""
         step = tf.function(self.bellman, jit_compile=True, autograph=False)
         before = tf.zeros_like(self.table.value)
         value, ratios = step(before), []
@@ -75,43 +77,57 @@ class GridOfEconomy(ValueIteration):
 
 
 def economy_on_grid(economy: Economy, grid: np.ndarray) -> Program:
-    """The planner's program of an economy with capital, a Markov shock and savings that are next period's capital.
+    """Returns the planner's program of an economy with a Markov shock and one other state, a number.
 
-    grid: [N], ascending. Savings have to be affine in the share that `policy_from_share` takes: its two ends then tell
-    which share leads to which point. Raises UserError for other economies.
+    grid: [N], ascending, of that state. Its next value has to be known today and affine in the share that
+    `policy_from_share` takes. Raises UserError for other economies.
     """
-    if set(economy.State._fields) != {"capital", "shock"} or "savings" not in economy.Policy._fields:
-        raise UserError(
-            f"{type(economy).__name__}: a grid needs a State of capital and shock and a Policy with savings, got "
-            f"{', '.join(economy.State._fields)} and {', '.join(economy.Policy._fields)}"
-        )
+    name = endogenous_state(economy)
+    economy = planner_of(economy)
     assert isinstance(economy.shocks, MarkovChain)  # its State has a shock
     shocks, points = len(economy.shocks.transition), len(grid)
-    capital, shock = np.tile(grid, shocks), np.repeat(np.arange(shocks), points)  # [S * N]
-    share = share_of_savings(economy, capital, shock, grid[None, :])  # [S * N, N]
+    now, shock = np.tile(grid, shocks), np.repeat(np.arange(shocks), points)  # [S * N]
+    share = share_that_leads_to(economy, now, shock, grid[None, :])  # [S * N, N]
     possible = (share > 0) & (share < 1)
-    state = economy.tensors(economy.State(capital=np.repeat(capital, points), shock=np.repeat(shock, points)))
+    state = economy.tensors(economy.State(**{name: np.repeat(now, points), "shock": np.repeat(shock, points)}))
     policy = economy.policy_from_share(tf.constant(np.where(possible, share, 0.5).ravel(), economy.dtype), state)
     utility = economy.period_utility(state, policy).numpy().reshape(shocks, points, points)
     rewards = np.where(possible.reshape(utility.shape), utility, -np.inf)
     return Program(rewards, economy.shocks.transition, economy.p.discount_factor)
 
 
-def share_of_savings(economy: Economy, capital: np.ndarray, shock: np.ndarray, savings: np.ndarray) -> np.ndarray:
-    """The share that leads to these savings; capital, shock: [n]; savings: [n, m] or [1, m]; outside (0, 1) if none."""
-    state = economy.tensors(economy.State(capital=capital, shock=shock))
-    quarter, half, most = (
-        economy.policy_from_share(tf.fill([len(capital)], tf.constant(s, economy.dtype)), state).savings.numpy()
-        for s in (0.25, 0.5, 0.75)
-    )
+def endogenous_state(economy: Economy) -> str:
+    """Returns the name of the state beside the shock. Raises UserError if there is none, or more than one."""
+    names = [name for name in economy.State._fields if name != "shock"]
+    if len(names) != 1 or "shock" not in economy.State._fields:
+        raise UserError(
+            f"{type(economy).__name__}: a grid needs a State of a shock and one number, got "
+            f"{', '.join(economy.State._fields)}"
+        )
+    return names[0]
+
+
+def share_that_leads_to(economy: Planner, now: np.ndarray, shock: np.ndarray, following: np.ndarray) -> np.ndarray:
+    """Returns the share that leads from states to next states, [n, m]; it is outside (0, 1) where none does.
+
+    now, shock: [n]. following: [n, m] or [1, m]. Raises UserError if the next state is not affine in the share.
+    """
+    name = endogenous_state(economy)
+    state = economy.tensors(economy.State(**{name: now, "shock": shock}))
+
+    def after(share: float) -> np.ndarray:
+        policy = economy.policy_from_share(tf.fill([len(now)], tf.constant(share, economy.dtype)), state)
+        return getattr(economy.transition(state, policy, state.shock), name).numpy()
+
+    quarter, half, most = after(0.25), after(0.5), after(0.75)
     if not np.allclose(half, 0.5 * (quarter + most), rtol=1e-5):
-        raise UserError(f"{type(economy).__name__}: savings are not affine in the share, expected a + b share")
+        raise UserError(f"{type(economy).__name__}: next {name} is not affine in the share, expected a + b share")
     slope = 2 * (most - quarter)
-    return 0.5 + (savings - half[:, None]) / slope[:, None]
+    return 0.5 + (following - half[:, None]) / slope[:, None]
 
 
 def refined(objective: np.ndarray, choice: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Where the parabola through the best point and its neighbours is highest: [S, N] on an even grid.
+    """Returns where the parabola through the best point and its neighbours is highest: [S, N] on an even grid.
 
     objective: [S, N, M], what each choice is worth. choice: [S, N].
     """

@@ -1,4 +1,4 @@
-"""Environments side by side: what agents act in, whose state a checkpoint holds.
+"""Environments side by side, in which agents act, and whose state a checkpoint holds.
 
 An episode ends as *terminated* or as *truncated*, and a new one begins at once, in the same call: there is no step that
 only resets, so none can enter a buffer.
@@ -17,7 +17,7 @@ from deqn.project.errors import UserError
 
 
 class Transition(NamedTuple):
-    """What one step showed, one row for each environment.
+    """The results of one step, one row for each environment.
 
     observation, next_observation: [n, ...]; the latter is what the action led to, not where a new episode began.
     action: [n] or [n, d]. reward: float [n]. terminated, truncated: bool [n].
@@ -32,7 +32,7 @@ class Transition(NamedTuple):
 
 
 class Environments(abc.ABC):
-    """`count` copies of an environment. Subclasses are final and set, before `super().__init__`, what is below.
+    """Copies of an environment, as many as `count`. Subclasses are final and set these before `super().__init__`.
 
     name: for messages. count: how many. observation_space, action_space: of one of them.
     discount: with which returns are added up in reports; 1 for the classics of the field.
@@ -55,22 +55,22 @@ class Environments(abc.ABC):
 
     @abc.abstractmethod
     def begin(self, chosen: np.ndarray) -> np.ndarray:
-        """New episodes where `chosen`, bool [count]; the observations [count, ...] of all."""
+        """Begins new episodes where `chosen`, bool [count]; returns the observations [count, ...] of all."""
 
     @abc.abstractmethod
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Next observations [count, ...], rewards, terminated and truncated, [count] each; nothing begins anew."""
+        """Makes a step; returns next observations [count, ...], rewards, terminated, truncated; nothing begins anew."""
 
     @abc.abstractmethod
     def own_state(self) -> Mapping[str, np.ndarray]:
-        """What determines the environments' future besides the actions to come."""
+        """Returns what determines the future of the environments besides the actions to come."""
 
     @abc.abstractmethod
     def restore_own(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Takes back what `own_state` gave; the observations [count, ...]."""
+        """Restores what `own_state` gave; returns the observations [count, ...]."""
 
     def step(self, actions: np.ndarray, counted: np.ndarray | None = None) -> Transition:
-        """One step in each; where an episode ends the next begins.
+        """Makes one step in each; where an episode ends the next begins.
 
         counted: bool [count], whose episodes enter `finished`; by default all.
         Raises UserError for a reward that is no number.
@@ -86,7 +86,7 @@ class Environments(abc.ABC):
         return Transition(before, taken, rewards, following, terminated, truncated)
 
     def begin_anew(self) -> None:
-        """A new episode everywhere; unfinished ones are forgotten."""
+        """Begins a new episode everywhere; unfinished ones are forgotten."""
         self._return[:], self._length[:] = 0, 0
         self.observation = self.begin(np.ones(self.count, bool))
 
@@ -99,11 +99,11 @@ class Environments(abc.ABC):
 
     @property
     def finished(self) -> np.ndarray:
-        """[episodes, 3]: transitions made when it ended, return, length."""
+        """Returns [episodes, 3]: transitions made when it ended, return, length."""
         return np.array(self._finished, float).reshape(-1, 3)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Arrays from which `restore` makes equal environments."""
+        """Returns arrays from which `restore` makes equal environments."""
         own = {f"own/{name}": np.array(value) for name, value in self.own_state().items()}
         return own | {
             "steps": np.array(self.steps), "return": self._return.copy(), "length": self._length.copy(),
@@ -111,7 +111,7 @@ class Environments(abc.ABC):
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes back what `state` gave."""
+        """Restores what `state` gave."""
         self.steps = int(state["steps"])
         self._return, self._length = np.array(state["return"]), np.array(state["length"])
         self._finished = [tuple(row) for row in np.asarray(state["finished"]).tolist()]
@@ -120,7 +120,7 @@ class Environments(abc.ABC):
 
 
 def discrete_actions(environments: Environments, agent: str) -> int:
-    """The number of actions. Raises UserError if they are not discrete."""
+    """Returns the number of actions. Raises UserError if they are not discrete."""
     space = environments.action_space
     if not isinstance(space, gymnasium.spaces.Discrete):
         raise UserError(f"{agent} needs a Discrete action space, but {environments.name} has {space}; DDPG takes a Box")
@@ -130,7 +130,7 @@ def discrete_actions(environments: Environments, agent: str) -> int:
 
 
 def box_of_actions(environments: Environments, agent: str) -> tuple[np.ndarray, np.ndarray]:
-    """The bounds [d] of the actions. Raises UserError if they are discrete, unbounded or no vector."""
+    """Returns the bounds [d] of the actions. Raises UserError if they are discrete, unbounded or no vector."""
     space = environments.action_space
     if not isinstance(space, gymnasium.spaces.Box):
         raise UserError(f"{agent} needs a Box action space, but {environments.name} has {space}; DQN takes a Discrete")
@@ -139,8 +139,13 @@ def box_of_actions(environments: Environments, agent: str) -> tuple[np.ndarray, 
     return space.low, space.high
 
 
+def to_box(actions: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Scales actions from [-1, 1] to the bounds [d]; what lies outside is cut off, within the box to the last digit."""
+    return np.clip(low + 0.5 * (high - low) * (actions + 1), low, high).astype(low.dtype)
+
+
 def inputs_of(environments: Environments, agent: str) -> int:
-    """The length of the observed vector. Raises UserError if no vector of numbers is observed."""
+    """Returns the length of the observed vector. Raises UserError if no vector of numbers is observed."""
     space = environments.observation_space
     if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
         raise UserError(f"{agent} needs to observe a vector (a Box of one axis), but {environments.name} has {space}")
@@ -148,7 +153,7 @@ def inputs_of(environments: Environments, agent: str) -> int:
 
 
 def returns_of(environments: Environments, act: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The return of one episode in each environment under `act`, observations [count, ...] -> actions: [count]."""
+    """Returns the return of one episode in each environment, [count]; act: observations [count, ...] -> actions."""
     environments.begin_anew()
     returns, weight, running = np.zeros(environments.count), 1.0, np.ones(environments.count, bool)
     while running.any():
@@ -160,7 +165,7 @@ def returns_of(environments: Environments, act: Callable[[np.ndarray], np.ndarra
 
 
 def observed(environments: Environments, steps: int, generator: np.random.Generator) -> np.ndarray:
-    """What is observed under random actions: [steps * count, ...]."""
+    """Returns what is observed under random actions: [steps * count, ...]."""
     seen = []
     for _ in range(steps):
         seen.append(environments.observation)
@@ -169,7 +174,7 @@ def observed(environments: Environments, steps: int, generator: np.random.Genera
 
 
 def random_actions(environments: Environments, generator: np.random.Generator) -> np.ndarray:
-    """Uniform over the action space, one for each environment."""
+    """Draws actions uniformly, one for each environment."""
     space, count = environments.action_space, environments.count
     if isinstance(space, gymnasium.spaces.Discrete):
         return generator.integers(space.n, size=count)

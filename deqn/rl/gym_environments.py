@@ -19,7 +19,7 @@ from deqn.rl.environments import Environments
 
 @final
 class GymEnvironments(Environments):
-    """Environments of gymnasium, as a vector of them.
+    """Environments of gymnasium, run as one vector.
 
     make: makes one. stream: whole numbers from which the seeds of all episodes are drawn, such as (seed, rank).
     """
@@ -37,7 +37,7 @@ class GymEnvironments(Environments):
         super().__init__()
 
     def begin(self, chosen: np.ndarray) -> np.ndarray:
-        """The seed of an episode depends on the stream, the environment's number and the episode's."""
+        """Begins with seeds that depend on the stream, the environment's number and the episode's."""
         for number in np.flatnonzero(chosen):
             self._episode[number] += 1
             entropy = np.random.SeedSequence([*self._stream, int(number), int(self._episode[number])])
@@ -47,14 +47,13 @@ class GymEnvironments(Environments):
         return observation
 
     def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """One step of the vector."""
         for number in range(self.count):
             self._actions[number].append(actions[number])
         observation, rewards, terminated, truncated, _ = self._vector.step(actions)
         return observation, rewards, terminated, truncated
 
     def own_state(self) -> Mapping[str, np.ndarray]:
-        """Seeds, and the actions since each episode began, one environment after the other."""
+        """Returns seeds, and the actions since each episode began, one environment after the other."""
         lengths = np.array([len(actions) for actions in self._actions])
         flat = [action for actions in self._actions for action in actions]
         example = np.asarray(self.action_space.sample())
@@ -76,7 +75,7 @@ class GymEnvironments(Environments):
 
 
 def gym_maker(name: str, **options: Any) -> Callable[[], gymnasium.Env]:
-    """What makes an environment that gymnasium knows by name. Raises UserError for others."""
+    """Returns a function that makes an environment which gymnasium knows by name. Raises UserError for others."""
     if name not in gymnasium.registry:
         known = [each for each in gymnasium.registry if "/" not in each]
         raise UserError(f"environment: gymnasium does not know {name!r};{nearest(name, known)}")

@@ -1,13 +1,10 @@
-"""Networks of agents: a perceptron of what is observed, or the convolutions that see Atari's frames."""
+"""The perceptron that an agent has by default, and a sample of its inputs."""
 
 from __future__ import annotations
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from deqn.mlp.networks import MLP
-from deqn.project.errors import UserError
 from deqn.rl.environments import Environments, observed
 from deqn.rl.parameters import AgentSettings
 
@@ -15,50 +12,10 @@ _SAMPLE = 1024  # observations from which inputs are standardised
 
 
 def perceptron(p: AgentSettings, inputs: int, outputs: int, seed: int, dtype: str) -> MLP:
-    """[batch, inputs] -> [batch, 1, outputs]."""
+    """Makes a perceptron [batch, inputs] -> [batch, 1, outputs]."""
     return MLP(inputs, outputs, 1, p.hidden, p.activation, seed, dtype, standardized=p.standardize)
 
 
 def sample_of_inputs(environments: Environments, seed: int) -> np.ndarray:
-    """About 1024 observations under random actions, the same on every rank that gives the same environments."""
+    """Returns about 1024 observations under random actions; equal environments give the same on every rank."""
     return observed(environments, -(-_SAMPLE // environments.count), np.random.default_rng([seed, 3]))
-
-
-class AtariNetwork(keras.Model):
-    """Q-values of four stacked frames (Mnih et al. 2015): [batch, 4, 84, 84] of 0 to 255 -> [batch, 1, actions].
-
-        x/255 -> conv 32, 8 x 8, stride 4 -> conv 64, 4 x 4, stride 2 -> conv 64, 3 x 3, stride 1 -> 512 -> actions
-
-    each but the last with relu: 1,686,180 weights for four actions.
-    """
-
-    def __init__(self, actions: int, seed: int, dtype: str) -> None:
-        super().__init__(dtype=dtype)
-        # Uniform with variance 2/inputs (He et al. 2015), as relus want it.
-        initializers = [keras.initializers.HeUniform(seed=1000 * seed + number) for number in range(5)]
-        self.layers_hidden = [
-            keras.layers.Conv2D(filters, size, strides, activation="relu", kernel_initializer=initializer, dtype=dtype)
-            for filters, size, strides, initializer in zip(
-                (32, 64, 64), (8, 4, 3), (4, 2, 1), initializers, strict=False
-            )
-        ]
-        self.dense = keras.layers.Dense(512, activation="relu", kernel_initializer=initializers[3], dtype=dtype)
-        self.head = keras.layers.Dense(actions, kernel_initializer=initializers[4], dtype=dtype)
-        self(tf.zeros([1, 4, 84, 84], dtype))
-
-    def call(self, frames: tf.Tensor) -> tf.Tensor:
-        """Channels go last, for TensorFlow convolves only such on a CPU."""
-        x = tf.transpose(tf.cast(frames, self.compute_dtype) / 255.0, [0, 2, 3, 1])  # [batch, 84, 84, 4]
-        for layer in self.layers_hidden:
-            x = layer(x)
-        x = tf.reshape(x, [-1, 7 * 7 * 64])
-        return self.head(self.dense(x))[:, None, :]
-
-
-def check_frames(environments: Environments) -> None:
-    """Raises UserError if not four frames of 84 x 84 are observed."""
-    if environments.observation_space.shape != (4, 84, 84):
-        raise UserError(
-            f"network: atari sees four frames of 84 x 84 pixels, but {environments.name} shows "
-            f"{environments.observation_space}"
-        )

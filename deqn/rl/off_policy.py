@@ -1,4 +1,4 @@
-"""What DQN and DDPG have in common: act, remember, learn from minibatches of what is remembered."""
+"""DQN and DDPG have this in common: they act, store transitions, and learn from minibatches of stored ones."""
 
 from __future__ import annotations
 
@@ -39,44 +39,43 @@ class OffPolicy(Problem):
         self.minibatch = parameters.replay.minibatch // share
         self.environments = self.make_environments(parameters.environments // share, (self.seed, rank, 0))
         self.updates_per_call = parameters.updates
-        self._judged: tuple[Environments, dict[str, np.ndarray]] | None = None
+        self._validation: tuple[Environments, dict[str, np.ndarray]] | None = None
         self.build()
         self.replay = Replay(parameters.replay.capacity, self._example(), self.dtype)
 
     @abc.abstractmethod
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
-        """`count` environments whose randomness comes from `stream`."""
+        """Makes `count` environments whose randomness comes from `stream`."""
 
     @abc.abstractmethod
     def build(self) -> None:
-        """Sets networks and trainable; `environments` are there."""
+        """Sets networks and trainable; the environments exist already."""
 
     @abc.abstractmethod
     def greedy(self, observations: np.ndarray) -> np.ndarray:
-        """The unit actions that the networks think best, [n] or [n, d]."""
+        """Returns the unit actions that are best by the networks, [n] or [n, d]."""
 
     @abc.abstractmethod
     def explore(self, observations: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Unit actions tried in training."""
+        """Returns unit actions to try in training."""
 
     @abc.abstractmethod
     def random(self, generator: np.random.Generator) -> np.ndarray:
-        """Unit actions before the first update."""
+        """Returns unit actions for the time before the first update."""
 
     def to_environment(self, actions: np.ndarray) -> np.ndarray:
-        """Unit actions as the environment takes them."""
+        """Returns unit actions as the environment takes them."""
         return actions
 
     def before_updates(self, episode: int) -> None:
-        """What happens to the networks between acting and learning."""
+        """Changes the networks between acting and learning, if the agent does so."""
 
     def act(self, actions: np.ndarray) -> None:
-        """One step, remembered."""
+        """Makes one step and stores it."""
         transition = self.environments.step(self.to_environment(actions))
         self.replay.add(transition._replace(action=actions))
 
     def _example(self) -> Minibatch:
-        """Of one transition, for its shapes."""
         actions = self.random(np.random.default_rng(0))[:1]
         seen = self.environments.observation[:1]
         return Minibatch(seen, actions, np.zeros(1), seen, np.zeros(1))
@@ -84,11 +83,11 @@ class OffPolicy(Problem):
     # --- what the engine calls -------------------------------------------------------------------------------------
 
     def start(self, key: tf.Tensor) -> tf.Tensor:
-        """Updates made."""
+        """Begins at the first minibatch."""
         return tf.constant(0)
 
     def batches(self, episode: int) -> Iterator[Batch]:
-        """[updates, minibatch, ...] of each field of a Minibatch; all draws come from the episode's number."""
+        """Yields [updates, minibatch, ...] of each field of a Minibatch; all draws depend on the episode."""
         generator = np.random.default_rng([self.seed, self.rank, 2, episode])
         while self.replay.added < self.p.replay.begin:
             self.act(self.random(generator))
@@ -98,42 +97,39 @@ class OffPolicy(Problem):
         yield self.replay.sample((self.p.updates, self.minibatch), generator)
 
     def chosen(self, batch: Batch, carry: tf.Tensor) -> Minibatch:
-        """The minibatch that the carry points to, [minibatch, ...] each."""
+        """Returns the minibatch whose number the carry is, [minibatch, ...] each."""
         return Minibatch(*(tf.gather(each, carry % self.p.updates) for each in batch))
 
     def validate(self) -> Mapping[str, float]:
-        """Minus the mean return of greedy episodes, always the same ones: their first states are."""
-        return {"minus_return": -float(self.judged_returns().mean())}
+        """Returns minus the mean return of greedy episodes, which begin in the same states every time."""
+        return {"minus_return": -float(self.validation_returns().mean())}
 
-    def judged_returns(self) -> np.ndarray:
-        """Of the episodes by which weights are chosen."""
-        if self._judged is None:
+    def validation_returns(self) -> np.ndarray:
+        """Returns the returns of the episodes that choose the weights."""
+        if self._validation is None:
             environments = self.make_environments(self.p.evaluation_episodes, (self.seed, self.rank, 1))
-            self._judged = environments, environments.state()
-        environments, begun = self._judged
+            self._validation = environments, environments.state()
+        environments, begun = self._validation
         environments.restore(begun)
         return self.greedy_returns(environments)
 
     def greedy_returns(self, environments: Environments) -> np.ndarray:
-        """Of one greedy episode in each environment."""
+        """Returns the return of one greedy episode in each environment."""
         return returns_of(environments, lambda seen: self.to_environment(self.greedy(seen)))
 
     def host_state(self) -> Mapping[str, Any]:
-        """Environments and buffer."""
         return {
             **{f"environments/{name}": value for name, value in self.environments.state().items()},
             **{f"replay/{name}": value for name, value in self.replay.state().items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes both back."""
         for name, part in (("environments", self.environments), ("replay", self.replay)):
             part.restore({k.removeprefix(f"{name}/"): v for k, v in state.items() if k.startswith(f"{name}/")})
 
     # --- what is reported ------------------------------------------------------------------------------------------
 
     def describe(self) -> Mapping[str, str]:
-        """Environment and networks."""
         weights = ", ".join(f"{name} {network.count_params():,}" for name, network in self.networks.items())
         return {
             "environment": f"{self.environments.name}, {self.environments.count} side by side",
@@ -141,12 +137,12 @@ class OffPolicy(Problem):
         }
 
     def results(self) -> Results:
-        """Greedy returns of the best weights, in the episodes that chose them and in others; training's own returns."""
+        """Reports greedy returns of the best weights, in the episodes that chose them and in others."""
         fresh = self.make_environments(_FRESH, (self.seed, self.rank, 4))
         rows = [
             {"episodes": words, **_summary(returns)}
             for words, returns in (
-                ("that chose the weights", self.judged_returns()), ("100 others", self.greedy_returns(fresh)),
+                ("that chose the weights", self.validation_returns()), ("100 others", self.greedy_returns(fresh)),
             )
         ]  # fmt: skip
         finished = self.environments.finished

@@ -1,8 +1,6 @@
-"""What a parameter file may say of an agent: data, networks, exploration. Imports no TensorFlow."""
+"""What a parameter file may say of an agent: its data, networks and exploration. Imports no TensorFlow."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import pydantic
 
@@ -10,10 +8,7 @@ from deqn.project.schema import Section, setting
 
 
 class AgentSettings(Section):
-    """What all agents have.
-
-    Each engine's episode the agent acts for `steps` in each of its environments and then makes `updates`.
-    """
+    """All agents have these. In each episode of the engine they act in all their environments, then make updates."""
 
     environments: int = setting(1, unit="environments side by side", ge=1)
     discount: float = setting(0.99, unit="per step", ge=0, le=1)
@@ -38,7 +33,7 @@ class ReplaySettings(Section):
 
 
 class OffPolicySettings(AgentSettings):
-    """What DQN and DDPG share: `steps` in each environment, then `updates` on minibatches from the buffer."""
+    """DQN and DDPG share these: `steps` in each environment, then `updates` on minibatches from the buffer."""
 
     steps: int = setting(1, unit="steps in each environment between updates", ge=1)
     updates: int = setting(1, unit="updates after these steps", ge=1)
@@ -46,27 +41,26 @@ class OffPolicySettings(AgentSettings):
 
 
 class ExplorationSettings(Section):
-    """The share of random actions, which falls along a line."""
+    """The share of random actions falls along a line."""
 
     first: float = setting(1.0, unit="share of actions", ge=0, le=1)
     last: float = setting(0.05, unit="share of actions", ge=0, le=1)
     over: int = setting(10_000, unit="transitions until the last share is reached", ge=1)
 
     def share(self, transitions: int) -> float:
-        """After so many transitions."""
+        """Returns the share after so many transitions."""
         return self.first + (self.last - self.first) * min(transitions / self.over, 1.0)
 
 
 class DQNSettings(OffPolicySettings):
-    """Deep Q-network (Mnih et al. 2015)."""
+    """Settings of a deep Q-network (Mnih et al. 2015)."""
 
-    network: Literal["perceptron", "atari"] = setting("perceptron", source="atari: the convolutions of Mnih et al.")
     exploration: ExplorationSettings = setting(ExplorationSettings())
     target_every: int = setting(1, unit="engine's episodes between copies to the target network", ge=1)
 
 
 class DDPGSettings(OffPolicySettings):
-    """Deep deterministic policy gradient (Lillicrap et al. 2016)."""
+    """Settings of deep deterministic policy gradient (Lillicrap et al. 2016)."""
 
     averaging: float = setting(0.005, unit="share of the way that targets go an update", gt=0, le=1, source="tau")
     noise: float = setting(0.1, unit="standard deviation, half the width of the action space = 1", ge=0)
@@ -77,7 +71,7 @@ class DDPGSettings(OffPolicySettings):
 
 
 class ReinforceSettings(AgentSettings):
-    """REINFORCE (Williams 1992): one update on one episode of each environment."""
+    """Settings of REINFORCE (Williams 1992): one update on one episode of each environment."""
 
     steps: int = setting(500, unit="steps after which an episode is cut off", ge=1)
     standardize_returns: bool = setting(True, source="over a batch: a baseline and a scale in one")
@@ -85,18 +79,18 @@ class ReinforceSettings(AgentSettings):
 
 
 class EconomyDDPGSettings(DDPGSettings):
-    """DDPG in an economy, whose own discount factor takes the place of `discount`."""
+    """Settings of DDPG in an economy, whose own discount factor takes the place of `discount`."""
 
     horizon: int = setting(200, unit="periods after which a track begins anew", ge=1)
 
 
 class GridSettings(Section):
-    """Value function iteration in an economy."""
+    """Settings of value function iteration in an economy."""
 
-    capital: tuple[float, float] = setting(unit="units of the good: the first and the last grid point")
+    grid: tuple[float, float] = setting(unit="the state's own: the first and the last grid point")
     points: int = setting(1000, unit="grid points", ge=3)
 
-    @pydantic.field_validator("capital")
+    @pydantic.field_validator("grid")
     @classmethod
     def _ascends(cls, value: tuple[float, float]) -> tuple[float, float]:
         if not 0 < value[0] < value[1]:

@@ -17,7 +17,7 @@ import gymnasium
 import numpy as np
 import tensorflow as tf
 
-from deqn.rl.environments import Environments, box_of_actions, discrete_actions, inputs_of
+from deqn.rl.environments import Environments, box_of_actions, discrete_actions, inputs_of, to_box
 from deqn.rl.networks import perceptron, sample_of_inputs
 from deqn.rl.parameters import ReinforceSettings
 from deqn.training.problem import Batch, Losses, Problem, Results
@@ -64,14 +64,14 @@ class Reinforce(Problem):
 
     @abc.abstractmethod
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
-        """`count` environments whose randomness comes from `stream`."""
+        """Makes `count` environments whose randomness comes from `stream`."""
 
     def outputs(self, observation: tf.Tensor) -> tf.Tensor:
-        """What the network says of each state, [batch, outputs]."""
+        """Returns the network's outputs at each observation, [batch, outputs]."""
         return self.policy(tf.cast(observation, self.dtype))[:, 0, :]
 
     def log_probability(self, output: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-        """log pi(a | s), [batch]; action: [batch] numbers from 0, or [batch, d]."""
+        """Returns log pi(a | s), [batch]; action: [batch] numbers from 0, or [batch, d]."""
         if self.discrete:
             return -tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(action, tf.int32), output)
         mean, log_sd = mean_and_log_sd(output)
@@ -79,7 +79,7 @@ class Reinforce(Problem):
         return tf.reduce_sum(-0.5 * standard**2 - log_sd - 0.5 * math.log(2 * math.pi), axis=1)
 
     def act(self, observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Drawn from pi: [n] or [n, d]."""
+        """Draws actions from pi: [n] or [n, d]."""
         output = self._outputs(observation)
         if self.discrete:  # the largest of logits and Gumbel noise is a draw from their softmax
             return np.argmax(output.numpy() + generator.gumbel(size=output.shape), axis=1)
@@ -87,16 +87,13 @@ class Reinforce(Problem):
         return mean + np.exp(log_sd) * generator.standard_normal(mean.shape)
 
     def to_environment(self, action: np.ndarray) -> np.ndarray:
-        """Real actions are drawn around the middle of the box, half its width the unit; the box cuts them off."""
-        if self.discrete:
-            return action
-        scaled = self.low + 0.5 * (self.high - self.low) * (action + 1)
-        return np.clip(scaled, self.low, self.high).astype(self.low.dtype)
+        """Real actions are drawn around the middle of the box in units of half its width, and cut off at its bounds."""
+        return action if self.discrete else to_box(action, self.low, self.high)
 
     # --- what the engine calls -------------------------------------------------------------------------------------
 
     def batches(self, episode: int) -> Iterator[Batch]:
-        """One episode of each environment, padded to `steps` so that the update is compiled once."""
+        """Yields one episode of each environment, padded to `steps` so that the update is compiled once."""
         rollout = self._episodes(np.random.default_rng([self.seed, self.rank, 2, episode]))
         yield Rollout(*(_padded(each, self.p.steps) for each in rollout))
 
@@ -116,7 +113,7 @@ class Reinforce(Problem):
         return Rollout(seen, actions, weight.astype(self.dtype), counted.astype(self.dtype))
 
     def losses(self, batch: Batch, carry: Any, key: tf.Tensor) -> Losses:
-        """The equation above; padding and what followed an episode's end do not count."""
+        """Returns the loss above; padding and what followed an episode's end do not count."""
         observation, action, weight, counts = (tf.reshape(each, [-1, *each.shape[2:]]) for each in batch)
         log_pi = self.log_probability(self.outputs(observation), action)
         steps = tf.reduce_sum(counts)
@@ -127,30 +124,27 @@ class Reinforce(Problem):
         )
 
     def validate(self) -> Mapping[str, float]:
-        """Minus the mean return of the last episodes of training: nothing is run for it."""
+        """Returns minus the mean return of the last episodes of training: nothing is run for it."""
         last = self.environments.finished[-self.p.average_over :, 1]
         # A few lucky episodes at the beginning must not choose the weights.
         return {"minus_return": -float(last.mean()) if len(last) == self.p.average_over else _NOT_YET}
 
     def host_state(self) -> Mapping[str, Any]:
-        """The environments."""
         return self.environments.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes them back."""
         self.environments.restore(state)
 
     # --- what is reported ------------------------------------------------------------------------------------------
 
     def describe(self) -> Mapping[str, str]:
-        """Environment and network."""
         return {
             "environment": f"{self.environments.name}, {self.environments.count} side by side",
             "weights": f"policy {self.policy.count_params():,}",
         }
 
     def results(self) -> Results:
-        """The running mean of training's returns, and where it was highest."""
+        """Reports the running mean of training's returns, and where it was highest."""
         finished, over = self.environments.finished, self.p.average_over
         if len(finished) < over:
             return Results(f"{len(finished)} episodes, expected {over} or more", {"returns": [{"mean": math.nan}]})
@@ -171,7 +165,7 @@ class Reinforce(Problem):
 
 
 def returns(rewards: np.ndarray, discount: float) -> np.ndarray:
-    """G_t = r_t + gamma G_{t+1} down the first axis: [T, n] -> [T, n]."""
+    """Returns G_t = r_t + gamma G_{t+1} down the first axis: [T, n] -> [T, n]."""
     g, following = np.zeros_like(rewards, float), 0.0
     for t in reversed(range(len(rewards))):
         g[t] = following = rewards[t] + discount * following
@@ -179,7 +173,7 @@ def returns(rewards: np.ndarray, discount: float) -> np.ndarray:
 
 
 def mean_and_log_sd(output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """mu and ln sigma, each [batch, d], of the network's outputs [batch, 2 d]."""
+    """Splits the network's outputs [batch, 2 d] in mu and ln sigma, each [batch, d]."""
     mean, log_sd = tf.split(output, 2, axis=1)
     return mean, tf.clip_by_value(log_sd, *_LOG_SD)
 

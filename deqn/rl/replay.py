@@ -11,7 +11,7 @@ from deqn.rl.environments import Transition
 
 
 class Minibatch(NamedTuple):
-    """What an update of Q sees, [batch, ...] each; truncated transitions are among those that did not terminate."""
+    """The data of an update of Q, [batch, ...] each; truncated transitions are among those that did not terminate."""
 
     observation: Any
     action: Any
@@ -39,29 +39,29 @@ class Replay:
         return min(self.added, self.capacity)
 
     def add(self, transition: Transition) -> None:
-        """The rows of one step, the oldest ones going where there is no room."""
+        """Stores the rows of one step; without room they replace the oldest ones."""
         rows = (self.added + np.arange(len(transition.reward))) % self.capacity
         for kept, new in zip(self._rows, kept_of(transition), strict=True):
             kept[rows] = new
         self.added += len(rows)
 
     def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> Minibatch:
-        """Uniformly with replacement: [*shape, ...] each."""
+        """Draws uniformly with replacement: [*shape, ...] each."""
         rows = generator.integers(len(self), size=shape)
         return Minibatch(*(kept[rows] for kept in self._rows))
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of the filled part."""
+        """Returns copies of the filled part."""
         rows = {name: each[: len(self)].copy() for name, each in self._rows._asdict().items()}
         return rows | {"added": np.array(self.added)}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes back what `state` gave."""
+        """Restores what `state` gave."""
         self.added = int(state["added"])
         for name, kept in self._rows._asdict().items():
             kept[: len(self)] = state[name]
 
 
 def kept_of(transition: Transition) -> Minibatch:
-    """What of a transition is kept."""
+    """Returns the part of a transition that is kept."""
     return Minibatch(*(getattr(transition, name) for name in Minibatch._fields))

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 def td_target(reward: tf.Tensor, terminated: tf.Tensor, next_value: tf.Tensor, discount: float) -> tf.Tensor:
-    """What a transition says its value is, each [batch]; no gradient flows into it.
+    """Returns the target for the value of each transition, [batch]; no gradient flows into it.
 
         y = r + gamma (1 - terminated) v(s')
 
@@ -17,12 +17,12 @@ def td_target(reward: tf.Tensor, terminated: tf.Tensor, next_value: tf.Tensor, d
 
 
 def move_towards(target: keras.Model, live: keras.Model, share: float) -> None:
-    """target <- (1 - share) target + share live, for every weight."""
+    """Moves every weight: target <- (1 - share) target + share live."""
     for slow, fast in zip(target.weights, live.weights, strict=True):
         slow.assign(slow + share * (fast - slow))
 
 
 def copy(target: keras.Model, live: keras.Model) -> None:
-    """target <- live."""
+    """Copies every weight of the live network to the target."""
     for slow, fast in zip(target.weights, live.weights, strict=True):
         slow.assign(fast)

@@ -35,10 +35,10 @@ class Program(NamedTuple):
 
 
 class ValueIteration(Problem):
-    """V on a grid as a variable that the engine trains. Final subclasses call `set_program`, and say `results`."""
+    """The engine trains V on a grid as a variable. Final subclasses call `set_program`, and say their `results`."""
 
     def set_program(self, program: Program, dtype: str = "float64") -> None:
-        """Takes a program; V begins at zero. Raises ValueError where nothing at all is possible."""
+        """Sets the program; V begins at zero. Raises ValueError where no choice is possible."""
         if not np.isfinite(program.rewards.max(axis=2)).all():
             z, k = np.argwhere(~np.isfinite(program.rewards.max(axis=2)))[0]
             raise ValueError(f"rewards: no choice is possible in shock {z} at grid point {k}, expected one or more")
@@ -52,46 +52,45 @@ class ValueIteration(Problem):
         )
 
     def continuation(self, value: tf.Tensor) -> tf.Tensor:
-        """beta E[V(k', z') | z] of each choice: [S, 1 or N, M]."""
+        """Returns beta E[V(k', z') | z] of each choice: [S, 1 or N, M]."""
         expected = self.program.discount * tf.matmul(tf.constant(self.program.transition, self.dtype), value)  # [S, N]
         if self.program.following is None:
             return expected[:, None, :]
         return tf.gather(expected, self.program.following, axis=1)
 
     def bellman(self, value: tf.Tensor) -> tf.Tensor:
-        """T V, [S, N]."""
+        """Returns T V, [S, N]."""
         return tf.reduce_max(self._rewards + self.continuation(value), axis=2)
 
     def choices(self) -> np.ndarray:
-        """The best choice at each point, [S, N]."""
+        """Returns the best choice at each point, [S, N]."""
         value = tf.convert_to_tensor(self.table.value)
         return tf.argmax(self._rewards + self.continuation(value), axis=2).numpy()
 
     # --- what the engine calls -------------------------------------------------------------------------------------
 
     def start(self, key: tf.Tensor) -> tf.Tensor:
-        """The last largest difference, of which there is none yet."""
+        """Begins without a last largest difference."""
         return tf.constant(np.inf, self.dtype)
 
     def losses(self, batch: Batch, carry: tf.Tensor, key: tf.Tensor) -> Losses:
-        """The loss above; the record `contraction` is this update's largest difference over the last one's."""
+        """Returns the loss above; the record `contraction` is this update's largest difference over the last one's."""
         value = tf.convert_to_tensor(self.table.value)
         difference = value - tf.stop_gradient(self.bellman(value))
         largest = tf.reduce_max(tf.abs(difference))
         return Losses({"value": 0.5 * tf.reduce_sum(difference**2)}, largest, record={"contraction": largest / carry})
 
     def validate(self) -> Mapping[str, float]:
-        """The largest difference between V and T V, in utility; V is within it / (1 - beta) of the fixed point."""
+        """Returns the largest difference of V and T V; V is within it / (1 - beta) of the fixed point."""
         return {"bellman_max": float(self._residual())}
 
     def describe(self) -> Mapping[str, str]:
-        """The size of the program."""
         shocks, points, choices = self.program.rewards.shape
         return {"grid": f"{points:,} points, {shocks} shocks, {choices:,} choices, {self.dtype}"}
 
 
 class Table(keras.Model):
-    """V itself, [S, N]: a network without inputs."""
+    """V itself, [S, N], as a network without inputs."""
 
     def __init__(self, shape: tuple[int, ...], dtype: str) -> None:
         super().__init__(dtype=dtype)
@@ -99,5 +98,4 @@ class Table(keras.Model):
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        """V, whatever the inputs."""
         return self.value + 0 * inputs

@@ -1,1 +1,1 @@
-"""Recurrent networks: their equations, back-propagation through time, forecasts from windows, language, text."""
+"""Recurrent networks: their equations, layers of Keras, windows for forecasts, language and text."""

@@ -1,4 +1,4 @@
-r"""Recurrent cells as their equations, in NumPy: what the Keras layers of `deqn.rnn.networks` are held against.
+r"""Recurrent cells as their equations, in NumPy; tests compare the Keras layers of `deqn.rnn.networks` with them.
 
 With x_t [batch, d] and h_t [batch, k] as rows, and o for the product of entries:
 
@@ -35,11 +35,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deqn.mlp.activations import sigmoid
+
 States = tuple[np.ndarray, ...]
 
 
 class Weights(NamedTuple):
-    """W: [d, gates k]. U: [k, gates k]. b: [gates k]."""
+    """The weights of a cell, with all gates side by side: W [d, gates k], U [k, gates k], b [gates k]."""
 
     W: np.ndarray
     U: np.ndarray
@@ -47,26 +49,19 @@ class Weights(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """step: (x [batch, d], states, weights) -> states, the first of them h [batch, k]; gates, states: how many."""
+    """One period of a cell as `step`: (x [batch, d], states, weights) -> states, the first of them h [batch, k]."""
 
     step: Callable[[np.ndarray, States, Weights], States]
     gates: int
     states: int
 
 
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-x), without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
-
-
 def rnn_step(x: np.ndarray, states: States, weights: Weights) -> States:
-    """One period of the RNN: (h_{t-1},) -> (h_t,)."""
     (h,), (W, U, b) = states, weights
     return (np.tanh(x @ W + h @ U + b),)
 
 
 def lstm_step(x: np.ndarray, states: States, weights: Weights) -> States:
-    """One period of the LSTM: (h_{t-1}, c_{t-1}) -> (h_t, c_t)."""
     (h, c), (W, U, b) = states, weights
     i, f, g, o = np.split(x @ W + h @ U + b, 4, axis=-1)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
@@ -74,7 +69,6 @@ def lstm_step(x: np.ndarray, states: States, weights: Weights) -> States:
 
 
 def gru_step(x: np.ndarray, states: States, weights: Weights) -> States:
-    """One period of the GRU: (h_{t-1},) -> (h_t,)."""
     (h,), (W, U, b) = states, weights
     k = h.shape[-1]
     z, r = np.split(sigmoid(x @ W[:, : 2 * k] + h @ U[:, : 2 * k] + b[: 2 * k]), 2, axis=-1)
@@ -86,15 +80,10 @@ CELLS = {"rnn": Cell(rnn_step, 1, 1), "lstm": Cell(lstm_step, 4, 2), "gru": Cell
 
 
 def cell_named(name: str) -> Cell:
-    """The cell of that name. Raises ValueError with the known names."""
+    """Returns the cell of that name. Raises ValueError with the known names."""
     if name not in CELLS:
         raise ValueError(f"cell: got {name!r}, expected one of {', '.join(CELLS)}")
     return CELLS[name]
-
-
-def weights_count(name: str, inputs: int, units: int) -> int:
-    """gates k (d + k + 1), with d inputs and k units."""
-    return cell_named(name).gates * units * (inputs + units + 1)
 
 
 def run(

@@ -23,7 +23,7 @@ from deqn.rnn.truncated import mean_of_valid
 
 @final
 class LanguageNetwork(keras.Model):
-    """Tokens through an embedding and recurrent layers: int [batch, time] -> logits [batch, time, vocabulary].
+    """A network over tokens: int [batch, time] -> logits [batch, time, vocabulary].
 
     embedding: numbers for each token. cell, units, seed: as of `Recurrent`. Raises ValueError for a vocabulary of
     fewer than two tokens.
@@ -42,16 +42,16 @@ class LanguageNetwork(keras.Model):
         self(tf.zeros([1, 1], tf.int32))
 
     def call(self, tokens: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-        """Logits of the token that follows each: [batch, time, vocabulary]."""
+        """Returns the logits of the token that follows each: [batch, time, vocabulary]."""
         return self.recurrent(self.embedding(tokens), mask=mask)
 
     def advance(self, tokens: tf.Tensor, states: States, mask: tf.Tensor | None = None) -> tuple[tf.Tensor, States]:
-        """Logits, and the states from which the next tokens go on."""
+        """Returns logits, and the states from which the next tokens go on."""
         return self.recurrent.advance(self.embedding(tokens), states, mask)
 
 
 def cross_entropy(logits: tf.Tensor, following: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tensor:
-    """J in nats: the mean of -log p(following) over the steps that are no padding.
+    """Returns J in nats: the mean of -log p(following) over the steps that are no padding.
 
     logits: [batch, time, vocabulary]. following: int [batch, time], the tokens one step later. valid: bool.
     """
@@ -60,13 +60,13 @@ def cross_entropy(logits: tf.Tensor, following: tf.Tensor, valid: tf.Tensor | No
 
 
 def perplexity(network: LanguageNetwork, tokens: np.ndarray) -> float:
-    """exp(J) of sequences whose first token is given, int [batch, time]. Raises ValueError if time is below 2."""
+    """Returns exp(J) of sequences, int [batch, time], whose first token is given. Raises ValueError if time < 2."""
     tokens = _sequences(network, tokens)
     return float(np.exp(-log_probability(network, tokens).mean() / (tokens.shape[1] - 1)))
 
 
 def log_probability(network: LanguageNetwork, tokens: np.ndarray) -> np.ndarray:
-    """log p(x_2, ..., x_T | x_1) of each sequence, [batch]; tokens: int [batch, time]."""
+    """Returns log p(x_2, ..., x_T | x_1) of each sequence, [batch]; tokens: int [batch, time]."""
     tokens = _sequences(network, tokens)
     log_p = tf.nn.log_softmax(tf.cast(network(tokens[:, :-1]), tf.float64)).numpy()
     return np.take_along_axis(log_p, tokens[:, 1:, None], axis=2)[:, :, 0].sum(axis=1)
@@ -92,7 +92,7 @@ def sample(network: LanguageNetwork, begin: np.ndarray, length: int, generator: 
 
 
 def _draw(logits: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """One token for each row, [batch, 1]: the largest of logits plus Gumbel noise has probability softmax."""
+    """Draws one token for each row, [batch, 1]: the largest of logits plus Gumbel noise has probability softmax."""
     return (logits + generator.gumbel(size=logits.shape)).argmax(axis=1)[:, None].astype(np.int32)
 
 

@@ -17,7 +17,7 @@ _LAYERS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": kera
 
 @final
 class Recurrent(keras.Model):
-    """Recurrent layers one above the other and a linear readout: [batch, time, inputs] -> [batch, time, outputs].
+    """Stacked recurrent layers and a linear readout: [batch, time, inputs] -> [batch, time, outputs].
 
         h^(1)_t = cell(x_t, h^(1)_{t-1}),   h^(l)_t = cell(h^(l-1)_t, h^(l)_{t-1}),   y_t = h^(L)_t V + c
 
@@ -51,24 +51,24 @@ class Recurrent(keras.Model):
         self(tf.zeros([1, 1, inputs], dtype))
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-        """[batch, time, inputs] -> [batch, time, outputs]. mask: bool [batch, time], False at padding.
+        """Returns [batch, time, outputs]; mask: bool [batch, time], False at padding.
 
         Outputs at padding mean nothing; those elsewhere don't depend on it.
         """
         return self.readout(self._run(inputs, mask, None)[0])
 
     def last(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-        """The output after the last valid step, [batch, outputs]; of both directions' ends, if there are two."""
+        """Returns the output after the last valid step, [batch, outputs]; of both directions' ends, if two."""
         states = self._run(inputs, mask, None)[1][-1]
         return self.readout(tf.concat(states[:: self.states_of_layer], axis=-1))
 
     def zero_states(self, batch: int) -> States:
-        """States before anything has been seen."""
+        """Returns the states before the first step."""
         zeros = [tf.zeros([batch, width], self.compute_dtype) for width in self.units]
         return tuple((zero,) * self.states_of_layer for zero in zeros)
 
     def advance(self, inputs: tf.Tensor, states: States, mask: tf.Tensor | None = None) -> tuple[tf.Tensor, States]:
-        """Goes on from `states`: outputs [batch, time, outputs], and the states after the last valid step.
+        """Goes on from `states`; returns outputs [batch, time, outputs] and the states after the last valid step.
 
         The form for decisions and samples, a period at a time, and for truncated back-propagation, a chunk at a time.
         Raises ValueError if the network reads backwards, for then what follows would decide about today.

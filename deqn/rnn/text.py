@@ -26,7 +26,7 @@ PADDING, OUT_OF_VOCABULARY = 0, 1  # TextVectorization's own numbers
 
 @final
 class TextPipeline:
-    """Lower case, without punctuation and stopwords, split at blanks, numbered, cut or padded to `length` tokens.
+    """Turns texts into numbers: lower case, no punctuation or stopwords, split at blanks, cut or padded to `length`.
 
     texts: for the vocabulary, of at most `size` tokens (the most frequent), padding and "[UNK]" included.
     stopwords: words that are dropped, such as `read_stopwords` gives.
@@ -49,11 +49,11 @@ class TextPipeline:
 
     @property
     def vocabulary(self) -> list[str]:
-        """Tokens by number: "" for padding, "[UNK]", then the most frequent first."""
+        """Returns the tokens by number: "" for padding, "[UNK]", then the most frequent first."""
         return self._layer.get_vocabulary()
 
     def __call__(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers, int [texts, length], and the mask of what is no padding, bool [texts, length].
+        """Returns numbers, int [texts, length], and the mask of what is no padding, bool [texts, length].
 
         Raises ValueError naming a text that has no token left, for which a network could say nothing.
         """
@@ -70,19 +70,19 @@ class TextPipeline:
 
 
 def read_stopwords(path: str | Path) -> list[str]:
-    """One word a line; blank lines are passed over. Raises ValueError if the file can't be read."""
+    """Reads one word a line and passes over blank lines. Raises ValueError if the file can't be read."""
     return [line.strip() for line in _lines(Path(path)) if line.strip()]
 
 
 class Embeddings(NamedTuple):
-    """matrix: [vocabulary, d], zero for padding. missing: the tokens that the file did not have."""
+    """The embeddings of a vocabulary [vocabulary, d], zero for padding; missing: tokens that the file lacks."""
 
     matrix: np.ndarray
     missing: tuple[str, ...]
 
 
 def read_glove(path: str | Path, vocabulary: Sequence[str], generator: np.random.Generator | None = None) -> Embeddings:
-    """Embeddings of a vocabulary from a file of GloVe's format (Pennington et al. 2014): a token and d numbers a line.
+    """Reads the embeddings of a vocabulary from a file of GloVe's format (Pennington et al. 2014): a token, d numbers.
 
     vocabulary: as TextPipeline gives it. generator: draws the embeddings of missing tokens from N(0, s^2), s being the
     standard deviation of those found; without one they are zero. The first line's count of numbers sets d.
@@ -115,7 +115,7 @@ def read_glove(path: str | Path, vocabulary: Sequence[str], generator: np.random
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """A file of several gigabytes line by line; a line ends with \\n alone, for other separators may be tokens."""
+    """The lines of a file of any size; a line ends with \\n alone, for other separators may be tokens."""
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
             for line in file:

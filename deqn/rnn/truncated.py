@@ -16,7 +16,7 @@ from deqn.rnn.networks import States
 
 
 class Chunk(NamedTuple):
-    """A batch for the engine.
+    """A batch for the engine: a piece of each sequence.
 
     inputs, targets: [batch, length, ...]. valid: bool [batch, length], False at padding, which only a last chunk has.
     begins: bool [batch], whether the sequence begins here, so that its state is zero whatever was carried.
@@ -59,11 +59,11 @@ def _piece(sequences: np.ndarray, begin: int, length: int) -> np.ndarray:
 
 
 def begun(states: States, begins: tf.Tensor) -> States:
-    """The carried states, with zeros where a sequence begins; begins: bool [batch]."""
+    """Returns the carried states, with zeros where a sequence begins; begins: bool [batch]."""
     return tf.nest.map_structure(lambda state: tf.where(begins[:, None], tf.zeros_like(state), state), states)
 
 
 def mean_of_valid(values: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-    """The mean of values [batch, time] over the steps that are no padding; zero if there is none."""
+    """Returns the mean of values [batch, time] over the steps that are no padding; zero if there is none."""
     share = tf.cast(valid, values.dtype)
     return tf.reduce_sum(values * share) / tf.maximum(tf.reduce_sum(share), 1)

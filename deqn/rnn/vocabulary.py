@@ -13,7 +13,7 @@ UNKNOWN = "<unk>"
 
 @final
 class Vocabulary:
-    """Tokens numbered from 0 in the order given; all that are not among them become "<unk>", if that is one of them.
+    """Numbers tokens from 0 in the order given; others become "<unk>", if that is one of them.
 
     Raises ValueError for fewer than two tokens, of which nothing could be learned, or a token given twice.
     """
@@ -31,7 +31,7 @@ class Vocabulary:
         return len(self.tokens)
 
     def encode(self, text: Iterable[str]) -> np.ndarray:
-        """Numbers of the tokens [n]. Raises ValueError for an empty text, or an unknown token if none stands for it."""
+        """Returns the numbers of the tokens [n]. Raises ValueError for no token, or an unknown one without "<unk>"."""
         tokens = list(text)
         if not tokens:
             raise ValueError("text: got no token, expected one or more")
@@ -45,14 +45,4 @@ class Vocabulary:
         return np.array([self._number.get(token, rest) for token in tokens], np.int32)
 
     def decode(self, numbers: Iterable[int]) -> list[str]:
-        """The tokens of the numbers."""
         return [self.tokens[number] for number in numbers]
-
-
-def most_frequent(text: Iterable[str], size: int) -> Vocabulary:
-    """The `size` - 1 most frequent tokens of a text, ties in alphabetical order, and "<unk>" for the others."""
-    count = Counter(token for token in text if token != UNKNOWN)
-    if not count:
-        raise ValueError("text: got no token, expected one or more")
-    ranked = sorted(count, key=lambda token: (-count[token], token))
-    return Vocabulary([UNKNOWN, *ranked[: max(size - 1, 0)]])

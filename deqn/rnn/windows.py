@@ -10,7 +10,7 @@ import numpy as np
 
 @final
 class Windows:
-    """All windows on a series; those asked for are cut out when they are needed, because together they may not fit.
+    """All windows on a series; they are cut out when they are needed, because together they may not fit in memory.
 
     Around the origin i, the first row that is not known,
 
@@ -57,28 +57,28 @@ class Windows:
         return len(self.origins)
 
     def take(self, numbers: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs [n, ceil(history / step), columns] and outputs [n, horizon, targets] of the windows so numbered."""
+        """Returns inputs [n, ceil(history / step), columns] and outputs [n, horizon, targets] of these windows."""
         at = self.origins[numbers, None]
         return self.series[at + self._before], self.series[at + self._after][:, :, self.targets]
 
 
 class Scale(NamedTuple):
-    """Mean and standard deviation of each column, of the rows for training alone."""
+    """The mean and standard deviation of each column over the rows for training."""
 
     mean: np.ndarray
     sd: np.ndarray
 
     def of(self, values: np.ndarray) -> np.ndarray:
-        """[..., columns] in standard deviations from the mean."""
+        """Returns values [..., columns] in standard deviations from the mean."""
         return (values - self.mean) / self.sd
 
     def back(self, values: np.ndarray, columns: Sequence[int]) -> np.ndarray:
-        """[..., columns], the ones listed, in their own units again."""
+        """Returns values [..., columns] of the listed columns in their own units again."""
         return values * self.sd[list(columns)] + self.mean[list(columns)]
 
 
 def scale(train: np.ndarray) -> Scale:
-    """Of the columns of train [rows, columns]. Raises ValueError naming a column that never changes."""
+    """Returns the scale of train [rows, columns]. Raises ValueError naming a column that never changes."""
     train = _matrix(train)
     sd = train.std(axis=0)
     if not np.all(sd > 0):
@@ -87,7 +87,7 @@ def scale(train: np.ndarray) -> Scale:
 
 
 def split(series: np.ndarray, train_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first rows for training, the others for validation: no window made on one touches the other.
+    """Splits the rows in time, the first for training, so that no window of one part touches the other.
 
     Raises ValueError unless both have rows.
     """
@@ -97,7 +97,6 @@ def split(series: np.ndarray, train_rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _matrix(series: np.ndarray) -> np.ndarray:
-    """[rows, columns], all finite."""
     series = np.asarray(series)
     if series.ndim == 1:
         series = series[:, None]

@@ -24,7 +24,7 @@ from deqn.sequence.latent import LatentSequence
 
 
 class Bound(NamedTuple):
-    """log_p: [batch], the bound, in nats. divergence: [batch, time], KL of proposal and prior, mean over particles;
+    """A bound in nats, log_p: [batch]. divergence: [batch, time], KL of proposal and prior, mean over particles;
     0 beyond a sequence's length."""
 
     log_p: tf.Tensor
@@ -34,7 +34,7 @@ class Bound(NamedTuple):
 def elbo(
     network: LatentSequence, x: tf.Tensor, key: tf.Tensor, particles: int = 1, lengths: tf.Tensor | None = None
 ) -> Bound:
-    """The evidence lower bound; particles only average it.
+    """Returns the evidence lower bound; more particles only average it.
 
     x: [batch, time, features]. key: int32 [2]. lengths: [batch], periods that count, by default all.
     """
@@ -45,7 +45,7 @@ def elbo(
 def iwae(
     network: LatentSequence, x: tf.Tensor, key: tf.Tensor, particles: int, lengths: tf.Tensor | None = None
 ) -> Bound:
-    """The importance-weighted bound; arguments as of `elbo`."""
+    """Returns the importance-weighted bound; the arguments are those of `elbo`."""
     _, log_w, divergence = _run(network, x, key, particles, lengths, resamples=False)
     return Bound(_log_mean(log_w), divergence)
 
@@ -53,7 +53,7 @@ def iwae(
 def fivo(
     network: LatentSequence, x: tf.Tensor, key: tf.Tensor, particles: int, lengths: tf.Tensor | None = None
 ) -> Bound:
-    """The filtering bound; arguments as of `elbo`."""
+    """Returns the filtering bound; the arguments are those of `elbo`."""
     log_p, log_w, divergence = _run(network, x, key, particles, lengths, resamples=True)
     return Bound(log_p + _log_mean(log_w), divergence)
 

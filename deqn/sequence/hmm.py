@@ -24,7 +24,7 @@ ROW_SUM_TOLERANCE = 1e-8
 
 
 class Filtered(NamedTuple):
-    """The forward algorithm on n paths.
+    """The results of the forward algorithm on n paths.
 
     states: [n, T, m] P(H_t | x_1..x_t). predictions: [n, T, K] P(X_{t+1} | x_1..x_t). log_likelihood: [n].
     """
@@ -44,7 +44,7 @@ class Forward(NamedTuple):
 @final
 @dataclass(frozen=True)
 class HMM:
-    """initial: pi [m]. transition: A [m, m], rows = from. emission: B [m, K], rows = state.
+    """A hidden Markov model. initial: pi [m]. transition: A [m, m], rows = from. emission: B [m, K], rows = state.
 
     Raises ValueError if a row is no probability distribution (sums to 1 within 1e-8) or shapes do not fit.
     """
@@ -69,16 +69,14 @@ class HMM:
 
     @property
     def states(self) -> int:
-        """m."""
         return len(self.initial)
 
     @property
     def symbols(self) -> int:
-        """K."""
         return self.emission.shape[1]
 
     def sample(self, paths: int, periods: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Hidden states and observations, two int arrays [paths, periods]."""
+        """Draws hidden states and observations, two int arrays [paths, periods]."""
         hidden = np.empty((paths, periods), np.int64)
         hidden[:, 0] = draw(np.broadcast_to(self.initial, (paths, self.states)), generator)
         for t in range(1, periods):
@@ -86,7 +84,7 @@ class HMM:
         return hidden, draw(self.emission[hidden], generator)
 
     def check(self, observations: ArrayLike) -> np.ndarray:
-        """Observations as an int array [n, T]. Raises ValueError: not of two dimensions, not whole, outside 0..K-1."""
+        """Returns observations as int [n, T]. Raises ValueError: not of two dimensions, not whole, outside 0..K-1."""
         x = np.asarray(observations)
         if x.ndim != 2 or x.size == 0:
             raise ValueError(f"observations: shape is {x.shape}, expected [paths, periods]")
@@ -101,13 +99,13 @@ class HMM:
         return x
 
     def forward(self, observations: ArrayLike) -> Iterator[Forward]:
-        """The forward algorithm, one step for each column of `observations` [n, T]."""
+        """Runs the forward algorithm, one step for each column of `observations` [n, T]."""
         x = self.check(observations)
         # [T, n, m]: what each observation says of each state
         yield from forward(self.initial, self.transition, np.moveaxis(self.emission.T[x], 1, 0))
 
     def filter(self, observations: ArrayLike) -> Filtered:
-        """Filter, predictions and log-likelihood of n paths of T observations."""
+        """Returns filter, predictions and log-likelihood of n paths of T observations."""
         steps = list(self.forward(observations))
         states = np.stack([step.states for step in steps], axis=1)
         predictions = states @ self.transition @ self.emission
@@ -115,7 +113,7 @@ class HMM:
 
 
 def forward(initial: np.ndarray, transition: np.ndarray, likelihoods: np.ndarray) -> Iterator[Forward]:
-    """The forward algorithm for any observations, of which only p(x_t | H_t = i) matters.
+    """Runs the forward algorithm for any observations, of which only p(x_t | H_t = i) matters.
 
     likelihoods: [T, n, m], at least 0. Raises ValueError naming t where an observation is impossible: all are 0.
     """
@@ -135,7 +133,7 @@ def forward(initial: np.ndarray, transition: np.ndarray, likelihoods: np.ndarray
 
 
 def random_hmm(states: int, symbols: int, generator: np.random.Generator) -> HMM:
-    """Every distribution drawn from the Dirichlet(1, ..., 1), as in Choe, Shin and Spencer (2017), section 4.1."""
+    """Draws every distribution from the Dirichlet(1, ..., 1), as Choe, Shin and Spencer (2017), section 4.1."""
     return HMM(
         generator.dirichlet(np.ones(states)),
         generator.dirichlet(np.ones(states), size=states),
@@ -144,14 +142,14 @@ def random_hmm(states: int, symbols: int, generator: np.random.Generator) -> HMM
 
 
 def draw(distributions: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """One index from each distribution [..., m]: int [...]. An entry of probability 0 is never drawn."""
+    """Draws one index from each distribution [..., m]: int [...]. An entry of probability 0 is never drawn."""
     cumulative = np.cumsum(distributions, axis=-1)
     uniform = generator.random(distributions.shape[:-1]) * cumulative[..., -1]
     return (cumulative <= uniform[..., None]).sum(axis=-1)
 
 
 def probabilities(name: str, value: ArrayLike, dimensions: int) -> np.ndarray:
-    """Distributions as a float64 array of 1 or 2 dimensions whose rows sum to 1. Raises ValueError naming the row."""
+    """Returns distributions as a float64 array whose rows sum to 1. Raises ValueError naming the row."""
     p = np.asarray(value, np.float64)
     if p.ndim != dimensions or p.size == 0:
         raise ValueError(f"{name}: shape is {p.shape}, expected {dimensions} dimension{'s' * (dimensions > 1)}")

@@ -31,11 +31,10 @@ class HMMCell(keras.layers.Layer):
         self.state_size = self.output_size = hmm.states
 
     def get_initial_state(self, batch_size: int | None = None) -> tf.Tensor:
-        """pi for every path: [batch, m]."""
         return tf.tile(self.initial[None, :], [batch_size, 1])
 
     def call(self, inputs: tf.Tensor, states: list[tf.Tensor], training: bool = False) -> tuple[tf.Tensor, list]:
-        """One observation; a padded one (all zeros) is to be masked, for it has no symbol."""
+        """Takes one observation; a padded one (all zeros) is to be masked, for it has no symbol."""
         (predicted,) = states
         joint = predicted * tf.matmul(inputs, self.emission, transpose_b=True)
         filtered = joint / tf.reduce_sum(joint, axis=1, keepdims=True)

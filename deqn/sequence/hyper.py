@@ -20,7 +20,7 @@ from typing import Any, Literal, final
 
 import tensorflow as tf
 
-from deqn.sequence.variational import Data, Perceptron, VariationalRNN, glorot
+from deqn.sequence.variational import Perceptron, VariationalRNN, glorot
 
 _HEAD_SCALE = 0.1
 _FORGET_BIAS = 1.0  # as that with which an LSTM starts
@@ -29,30 +29,22 @@ HyperInputs = Literal["both", "latent", "hidden"]
 
 @final
 class VHRNN(VariationalRNN):
-    """The variational hyper recurrent network; arguments of VariationalRNN, and:
+    """The variational hyper recurrent network has the arguments of VariationalRNN, and two more.
 
     omega_width: hidden units of omega; 64 in the paper on real data, 12 gives the count of its Table 1.
     hyper_inputs: what theta and omega see (the paper's Table 3).
     """
 
     def __init__(
-        self,
-        data: Data,
-        latent: int,
-        hidden: int,
-        layers: int,
-        seed: int,
-        omega_width: int = 12,
-        hyper_inputs: HyperInputs = "both",
-        build_unused_reverse: bool = True,
-        dtype: str = "float32",
+        self, *arguments: Any, omega_width: int = 12, hyper_inputs: HyperInputs = "both", **options: Any
     ) -> None:
         if hyper_inputs not in ("both", "latent", "hidden"):
             raise ValueError(f"hyper_inputs: got {hyper_inputs!r}, expected 'both', 'latent' or 'hidden'")
         if omega_width < 1:
             raise ValueError(f"omega_width: got {omega_width}, expected 1 or more")
-        super().__init__(data, latent, hidden, layers, seed, build_unused_reverse, dtype)
+        super().__init__(*arguments, **options)
         self.hyper_inputs = hyper_inputs
+        latent, hidden, dtype = self.latent, self.hidden, self.dtype_policy
         gates = 4 * hidden
         inputs = {"both": latent + hidden, "latent": latent, "hidden": hidden}[hyper_inputs]
         self.W = self.add_weight(shape=(2 * latent, gates), initializer=glorot(next(self.seeds)), name="W")
@@ -64,17 +56,16 @@ class VHRNN(VariationalRNN):
         self.omega = Perceptron(inputs, widths, self.seeds, _HEAD_SCALE, name="omega", dtype=dtype)
 
     def start(self, rows: int) -> dict[str, tf.Tensor]:
-        """Zeros."""
         return self.zeros(rows, "h", "c", "hyper_h", "hyper_c")
 
     def hyper_input(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
-        """[rows, latent + hidden], or the part that `hyper_inputs` names."""
+        """Returns [rows, latent + hidden], or the part that `hyper_inputs` names."""
         return {"both": lambda: tf.concat([latent, h], axis=1), "latent": lambda: latent, "hidden": lambda: h}[
             self.hyper_inputs
         ]()
 
     def recur(self, state: Any, previous: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        """theta, then the primary LSTM with scaled rows; gates in the order i, f, g, o."""
+        """Runs theta, then the primary LSTM with scaled rows; gates are in the order i, f, g, o."""
         inputs = self.hyper_input(state["latent"], state["h"])
         hyper, (_, hyper_c) = self.theta(inputs, [state["hyper_h"], state["hyper_c"]])
         d_i, d_h, b = tf.split(self.head(hyper), 3, axis=1)
@@ -86,7 +77,7 @@ class VHRNN(VariationalRNN):
         return h, {"h": h, "c": c, "hyper_h": hyper, "hyper_c": hyper_c}
 
     def emit(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
-        """The emission's perceptron, each layer's rows scaled and shifted by omega."""
+        """Runs the emission's perceptron; omega scales and shifts the rows of each layer."""
         changes = tf.split(self.omega(self.hyper_input(latent, h)), [n for n in self.rows for _ in range(2)], axis=1)
         y = tf.concat([latent, h], axis=1)
         for layer, d, b in zip(self.emission.dense, changes[::2], changes[1::2], strict=True):

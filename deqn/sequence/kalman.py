@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 
 class Kalman(NamedTuple):
-    """The filter after one more observation, for n paths.
+    """The filter of n paths after one more observation.
 
     mean: [n, d] E[h_t | x_1..x_t]. covariance: [d, d], the same for all paths. log_norm: [n] ln p(x_t | x_1..x_{t-1}).
     """
@@ -62,7 +62,7 @@ class LinearGaussian:
                 raise ValueError(f"{name}: smallest eigenvalue {smallest:g}, expected a symmetric covariance matrix")
 
     def sample(self, paths: int, periods: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Hidden states [paths, periods, d] and observations [paths, periods, k]."""
+        """Draws hidden states [paths, periods, d] and observations [paths, periods, k]."""
         d, k = len(self.initial_mean), len(self.observation)
         hidden = np.empty((paths, periods, d))
         hidden[:, 0] = generator.multivariate_normal(self.initial_mean, self.initial_covariance, size=paths)
@@ -73,7 +73,7 @@ class LinearGaussian:
         return hidden, hidden @ self.observation.T + noise
 
     def forward(self, observations: ArrayLike) -> Iterator[Kalman]:
-        """The filter, one step for each of the T observations of [n, T, k]."""
+        """Runs the filter, one step for each of the T observations of [n, T, k]."""
         x, G = np.asarray(observations, np.float64), self.observation
         if x.ndim != 3 or x.shape[2] != len(G) or not np.isfinite(x).all():
             raise ValueError(f"observations: shape is {x.shape}, expected finite numbers [paths, periods, {len(G)}]")
@@ -89,5 +89,5 @@ class LinearGaussian:
             mean, P = mean @ self.transition.T, self.transition @ P @ self.transition.T + self.state_noise
 
     def log_likelihood(self, observations: ArrayLike) -> np.ndarray:
-        """ln p(x_1..x_T) of each path, [n]."""
+        """Returns ln p(x_1..x_T) of each path, [n]."""
         return np.sum([step.log_norm for step in self.forward(observations)], axis=0)

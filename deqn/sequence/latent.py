@@ -1,4 +1,4 @@
-"""What the bounds on a likelihood need to know of a sequence network with latent variables."""
+"""The interface between sequence networks with latent variables and the bounds on their likelihoods."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 class Step(NamedTuple):
-    """One period of n rows (sequences times particles).
+    """The result of one period for n rows (sequences times particles).
 
     state: what is carried, tensors [n, ...]. log_weight: [n], ln p(z_t | past) + ln p(x_t | z_t, past) - ln q(z_t).
     divergence: [n], KL(q || p) of z_t.
@@ -31,12 +31,12 @@ class LatentSequence(keras.Model, abc.ABC):
 
     @abc.abstractmethod
     def encode(self, x: tf.Tensor) -> Any:
-        """All that is computed from x [batch, time, features] alone, for all particles at once: [batch, time, ...]."""
+        """Computes all that depends on x [batch, time, features] alone, once for all particles: [batch, time, ...]."""
 
     @abc.abstractmethod
     def start(self, rows: int) -> Any:
-        """The state before the first period, [rows, ...]."""
+        """Returns the state before the first period, [rows, ...]."""
 
     @abc.abstractmethod
     def step(self, state: Any, seen: Any, noise: tf.Tensor) -> Step:
-        """One period; seen: of `encode`, [rows, ...]; noise: standard normal [rows, latent], which draws z_t."""
+        """Makes one period; seen: of `encode`, [rows, ...]; noise: standard normal [rows, latent], which draws z_t."""

@@ -14,7 +14,7 @@ SPLITS = ("train", "valid", "test")
 
 
 class Music(NamedTuple):
-    """Pieces [T, 88] of zeros and ones, by split, and the mean of each note over all periods of the training pieces.
+    """Pieces [T, 88] of zeros and ones, by split, and the mean of each note over the training pieces.
 
     Networks see a piece less `train_mean`; what they predict is the piece itself.
     """
@@ -25,7 +25,7 @@ class Music(NamedTuple):
 
 @final
 class _Plain(pickle.Unpickler):
-    """Lists, tuples, dictionaries, texts and numbers only: a pickle from elsewhere could otherwise run any program."""
+    """Allows lists, tuples, dictionaries, texts and numbers only: another pickle could run any program."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise ValueError(f"it wants {module}.{name}, expected lists, tuples, dictionaries and numbers only")
@@ -57,7 +57,6 @@ def read_music(path: str | Path) -> Music:
 
 
 def _roll(piece: Any, where: str) -> np.ndarray:
-    """[T, 88] of one piece."""
     roll = np.zeros((len(piece), NOTES), np.float32)
     for t, chord in enumerate(piece):
         for note in chord:

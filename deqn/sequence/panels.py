@@ -19,7 +19,7 @@ WINDOWS = (532, 68, 74)
 
 
 class Panel(NamedTuple):
-    """train, valid, test: [n, T, d], standardised by mean and scale [d] of the training sequences."""
+    """Sequences for training, validation and test [n, T, d], standardised by mean and scale [d] of the first."""
 
     train: np.ndarray
     valid: np.ndarray
@@ -34,7 +34,7 @@ def read_stocks(
     companies: tuple[int, int, int] = COMPANIES,
     days: int = DAYS,
 ) -> Panel:
-    """Log ratios of prices and volume between consecutive days: the file's first `days` of them to train, its last to
+    """Reads log ratios of prices and volume between consecutive days: the file's first `days` to train on, its last to
     validate and test on, each with companies of its own, drawn at random.
 
     path: CSV with the columns date, symbol, open, high, low, close, volume.
@@ -71,7 +71,7 @@ def read_stocks(
 
 
 def read_sensors(path: str | Path, generator: np.random.Generator, windows: tuple[int, int, int] = WINDOWS) -> Panel:
-    """Windows of 3000 readings, one a second, begun every 1000, every 30th reading of them: sequences of 100 steps.
+    """Cuts windows of 3000 readings, one a second, begun every 1000, and takes every 30th reading: 100 steps each.
 
     path: the HT Sensor data of Huerta et al. (2016), columns parted by blanks: id of the experiment, then eleven more,
     of which the first is time; all eleven are kept. Windows do not cross experiments and are split at random.
@@ -97,7 +97,7 @@ def read_sensors(path: str | Path, generator: np.random.Generator, windows: tupl
 
 
 def standardised(train: np.ndarray, valid: np.ndarray, test: np.ndarray) -> Panel:
-    """Mean 0 and standard deviation 1 of every feature over the training sequences [n, T, d].
+    """Gives every feature mean 0 and standard deviation 1 over the training sequences [n, T, d].
 
     Raises ValueError naming a feature that does not vary.
     """

@@ -1,4 +1,4 @@
-r"""Quantile forecasts and what they are judged by.
+r"""Quantile forecasts and measures of their errors.
 
     QL_q(x, f) = (q - 1(x <= f)) (x - f) >= 0,   Risk_q = 2 sum QL_q / sum |x|
 
@@ -18,7 +18,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 
 def check_quantiles(quantiles: Sequence[float]) -> np.ndarray:
-    """As an array. Raises ValueError unless they ascend between 0 and 1."""
+    """Returns them as an array. Raises ValueError unless they ascend between 0 and 1."""
     q = np.asarray(quantiles, np.float64)
     if q.ndim != 1 or not len(q) or not (q > 0).all() or not (q < 1).all() or not (np.diff(q) > 0).all():
         raise ValueError(f"quantiles: got {list(quantiles)}, expected ascending numbers between 0 and 1")
@@ -26,7 +26,7 @@ def check_quantiles(quantiles: Sequence[float]) -> np.ndarray:
 
 
 def quantile_loss(x: ArrayLike, forecasts: ArrayLike, quantiles: Sequence[float] = QUANTILES) -> np.ndarray:
-    """QL_q of every forecast. x: [...]. forecasts: [..., Q]. Returns [..., Q]. Raises ValueError if shapes differ."""
+    """Returns QL_q of every forecast: x [...], forecasts [..., Q] -> [..., Q]. Raises ValueError if shapes differ."""
     q = check_quantiles(quantiles)
     x, f = np.asarray(x, np.float64), np.asarray(forecasts, np.float64)
     if f.shape != (*x.shape, len(q)):
@@ -36,7 +36,7 @@ def quantile_loss(x: ArrayLike, forecasts: ArrayLike, quantiles: Sequence[float]
 
 
 def risk(x: ArrayLike, forecasts: ArrayLike, quantiles: Sequence[float] = QUANTILES) -> np.ndarray:
-    """Risk_q of each quantile, [Q]; arguments as of `quantile_loss`. Raises ValueError if x is 0 throughout."""
+    """Returns Risk_q of each quantile, [Q]; arguments as of `quantile_loss`. Raises ValueError if x is all 0."""
     total = np.abs(np.asarray(x, np.float64)).sum()
     if not total > 0:
         raise ValueError("x: the sum of |x| is 0, expected values that are not all 0, for a risk is relative to them")
@@ -45,23 +45,23 @@ def risk(x: ArrayLike, forecasts: ArrayLike, quantiles: Sequence[float] = QUANTI
 
 
 def coverage(x: ArrayLike, forecasts: ArrayLike) -> np.ndarray:
-    """The share of x at or below each forecast, [Q]: q itself where forecasts are right."""
+    """Returns the share of x at or below each forecast, [Q]: q itself where forecasts are right."""
     below = np.asarray(x)[..., None] <= np.asarray(forecasts)
     return below.reshape(-1, below.shape[-1]).mean(axis=0)
 
 
 def crossings(forecasts: ArrayLike) -> float:
-    """The share of forecasts [..., Q] in which a higher quantile is below a lower one."""
+    """Returns the share of forecasts [..., Q] in which a higher quantile is below a lower one."""
     return float((np.diff(np.asarray(forecasts), axis=-1) < 0).any(axis=-1).mean())
 
 
 def mean_quantile_loss(x: tf.Tensor, forecasts: tf.Tensor, quantiles: Sequence[float] = QUANTILES) -> tf.Tensor:
-    """What is minimised: QL_q summed over quantiles, mean over all x. x: [...], forecasts: [..., Q]."""
+    """Returns the loss to minimise: QL_q summed over quantiles, mean over all x [...]; forecasts: [..., Q]."""
     q = tf.constant(check_quantiles(quantiles), forecasts.dtype)
     error = x[..., None] - forecasts
     return tf.reduce_mean(tf.reduce_sum(tf.maximum(q * error, (q - 1) * error), axis=-1))
 
 
 def without_crossings(raw: tf.Tensor) -> tf.Tensor:
-    """Ascending quantiles from a network's outputs [..., Q]: the first is the lowest, the others distances above it."""
+    """Makes ascending quantiles of a network's outputs [..., Q]: the lowest, and distances above it."""
     return tf.cumsum(tf.concat([raw[..., :1], tf.nn.softplus(raw[..., 1:])], axis=-1), axis=-1)

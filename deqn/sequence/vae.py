@@ -15,7 +15,7 @@ from deqn.sequence.variational import Perceptron
 
 @final
 class VAE(keras.Model):
-    """p(z) = N(0, I), p(x | z) from a decoder, q(z | x) from an encoder.
+    """The model has p(z) = N(0, I), p(x | z) from a decoder and q(z | x) from an encoder.
 
     size, latent: of x and z. hidden: widths of both perceptrons; none makes them linear. emission: of x given z.
     """
@@ -40,7 +40,7 @@ class VAE(keras.Model):
         self.built = True
 
     def bound(self, x: tf.Tensor, key: tf.Tensor, draws: int, analytic: bool = True) -> tf.Tensor:
-        """The evidence lower bound, the mean over draws of z: [batch].
+        """Returns the evidence lower bound, the mean over draws of z: [batch].
 
         E_q ln p(x | z) - KL(q || p), with the divergence in closed form, or drawn as well: E_q ln p(x, z) / q(z).
         x: [batch, size]. key: int32 [2].
@@ -55,7 +55,7 @@ class VAE(keras.Model):
         return tf.reduce_mean(log_x + log_prior - normal_log_density(z, mean, sigma), axis=0)
 
     def log_density(self, outputs: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """ln p(x | z) from the decoder's outputs, [..., batch]."""
+        """Returns ln p(x | z) from the decoder's outputs, [..., batch]."""
         if self.emission == "bernoulli":
             return bernoulli_log_density(x, outputs)
         mean, sigma = mean_and_sigma(outputs, 0.0, 0.0)

@@ -1,4 +1,4 @@
-r"""The variational recurrent network and what it shares with the hyper one.
+r"""The variational recurrent network, and the parts that it shares with the hyper network.
 
 With h_t from x_<t and z_<t (the indices of Maddison et al. 2017, whose code it is wired like; Chung et al. 2015 call it
 h_{t-1}):
@@ -33,7 +33,7 @@ _LARGEST_MEAN = 0.9999  # of a binary component in the training data, before its
 
 
 class Data(NamedTuple):
-    """What a network knows of its data before training.
+    """Facts about the data that a network needs before training.
 
     size: features d. emission: of x_t given z_t. center, scale: [d] of the training set; the network sees
     (x - center) / scale, and a Gaussian emission is in these units, too. sigma_min: least standard deviation of a
@@ -48,7 +48,7 @@ class Data(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """Numbers that describe the distribution of x_t."""
+        """Returns how many numbers describe the distribution of x_t."""
         return 2 * self.size if self.emission == "gaussian" else self.size
 
 
@@ -81,19 +81,18 @@ class Perceptron(keras.layers.Layer):
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """[..., inputs] -> [..., last width]."""
         for layer in self.dense:
             x = layer(x)
         return x
 
 
 def glorot(seed: int, scale: float = 1.0) -> keras.initializers.Initializer:
-    """Glorot's uniform distribution, times `scale`."""
+    """Returns Glorot's uniform distribution, times `scale`."""
     return keras.initializers.VarianceScaling(scale**2, mode="fan_avg", distribution="uniform", seed=seed)
 
 
 class VariationalRNN(LatentSequence):
-    """Abstract: a recurrent network with latent variables; a subclass adds its recurrence.
+    """A recurrent network with latent variables; a subclass adds its recurrence and emission.
 
     latent, hidden: sizes of z and h. layers: hidden layers of each perceptron. seed: of the weights.
     build_unused_reverse: adds the LSTM over the reversed data that FIVO's code builds for a smoothing proposal and
@@ -134,14 +133,14 @@ class VariationalRNN(LatentSequence):
 
     @abc.abstractmethod
     def recur(self, state: Any, previous: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        """h_t [rows, hidden] and the state to carry; state["latent"] is phi_z(z_{t-1}), previous is phi_x(x_{t-1})."""
+        """Returns h_t [rows, hidden] and the state to carry; state["latent"] is phi_z(z_{t-1})."""
 
     @abc.abstractmethod
     def emit(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
-        """What describes the distribution of x_t, [rows, data.outputs]; latent is phi_z(z_t)."""
+        """Returns the numbers of the distribution of x_t, [rows, data.outputs]; latent is phi_z(z_t)."""
 
     def lstm(self, inputs: int, name: str) -> keras.layers.LSTMCell:
-        """A built cell of size `hidden`; forget gates start with bias 1."""
+        """Builds a cell of size `hidden`; forget gates start with bias 1."""
         cell = keras.layers.LSTMCell(
             self.hidden,
             kernel_initializer=glorot(next(self.seeds)),
@@ -153,22 +152,22 @@ class VariationalRNN(LatentSequence):
         return cell
 
     def live_weights(self) -> list[keras.Variable]:
-        """The weights that matter: without the reverse LSTM."""
+        """Returns the weights in use: all but those of the reverse LSTM."""
         unused = {id(v) for v in self.reverse.weights} if self.reverse else set()
         return [v for v in self.trainable_variables if id(v) not in unused]
 
     def parameters(self, live: bool = True) -> int:
-        """The number of weights, of those in use or of all."""
+        """Returns the number of weights, of those in use or of all."""
         return sum(int(np.prod(v.shape)) for v in (self.live_weights() if live else self.weights))
 
     def encode(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
-        """phi_x of x_{t-1} and of x_t, and x_t."""
+        """Returns phi_x of x_{t-1} and of x_t, and x_t."""
         inputs = (x - self.center) / self.scale
         encoded = self.phi_x(tf.pad(inputs, [[0, 0], [1, 0], [0, 0]]))  # [batch, time + 1, latent]
         return {"previous": encoded[:, :-1], "current": encoded[:, 1:], "x": x}
 
     def step(self, state: Any, seen: dict[str, tf.Tensor], noise: tf.Tensor) -> Step:
-        """One period: recurrence, prior, posterior, a draw of z_t, emission."""
+        """Makes one period: recurrence, prior, posterior, a draw of z_t, emission."""
         h, state = self.recur(state, seen["previous"])
         prior_mean, prior_sigma = mean_and_sigma(self.prior(h), _SIGMA_MIN_LATENT, _RAW_SIGMA_BIAS)
         raw = self.posterior(tf.concat([h, seen["current"]], axis=1))
@@ -182,14 +181,14 @@ class VariationalRNN(LatentSequence):
         return Step({**state, "latent": latent}, log_p - log_q, divergence)
 
     def log_density(self, outputs: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """ln p(x_t | z_t, h_t) from what `emit` says: [rows]."""
+        """Returns ln p(x_t | z_t, h_t) from the outputs of `emit`: [rows]."""
         if self.data.emission == "bernoulli":
             return bernoulli_log_density(x, outputs + self.log_odds)
         mean, sigma = mean_and_sigma(outputs, self.data.sigma_min, _RAW_SIGMA_BIAS)
         return normal_log_density(x, self.center + self.scale * mean, self.scale * sigma)
 
     def zeros(self, rows: int, *names: str) -> dict[str, tf.Tensor]:
-        """States of size `hidden` before the first period, and phi_z(z_0)."""
+        """Returns states of size `hidden` before the first period, and phi_z(z_0)."""
         states = {name: tf.zeros([rows, self.hidden], self.compute_dtype) for name in names}
         return {**states, "latent": tf.zeros([rows, self.latent], self.compute_dtype)}
 
@@ -198,28 +197,16 @@ class VariationalRNN(LatentSequence):
 class VRNN(VariationalRNN):
     """The variational recurrent network (Chung et al. 2015) as wired by Maddison et al. (2017)."""
 
-    def __init__(
-        self,
-        data: Data,
-        latent: int,
-        hidden: int,
-        layers: int,
-        seed: int,
-        build_unused_reverse: bool = True,
-        dtype: str = "float32",
-    ) -> None:
-        super().__init__(data, latent, hidden, layers, seed, build_unused_reverse, dtype)
-        self.cell = self.lstm(2 * latent, "recurrence")
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.cell = self.lstm(2 * self.latent, "recurrence")
 
     def start(self, rows: int) -> dict[str, tf.Tensor]:
-        """Zeros."""
         return self.zeros(rows, "h", "c")
 
     def recur(self, state: Any, previous: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        """The LSTM."""
         h, (_, c) = self.cell(tf.concat([previous, state["latent"]], axis=1), [state["h"], state["c"]])
         return h, {"h": h, "c": c}
 
     def emit(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
-        """The perceptron."""
         return self.emission(tf.concat([latent, h], axis=1))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from deqn.project.errors import UserError, nearest
 from deqn.project.run import RunFolder
 from deqn.project.user_code import mistakes_in_user_code
 from deqn.tasks.parameter_file import EconomyFile, ParameterFile, named_class, parameter_file_of
@@ -38,7 +37,10 @@ def build_problem(file: ParameterFile, rank: int = 0, ranks: int = 1) -> Problem
     Raises UserError: the user's Python is mistaken, or a setting does not fit.
     """
     if isinstance(file.settings, EconomyFile):
-        _check_economy(file, file.settings)
+        from deqn.equilibrium.checks.dry_run import check_before_training
+
+        with in_user_code(file, "__init__"):
+            check_before_training(class_of(file), file.parameters, file.settings)
     return _unchecked(file, rank, ranks)
 
 
@@ -68,18 +70,3 @@ def _maker(file: ParameterFile) -> Callable[..., Problem]:
     from deqn.equilibrium.problem import Equilibrium
 
     return functools.partial(Equilibrium, named)
-
-
-def _check_economy(file: ParameterFile, settings: EconomyFile) -> None:
-    """Refuses mistakes in the equations, in the precision of training and in that of evaluation."""
-    from deqn.equilibrium.checks.dry_run import check_equations, check_types
-
-    named = class_of(file)
-    with in_user_code(file, "__init__"):
-        economy, evaluated = named(file.parameters, settings.precision), named(file.parameters, "float64")
-    conditions = check_equations(economy, settings.sampling.every_shock, settings.next_period.gradient == "frozen")
-    if settings.precision != "float64":
-        check_types(evaluated)
-    for name in settings.weights:
-        if name not in conditions:
-            raise UserError(f"weights.{name}: not a condition of the economy;{nearest(name, conditions)}")

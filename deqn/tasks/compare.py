@@ -72,14 +72,14 @@ def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int
     _check_alike(all_solved)
     comparison = compared(all_solved, settings)
     economy = all_solved[0].rule.economy
-    letters = economy.letters
+    letters = economy.report.letters
     description = {
         "runs": [str(run) for run in runs],
         "path": settings.model_dump(),
-        "units": {letters.get(name, name): unit for name, unit in economy.units.items()},
+        "units": {letters.get(name, name): unit for name, unit in economy.report.units.items()},
         "names": {letter: name for name, letter in letters.items()},
         "ages": None if economy.ages is None else [float(age) for age in economy.ages],
-        "age_label": economy.age_label,
+        "age_label": economy.report.age_label,
     }
     _write(comparison, description, folder)
 
@@ -93,7 +93,7 @@ def compared(all_solved: Sequence[Solved], path: EvaluationSettings) -> Comparis
     """Errors, policies, moments and cost of solutions of one kind of economy."""
     first = all_solved[0].rule
     states = _path(first, path)
-    letters = first.economy.letters
+    letters = first.economy.report.letters
     arrays = {letters.get(name, name): value for name, value in states._asdict().items()}
     errors, policies, moments, costs = Rows(), Rows(), Rows(), Rows()
     reference: dict[str, np.ndarray] = {}

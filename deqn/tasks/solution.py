@@ -58,7 +58,8 @@ class Solution:
         Returns arrays by their letters, float64: for the overlapping generations k, z, a, lam, c, and the economy's
         definitions (K, Y, r, w, ...).
         """
-        from deqn.equilibrium.evaluation import arrays_by_letter, evaluate
+        from deqn.equilibrium.evaluation import evaluate
+        from deqn.equilibrium.reporting import arrays_by_letter
 
         return arrays_by_letter(self.economy, evaluate(self.rule, periods + burn_in, burn_in, seed, tracks))
 
@@ -69,7 +70,7 @@ def write_policy(run: RunFolder, states: str, out: str) -> int:
     Returns their number. Raises UserError for states that are missing, misshapen, not finite or not of this economy.
     """
     solution = Solution(run)
-    letters = solution.economy.letters
+    letters = solution.economy.report.letters
     given = _read_arrays(states)
     fields = {letters.get(name, name): name for name in solution.economy.State._fields}
     missing = sorted(set(fields) - set(given))

@@ -7,7 +7,7 @@ from deqn.rl.parameters import DQNSettings
 
 
 class Parameters(DQNSettings):
-    """DQN in a game of Atari."""
+    """Parameters of DQN in a game of Atari."""
 
     environment: str = setting("ALE/Breakout-v5", source="a game that ale-py knows")
     noop_max: int = setting(30, unit="idle frames at most at the start, which tell episodes apart", ge=1)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium import Economy, MarkovChain
+from deqn.equilibrium import Economy, MarkovChain, Report
 from deqn.project.errors import UserError
 
 from .parameters import Parameters
@@ -41,12 +41,16 @@ class BrockMirman(Economy):
     """The economy above for any chain of productivity."""
 
     Parameters, State, Policy = Parameters, State, Policy
-    letters = {"capital": "k", "shock": "z", "savings": "a", "consumption": "c"}
-    units = {
-        "capital": "units of the good",
-        "savings": "units of the good",
-        "consumption": "units of the good per period",
-    }
+    report = Report(
+        letters={"capital": "k", "shock": "z", "savings": "a", "consumption": "c"},
+        units={
+            "capital": "units of the good",
+            "savings": "units of the good",
+            "consumption": "units of the good per period",
+        },
+        foreseen=["savings"],
+        output="Y",
+    )
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:
         super().__init__(parameters, dtype)
@@ -82,15 +86,6 @@ class BrockMirman(Economy):
     def definitions(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
         y = self.output(state)
         return {"K": state.capital, "C": policy.consumption, "Y": y, "I": policy.savings, "r": self.gross_return(state)}
-
-    def period_utility(self, state: State, policy: Policy) -> tf.Tensor:
-        """ln c, [batch]."""
-        return tf.math.log(policy.consumption)
-
-    def policy_from_share(self, share: tf.Tensor, state: State) -> Policy:
-        """a = share y: the solution is share = alpha beta at every state."""
-        y = self.output(state)
-        return Policy(savings=share * y, consumption=(1 - share) * y)
 
     def initial_states(self, count: int, generator: np.random.Generator) -> State:
         """Capital between where the lowest and the highest shock for ever would lead, and 5 % beyond.

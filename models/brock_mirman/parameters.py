@@ -6,7 +6,6 @@ import pydantic
 
 from deqn.equilibrium import TransitionMatrix
 from deqn.project.schema import Section, setting
-from deqn.rl.parameters import EconomyDDPGSettings, GridSettings
 
 BM72 = "Brock & Mirman (1972)"
 
@@ -34,15 +33,3 @@ class Parameters(Section):
                 "one a shock"
             )
         return self
-
-
-class ByDDPGParameters(EconomyDDPGSettings):
-    """The same economy, met by an agent that knows none of its equations."""
-
-    economy: Parameters = setting(Parameters())
-
-
-class ByValueIterationParameters(GridSettings):
-    """The same economy on a grid of capital."""
-
-    economy: Parameters = setting(Parameters())

@@ -10,23 +10,39 @@ from __future__ import annotations
 from typing import final
 
 import numpy as np
+import tensorflow as tf
 
 from deqn.equilibrium import evaluation
 from deqn.rl.economy_agent import AgentInEconomy
 from deqn.rl.economy_grid import GridOfEconomy
+from deqn.rl.planner import Planner
 from deqn.rl.rules import ShareRule
 
-from .economy import BrockMirman
+from .economy import BrockMirman, Policy, State
 from .parameters import Parameters
 
 
+@final
+class PlannedBrockMirman(Planner, BrockMirman):
+    """The economy with its planner's utility, and the policy of a share saved."""
+
+    def period_utility(self, state: State, policy: Policy) -> tf.Tensor:
+        """ln c, [batch]."""
+        return tf.math.log(policy.consumption)
+
+    def policy_from_share(self, share: tf.Tensor, state: State) -> Policy:
+        """a = share y: the solution is share = alpha beta at every state."""
+        y = self.output(state)
+        return Policy(savings=share * y, consumption=(1 - share) * y)
+
+
 def exact_share(p: Parameters) -> float:
-    """alpha beta."""
+    """The share of output that the solution saves, alpha beta."""
     return p.capital_share * p.discount_factor
 
 
 def exact_value(p: Parameters, capital: np.ndarray) -> np.ndarray:
-    """V of the formula above: capital [N] -> [S, N]."""
+    """V of the formula above at each shock, [S, N]; capital: [N]."""
     beta, saved = p.discount_factor, exact_share(p)
     b = p.capital_share / (1 - saved)
     constant = np.log(1 - saved) + beta * b * np.log(saved) + (1 + beta * b) * np.array(p.log_productivity)
@@ -45,22 +61,22 @@ def share_errors(rule: ShareRule, p: Parameters) -> dict[str, float]:
 class ByDDPG(AgentInEconomy):
     """The agent's action is the share of output that it saves."""
 
-    def make_economy(self, dtype: str) -> BrockMirman:
-        """Of the file's section `economy`."""
-        return BrockMirman(self.p.economy, dtype)
+    def make_economy(self, dtype: str) -> PlannedBrockMirman:
+        """The economy of the file's section `economy`."""
+        return PlannedBrockMirman(self.p.economy, dtype)
 
     def against(self, rule: ShareRule) -> dict[str, float]:
-        """The closed form."""
+        """Errors against the closed form."""
         return share_errors(rule, self.p.economy)
 
 
 @final
 class ByValueIteration(GridOfEconomy):
-    """V <- T V."""
+    """Value function iteration, V <- T V."""
 
-    def make_economy(self, dtype: str) -> BrockMirman:
-        """Of the file's section `economy`."""
-        return BrockMirman(self.p.economy, dtype)
+    def make_economy(self, dtype: str) -> PlannedBrockMirman:
+        """The economy of the file's section `economy`."""
+        return PlannedBrockMirman(self.p.economy, dtype)
 
     def against(self, rule: ShareRule) -> dict[str, float]:
         """The closed form; savings where the grid holds the exact ones."""
@@ -70,6 +86,6 @@ class ByValueIteration(GridOfEconomy):
         value = np.abs(np.asarray(self.table.value) - exact_value(p, self.grid))
         return {
             **share_errors(rule, p),
-            "savings error, max": float(np.abs(self.savings() - exact)[inside].max()),
+            "savings error, max": float(np.abs(self.next_states() - exact)[inside].max()),
             "value error, max": float(value.max()),
         }

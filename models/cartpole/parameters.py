@@ -7,12 +7,12 @@ from deqn.rl.parameters import DQNSettings, ReinforceSettings
 
 
 class ByReinforceParameters(ReinforceSettings):
-    """REINFORCE in any environment of gymnasium that shows a vector."""
+    """REINFORCE acts in any environment of gymnasium that shows a vector."""
 
     environment: str = setting("CartPole-v1", source="a name that gymnasium knows")
 
 
 class ByDQNParameters(DQNSettings):
-    """DQN in any environment of gymnasium that shows a vector and takes numbered actions."""
+    """DQN acts in any environment of gymnasium that shows a vector and takes numbered actions."""
 
     environment: str = setting("CartPole-v1", source="a name that gymnasium knows")

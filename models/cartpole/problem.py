@@ -13,17 +13,15 @@ from deqn.rl.reinforce import Reinforce
 
 @final
 class ByReinforce(Reinforce):
-    """One update on one episode of each cart."""
+    """The agent makes one update on one episode of each cart."""
 
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
-        """The named one."""
         return GymEnvironments(gym_maker(self.p.environment), count, stream)
 
 
 @final
 class ByDQN(DQN):
-    """Minibatches of all that was seen."""
+    """The agent learns from minibatches of all past transitions."""
 
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
-        """The named one."""
         return GymEnvironments(gym_maker(self.p.environment), count, stream)

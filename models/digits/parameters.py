@@ -10,7 +10,7 @@ from deqn.project.schema import Section, setting
 
 
 class DigitsParameters(Section):
-    """The data, the trained network, and how the hand-written one learns.
+    """Parameters of the data, of the trained network, and of how the hand-written one learns.
 
     folder: with MNIST's four idx files, as published, gzipped or not; without it scikit-learn's 1,797 digits.
     """

@@ -14,20 +14,20 @@ from sklearn.model_selection import train_test_split
 from deqn.mlp.backpropagation import HandWrittenMLP
 from deqn.mlp.checks import one_hot
 from deqn.mlp.descent import Momentum
-from deqn.mlp.idx import read_pair
-from deqn.mlp.metrics import classification, confusion_matrix
+from deqn.mlp.metrics import classification, confusion_matrix, confusion_rows
 from deqn.mlp.networks import MLP
 from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
+from .idx import read_pair
 from .parameters import DigitsParameters
 
 MNIST = {"training": "train", "test": "t10k"}  # the beginning of the files' names
 
 
 class Images(NamedTuple):
-    """x: [n, pixels] between 0 and 1. labels: [n], 0 to 9."""
+    """Images and their labels. x: [n, pixels] between 0 and 1. labels: [n], 0 to 9."""
 
     x: np.ndarray
     labels: np.ndarray
@@ -35,7 +35,7 @@ class Images(NamedTuple):
 
 @final
 class Digits(Problem):
-    """Cross-entropy on minibatches that every update, and every rank, draws anew."""
+    """The loss is cross-entropy on minibatches that every update, and every rank, draws anew."""
 
     updates_per_call = 100
 
@@ -59,13 +59,12 @@ class Digits(Problem):
         self.x, self.labels = tf.constant(self.training.x, self.dtype), tf.constant(self.training.labels)
 
     def describe(self) -> Mapping[str, str]:
-        """Lines of the header."""
         sizes = f"{len(self.training.x)} training + {len(self.validation.x)} validation + {len(self.test.x)} test"
         widths = "-".join(map(str, [self.training.x.shape[1], *self.p.hidden, 10]))
         return {"data": f"{sizes} images", "network": f"{widths} {self.p.activation}, dropout {self.p.dropout:g}"}
 
     def losses(self, batch: Any, carry: Any, key: tf.Tensor) -> Losses:
-        """Mean cross-entropy on a minibatch, with dropout."""
+        """Returns mean cross-entropy on a minibatch, with dropout."""
         chosen, dropping = tf.unstack(tf.random.experimental.stateless_split(key, 2))
         rows = tf.random.stateless_uniform([self.p.minibatch], chosen, 0, len(self.training.x), tf.int32)
         logits = self.network(tf.gather(self.x, rows), key=dropping)[:, 0, :]  # [minibatch, 10]
@@ -73,20 +72,22 @@ class Digits(Problem):
         return Losses({"network": tf.reduce_mean(loss)}, carry)
 
     def validate(self) -> Mapping[str, float]:
-        """Cross-entropy and share of mistakes on the validation images."""
+        """Returns cross-entropy and share of mistakes on the validation images."""
         logits = self._logits(self.validation.x)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(self.validation.labels, logits)
         mistakes = (logits.argmax(axis=1) != self.validation.labels).mean()
         return {"cross_entropy": float(tf.reduce_mean(loss)), "mistakes": float(mistakes)}
 
     def results(self) -> Results:
-        """Accuracy on the test images of the trained and of the hand-written network, and what is taken for what."""
+        """Reports the accuracy on the test images of both networks, and which digits they confuse."""
         guesses = {"trained": self._logits(self.test.x).argmax(axis=1)}
         if self.p.by_hand_passes:
             guesses["by_hand"] = self._by_hand()
         rows = [{"network": name, **classification(self.test.labels, guess, 10)} for name, guess in guesses.items()]
         confusions = {name: confusion_matrix(self.test.labels, guess, 10) for name, guess in guesses.items()}
-        tables = {f"confusion_{name}": table(matrix) for name, matrix in confusions.items()}
+        tables = {
+            f"confusion_{name}": confusion_rows(matrix, list("0123456789")) for name, matrix in confusions.items()
+        }
         words = ", ".join(f"{row['network'].replace('_', ' ')} {row['accuracy']:.3f}" for row in rows)
         return Results(f"test accuracy: {words}", {"accuracy": rows} | tables, confusions)
 
@@ -105,7 +106,7 @@ class Digits(Problem):
 
 
 def images(p: DigitsParameters, seed: int) -> tuple[Images, Images, Images]:
-    """Training, validation and test images. Raises ValueError if MNIST's files are missing or damaged."""
+    """Returns training, validation and test images. Raises ValueError if MNIST's files are missing or damaged."""
     state = int(np.random.default_rng([seed, 0]).integers(2**31))
     if p.folder is None:
         x, labels = load_digits(return_X_y=True)
@@ -116,23 +117,15 @@ def images(p: DigitsParameters, seed: int) -> tuple[Images, Images, Images]:
 
 
 def mnist(folder: Path, name: str) -> Images:
-    """One of MNIST's two sets, from NAME-images-idx3-ubyte and NAME-labels-idx1-ubyte, with or without .gz."""
+    """Reads one of MNIST's two sets, from NAME-images-idx3-ubyte and NAME-labels-idx1-ubyte, with or without .gz."""
     paths = [folder / f"{name}-{kind}" for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
     x, labels = read_pair(*(path if path.exists() else path.with_name(f"{path.name}.gz") for path in paths))
     return Images(x.reshape(len(x), -1) / 255, labels.astype(np.int64))
 
 
 def _divided(whole: Images, share: float, state: int) -> tuple[Images, Images]:
-    """What remains, and a share of the images, with all digits as frequent in both."""
+    """The rest and a share of the images, with all digits equally frequent in both."""
     rows = np.arange(len(whole.x))
     parts = train_test_split(rows, test_size=share, stratify=whole.labels, random_state=state)
     remaining, taken = (Images(whole.x[part], whole.labels[part]) for part in parts)
     return remaining, taken
-
-
-def table(confusion: np.ndarray) -> list[dict[str, int]]:
-    """A confusion matrix as rows: the actual digit, and how often each was said."""
-    return [
-        {"actual": digit, **{str(said): int(count) for said, count in enumerate(row)}}
-        for digit, row in enumerate(confusion)
-    ]

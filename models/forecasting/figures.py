@@ -1,4 +1,4 @@
-"""Errors by step ahead, and the first forecasts beside what came about."""
+"""Figures of the errors by step ahead, and of the first forecasts beside the true values."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +12,8 @@ from deqn.report.paper import COLOURS, DASHES, INK, Drawing
 _SHOWN = 96  # origins
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
-    """Mean absolute error over the steps ahead; the forecasts of the last step over the first test rows."""
+def drawings(folder: Path) -> Iterator[Drawing]:
+    """Draws mean absolute errors over the steps ahead, and forecasts of the last step over the first test rows."""
     table = pd.read_csv(folder / "errors.csv")
     steps = [column for column in table if column.startswith("step_")]
     figure = Figure(figsize=(4.2, 2.8), layout="constrained")

@@ -8,12 +8,12 @@ from deqn.project.schema import Section, setting
 
 
 class ForecastParameters(Section):
-    """A made seasonal series or a weather file, the windows cut from it, and the network that forecasts.
+    """Parameters of the made series or weather file, of the windows, and of the network that forecasts.
 
     The made series is y_t = level + amplitude sin(2 pi t / period) + u_t, u_t = phi_1 u_{t-1} + phi_2 u_{t-2} + e_t.
     """
 
-    file: str = setting("", source="weather records as of Jena, see deqn.rnn.weather; empty for the made series")
+    file: str = setting("", source="weather records as of Jena, see weather.py; empty for the made series")
     columns: list[str] = setting(["T (degC)"], source="of the file; the first is forecast", min_length=1)
     repair: bool = setting(False, source="whether to mend missing values and times out of order")
     rows: int = setting(20_000, unit="periods of the made series", ge=100)

@@ -1,4 +1,4 @@
-"""A recurrent network forecasts the next rows of a series from a window on its past (the course's weather exercise)."""
+"""A recurrent network forecasts the next rows of a series from a window on its past."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 import tensorflow as tf
 
+from deqn.mlp.minibatches import minibatches
 from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.rnn.windows import Windows, scale
@@ -15,14 +16,14 @@ from deqn.training.problem import Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
 from .parameters import ForecastParameters
-from .series import made, series
+from .series import made_law, make_series
 
 _ROWS = 4096  # windows that are forecast at once, for memory
 
 
 @final
 class Forecast(Problem):
-    """One network reads a window and says all steps ahead at once; the loss is the mean absolute error, as there.
+    """One network reads a window and forecasts all steps ahead at once; the loss is the mean absolute error.
 
     Rows are cut in three, in time: to train, to validate, to test. Mean and standard deviation are of the first alone.
     """
@@ -32,7 +33,7 @@ class Forecast(Problem):
     ) -> None:
         p = self.p = parameters
         self.seed, self.rank, self.dtype = settings.seed, rank, settings.precision
-        self.series = series(p, np.random.default_rng([settings.seed, 0]))
+        self.series = make_series(p, np.random.default_rng([settings.seed, 0]))
         values = self.series.values
         train = round(len(values) * p.train_share)
         self.cuts = (0, train, train + (len(values) - train) // 2, len(values))
@@ -49,41 +50,38 @@ class Forecast(Problem):
         self.trainable = {"forecast": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
-        """The series and the network."""
         units = "+".join(map(str, self.p.units))
         return {
-            "data": f"{len(self.series.values):,} rows of {self.series.says}, {len(self.train):,} windows to train on",
+            "data": f"{len(self.series.values):,} rows of {self.series.words}, {len(self.train):,} windows to train on",
             "network": f"{self.p.cell} of {units} units, {self.network.count_params():,} weights",
         }
 
     def batches(self, episode: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """An epoch: every window once, in an order drawn anew; what does not fill a last batch is left out."""
-        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(len(self.train))
-        size = min(self.p.batch, len(order))
-        for rows in order[: len(order) // size * size].reshape(-1, size):
+        """Yields all windows in a new order."""
+        for rows in minibatches(len(self.train), self.p.batch, [self.seed, 1, self.rank, episode]):
             yield self.train.take(rows)
 
     def losses(self, batch: tuple[tf.Tensor, tf.Tensor], carry: Carry, key: tf.Tensor) -> Losses:
-        """The mean absolute error of all steps ahead, in standard deviations."""
+        """Returns the mean absolute error of all steps ahead, in standard deviations."""
         inputs, outputs = batch
         return Losses({"forecast": tf.reduce_mean(tf.abs(self.network.last(inputs) - outputs[:, :, 0]))}, carry)
 
     def validate(self) -> Mapping[str, float]:
-        """The mean absolute error on the rows that follow those for training, in units of the series."""
+        """Returns the mean absolute error on the rows that follow those for training, in units of the series."""
         forecasts, truth = self.forecasts(self.validation)
         return {"mean_absolute_error": float(np.abs(forecasts - truth).mean())}
 
     def forecasts(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        """The network's, and what came about, [windows, horizon] each, in units of the series."""
+        """Returns the network's forecasts and the truth, [windows, horizon] each, in units of the series."""
         pairs = [windows.take(slice(at, at + _ROWS)) for at in range(0, len(windows), _ROWS)]
         said = np.concatenate([np.asarray(self.network.last(inputs)) for inputs, _ in pairs])[:, :, None]
         truth = np.concatenate([outputs for _, outputs in pairs])
         return tuple(self.scale.back(x.astype(float), [0])[:, :, 0] for x in (said, truth))
 
     def results(self) -> Results:
-        """Mean absolute errors on the test rows, by forecast and by step ahead."""
+        """Reports mean absolute errors on the test rows, by forecast and by step ahead."""
         said, truth = self.forecasts(self.test)
-        forecasts = {"network": said, **self._rivals()}
+        forecasts = {"network": said, **self._other_forecasts()}
         errors = {name: np.abs(each - truth).mean(axis=0) for name, each in forecasts.items()}
         rows: list[dict[str, Any]] = [
             {"forecast": name, "mean_absolute_error": each.mean()}
@@ -98,16 +96,16 @@ class Forecast(Problem):
             {"truth": truth, **{name.replace(" ", "_"): each for name, each in forecasts.items()}},
         )
 
-    def _rivals(self) -> dict[str, np.ndarray]:
+    def _other_forecasts(self) -> dict[str, np.ndarray]:
         """Forecasts that need no training, at the origins of the test [windows, horizon]."""
         y, p = self.series.values[:, 0], self.p
         origins = self.cuts[2] + self.test.origins
         ahead = np.arange(p.horizon)
         seasons = (ahead // p.period + 1) * p.period  # back to the same place in the last season that is known
-        rivals = {
+        others = {
             "persistence": np.repeat(y[origins - 1, None], p.horizon, axis=1),
             "seasonal naive": y[origins[:, None] + ahead - seasons],
         }
         if not p.file:
-            rivals["conditional mean"] = made(p).conditional_mean(y, origins, p.horizon)
-        return rivals
+            others["conditional mean"] = made_law(p).conditional_mean(y, origins, p.horizon)
+        return others

@@ -8,21 +8,21 @@ from typing import NamedTuple, final
 import numpy as np
 
 from deqn.project.errors import UserError
-from deqn.rnn.weather import read_weather
 
 from .parameters import ForecastParameters
+from .weather import read_weather
 
 
 class Series(NamedTuple):
-    """values: [rows, columns], the first to be forecast, then what else is known, the calendar last. says: in words."""
+    """A series in columns [rows, columns]: what is forecast, what else is known, the calendar. words: what it is."""
 
     values: np.ndarray
-    says: str
+    words: str
 
 
 @final
 class SeasonalAR2:
-    r"""A season and an autoregression of order two, of which the past says all that can be known.
+    r"""A season and an autoregression of order two; the best forecast is known.
 
         y_t = level + amplitude sin(2 pi t / period) + u_t,    u_t = phi_1 u_{t-1} + phi_2 u_{t-2} + e_t
 
@@ -36,11 +36,11 @@ class SeasonalAR2:
         self.level, self.amplitude, self.period, self.phi, self.sd = level, amplitude, period, phi, sd
 
     def season(self, t: np.ndarray) -> np.ndarray:
-        """What y is without chance."""
+        """Returns y without chance."""
         return self.level + self.amplitude * np.sin(2 * np.pi * t / self.period)
 
     def sample(self, rows: int, generator: np.random.Generator) -> np.ndarray:
-        """y [rows], after a burn-in in which the beginning is forgotten."""
+        """Draws y [rows], after a burn-in in which the beginning is forgotten."""
         burn_in = 200
         u = np.zeros(rows + burn_in)
         e = self.sd * generator.normal(size=rows + burn_in)
@@ -49,7 +49,7 @@ class SeasonalAR2:
         return self.season(np.arange(rows)) + u[burn_in:]
 
     def conditional_mean(self, y: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
-        """E[y_i, ..., y_{i+horizon-1} | y_{i-1}, y_{i-2}, ...] at each origin i >= 2, [origins, horizon]."""
+        """Returns E[y_i, ..., y_{i+horizon-1} | y_{i-1}, y_{i-2}, ...] at each origin i >= 2, [origins, horizon]."""
         u = y - self.season(np.arange(len(y)))
         last, before = u[origins - 1], u[origins - 2]
         steps = []
@@ -60,15 +60,15 @@ class SeasonalAR2:
         return self.season(ahead) + np.stack(steps, axis=1)
 
     def mean_absolute_errors(self, horizon: int) -> np.ndarray:
-        """Of the conditional mean at each step ahead [horizon]: sd sqrt(2/pi sum_j psi_j^2), as e is Gaussian."""
+        """Returns those of the conditional mean by step [horizon]: sd sqrt(2/pi sum_j psi_j^2), as e is Gaussian."""
         psi = [1.0, self.phi[0]]
         while len(psi) < horizon:
             psi.append(self.phi[0] * psi[-1] + self.phi[1] * psi[-2])
         return self.sd * np.sqrt(2 / np.pi * np.cumsum(np.square(psi[:horizon])))
 
 
-def made(parameters: ForecastParameters) -> SeasonalAR2:
-    """The made series' law. Raises UserError if it is not stationary."""
+def made_law(parameters: ForecastParameters) -> SeasonalAR2:
+    """Returns the made series' law. Raises UserError if it is not stationary."""
     p = parameters
     try:
         return SeasonalAR2(p.level, p.amplitude, p.period, p.phi, p.sd)
@@ -76,13 +76,16 @@ def made(parameters: ForecastParameters) -> SeasonalAR2:
         raise UserError(f"parameters.{error}") from error
 
 
-def series(parameters: ForecastParameters, generator: np.random.Generator) -> Series:
-    """The series of the parameters, with the calendar as its last columns: sine and cosine of the season.
+def make_series(parameters: ForecastParameters, generator: np.random.Generator) -> Series:
+    """Makes or reads the series, with sine and cosine of the season as its last columns.
 
     Raises UserError for a file that can't be used.
     """
     if not parameters.file:
-        y, clock = made(parameters).sample(parameters.rows, generator), np.arange(parameters.rows) / parameters.period
+        y, clock = (
+            made_law(parameters).sample(parameters.rows, generator),
+            np.arange(parameters.rows) / parameters.period,
+        )
         return Series(np.column_stack([y, _circle(clock)]), "a made seasonal AR(2)")
     try:
         weather = read_weather(Path(parameters.file), parameters.columns, parameters.repair)
@@ -90,8 +93,8 @@ def series(parameters: ForecastParameters, generator: np.random.Generator) -> Se
         raise UserError(f"parameters.file: {error}") from error
     days = (weather.time - weather.time[0].astype("datetime64[D]")) / np.timedelta64(1, "D")
     mended = ", ".join(f"{count} {what}" for what, count in weather.repaired.items() if count)
-    says = f"{parameters.file}" + (f" (mended: {mended})" if mended else "")
-    return Series(np.column_stack([weather.values, _circle(days), _circle(days / 365.2425)]), says)
+    words = f"{parameters.file}" + (f" (mended: {mended})" if mended else "")
+    return Series(np.column_stack([weather.values, _circle(days), _circle(days / 365.2425)]), words)
 
 
 def _circle(turns: np.ndarray) -> np.ndarray:

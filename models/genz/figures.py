@@ -11,8 +11,8 @@ from deqn.report.paper import COLOURS, Drawing
 ERRORS = {"max_error": ("maximum", COLOURS[1], "s"), "mean_error": ("mean", COLOURS[0], "o")}
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
-    """From errors.csv: medians over repetitions, in the units of f."""
+def drawings(folder: Path) -> Iterator[Drawing]:
+    """Draws medians over repetitions, in the units of f, from errors.csv."""
     data = pd.read_csv(folder / "errors.csv")
     dimensions = list(dict.fromkeys(data["d"]))
     figure = Figure(figsize=(0.6 + 2.2 * len(dimensions), 2.6), layout="constrained")

@@ -12,7 +12,7 @@ Count = Annotated[int, pydantic.Field(ge=1)]
 
 
 class ApproximationParameters(Section):
-    """The exercise of the lecture: functions of d inputs from N points, judged on others.
+    """The exercise of the lecture: functions of d inputs are learned from N points and tested on others.
 
     repetitions: functions (c and w), points and initial weights drawn anew; tables show medians over them.
     """

@@ -11,16 +11,16 @@ import tensorflow as tf
 from deqn.mlp.backpropagation import HandWrittenMLP
 from deqn.mlp.descent import Adam, cosine
 from deqn.mlp.ensemble import Ensemble
-from deqn.mlp.genz import FORMULAS, drawn
 from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
+from .functions import FORMULAS, drawn
 from .parameters import ApproximationParameters
 
 
 class Cell(NamedTuple):
-    """Repetitions of one dimension d and one number of points N.
+    """The repetitions of one dimension d and one number of points N.
 
     x [repetitions, N, d]; y [repetitions, N] in units of `scale` around `centre`, [repetitions, 1], both of these N
     points alone. test_x [repetitions, test points, d], test_y [repetitions, test points] in f's own units.
@@ -37,13 +37,12 @@ class Cell(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the networks of the cell."""
         return f"d{self.dimension}_N{self.points}"
 
 
 @final
 class Approximation(Problem):
-    """Mean squared error of networks with one output, each on points of its own.
+    """The loss is the mean squared error of networks with one output, each on points of its own.
 
     For each (d, N) the repetitions are one Ensemble. In a repetition all N share the function and the test points, and
     the first points of a larger sample are the smaller one: what changes with N is N. Several ranks differ in the
@@ -71,7 +70,6 @@ class Approximation(Problem):
         self.data = [(tf.constant(cell.x, self.dtype), tf.constant(cell.y, self.dtype)) for cell in self.cells]
 
     def describe(self) -> Mapping[str, str]:
-        """Lines of the header."""
         p, one = self.p, self.networks[self.cells[-1].name].count_params() // self.p.repetitions
         widths = "-".join(map(str, p.hidden))
         constant = sum(int((np.ptp(cell.y, axis=1) == 0).sum()) for cell in self.cells)
@@ -82,7 +80,7 @@ class Approximation(Problem):
         }
 
     def losses(self, batch: Any, carry: Any, key: tf.Tensor) -> Losses:
-        """The mean squared error of each network on a minibatch, summed over networks."""
+        """Returns the mean squared error of each network on a minibatch, summed over networks."""
         total = tf.zeros([], self.dtype)
         for number, (cell, (x, y)) in enumerate(zip(self.cells, self.data, strict=True)):
             if cell.points > self.p.minibatch:
@@ -94,7 +92,7 @@ class Approximation(Problem):
         return Losses({"networks": total}, carry)
 
     def results(self) -> Results:
-        """Errors on the test points as medians over repetitions, absolute and in units of the largest |f| there.
+        """Reports medians of the test errors over repetitions, absolute and in units of the largest |f| there.
 
         Where f is 0 at all test points, as the discontinuous function may be, only the absolute error counts.
         """
@@ -102,7 +100,7 @@ class Approximation(Problem):
         for cell in self.cells:
             network = self.networks[cell.name]
             answers = np.asarray(network(tf.constant(cell.test_x, self.dtype)), float)[:, :, 0]
-            mean, largest = judged(cell, answers)
+            mean, largest = test_errors(cell, answers)
             errors |= {f"mean_{cell.name}": mean, f"max_{cell.name}": largest}
             size = np.abs(cell.test_y).max(axis=1)
             seen = size > 0
@@ -134,7 +132,7 @@ class Approximation(Problem):
                 rate = cosine(0.01, self.p.by_hand_updates)
                 passes = self.p.by_hand_updates // updates_a_pass[cell.name]
                 network.fit(cell.x[number], cell.y[number], Adam(rate), passes, self.p.minibatch, generator)
-                mean, largest = judged(cell, network(cell.test_x[number])[None, :, 0], number)
+                mean, largest = test_errors(cell, network(cell.test_x[number])[None, :, 0], number)
                 yield {
                     "d": cell.dimension, "N": cell.points, "repetition": number,
                     "mean_error": float(errors[f"mean_{cell.name}"][number]), "mean_error_by_hand": float(mean[0]),
@@ -143,7 +141,7 @@ class Approximation(Problem):
 
 
 def cells(p: ApproximationParameters, seed: int) -> Iterator[Cell]:
-    """The data of all (d, N), functions of (seed, function, d, repetition)."""
+    """Yields the data of all (d, N), functions of (seed, function, d, repetition)."""
     for dimension in p.dimensions:
         most = max(p.points)
         functions, x, test_x = [], [], []
@@ -165,8 +163,8 @@ def cells(p: ApproximationParameters, seed: int) -> Iterator[Cell]:
             )  # fmt: skip
 
 
-def judged(cell: Cell, answers: np.ndarray, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and maximum absolute error on the test points of the repetitions from `first`, each [repetitions].
+def test_errors(cell: Cell, answers: np.ndarray, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and maximum absolute error on the test points of the repetitions from `first`, each [repetitions].
 
     answers: [repetitions, test points] in the units of training.
     """
@@ -176,7 +174,7 @@ def judged(cell: Cell, answers: np.ndarray, first: int = 0) -> tuple[np.ndarray,
 
 
 def headline(function: str, rows: list[dict[str, Any]]) -> str:
-    """The error at the fewest points over that at the most, by dimension."""
+    """Says how the error at the fewest points compares with that at the most, by dimension."""
     ratios = []
     for dimension in dict.fromkeys(row["d"] for row in rows):
         own = [row["mean_error"] for row in rows if row["d"] == dimension]

@@ -110,7 +110,7 @@ def path(family: Solution, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
 
 
 def statistics(family: Solution, rule: Rule) -> dict[str, float]:
-    """What is drawn, of one solution."""
+    """The statistics of one solution that are drawn."""
     k, shock = path(family, rule)
     economy, middle = family.economy, family.economy.shocks.discrete // 2
     steady, states = np.full(2, economy.rule.steady.capital), np.array([middle, middle + 1])

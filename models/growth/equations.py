@@ -1,9 +1,10 @@
 r"""What the growth economies have in common: technology, preferences, and what a network's output means.
 
-    y = z k^alpha,   cash = y + (1-delta) k,   R = alpha y/k + 1 - delta,   u'(c) = c^-gamma
+    c + a = y + (1-delta) k,   y = z k^alpha,   R = alpha y/k + 1 - delta,   u'(c) = c^-gamma
+    u'(c) = beta E[ R' u'(c') ]
 
-The network says by how much the log odds of a unit of cash being consumed, not saved, differ from those on the linear
-saddle path (`steady_state.py`):
+The network says by how much the log odds of a unit of cash, y + (1-delta) k, being consumed, not saved, differ from
+those on the linear saddle path (`steady_state.py`):
 
     c = cash s,   ln s/(1-s) = ln s/(1-s) on the saddle path + output
 
@@ -12,20 +13,31 @@ so that 0 < c < cash whatever it says.
 
 from __future__ import annotations
 
+import abc
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium import MarkovChain
+from deqn.equilibrium import Economy, MarkovChain, Report
+from deqn.equilibrium.markov import rouwenhorst
 from deqn.project.errors import UserError
 
 from .parameters import Parameters
-from .steady_state import saddle_path, spread_of_capital, steady_state
+from .steady_state import saddle_path, spread_of_capital, steady_state_of
 
 UNITS = {"capital": "units of the good", "savings": "units of the good", "consumption": "units of the good per period"}
+
+
+class State(NamedTuple):
+    capital: tf.Tensor  # [batch] k, at the start of the period
+    shock: tf.Tensor  # [batch] index z of productivity, from 0
+
+
+class Policy(NamedTuple):
+    savings: tf.Tensor  # [batch] a = k'
+    consumption: tf.Tensor  # [batch] c
 
 
 class Goods(NamedTuple):
@@ -36,10 +48,116 @@ class Goods(NamedTuple):
     gross_return: tf.Tensor
 
 
-def goods(p: Parameters, capital: tf.Tensor, log_productivity: tf.Tensor) -> Goods:
-    """capital: [batch] k. log_productivity: [batch] ln z."""
-    y = tf.exp(log_productivity) * capital**p.capital_share
-    return Goods(y, y + (1 - p.depreciation) * capital, p.capital_share * y / capital + 1 - p.depreciation)
+class GrowthEconomy(Economy):
+    """The economies above; they differ in how productivity moves, and in their states.
+
+    gamma: risk aversion, where all states have the same.
+    """
+
+    Parameters, Policy = Parameters, Policy
+
+    def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:
+        super().__init__(parameters, dtype)
+        self.outputs = 1
+        self.rule = SavingRule(parameters)
+
+    @abc.abstractmethod
+    def ln_z(self, state: Any) -> tf.Tensor:
+        """Log productivity at each state, [batch]."""
+
+    def risk_aversion(self, state: Any) -> Any:
+        """gamma: a number, or [batch]."""
+        return self.gamma
+
+    def goods(self, state: Any) -> Goods:
+        """Output, cash and gross return at each state."""
+        k, alpha, delta = state.capital, self.p.capital_share, self.p.depreciation
+        y = tf.exp(self.ln_z(state)) * k**alpha
+        return Goods(y, y + (1 - delta) * k, alpha * y / k + 1 - delta)
+
+    def shares_of_cash(self, output: tf.Tensor, state: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """What is consumed and what is saved, by the network's first output."""
+        return self.rule.shares_of_cash(output[:, 0], state.capital, self.ln_z(state), self.risk_aversion(state))
+
+    def policy(self, output: tf.Tensor, state: Any) -> Any:
+        cash, (consumed, saved) = self.goods(state).cash, self.shares_of_cash(output, state)
+        return Policy(savings=saved * cash, consumption=consumed * cash)
+
+    def residuals(self, state: Any, policy: Any, E) -> dict[str, tf.Tensor]:
+        """Relative Euler error in units of consumption (Judd 1992): u'^-1(beta E[R' u'(c')]) / c - 1, [batch]."""
+        gamma = self.risk_aversion(state)
+        value = self.p.discount_factor * E(lambda s, q: self.goods(s).gross_return * u_prime(q.consumption, gamma))
+        return {"euler": u_prime_inverse(value, gamma) / policy.consumption - 1}
+
+    def definitions(self, state: Any, policy: Any) -> dict[str, tf.Tensor]:
+        at, investment = self.goods(state), policy.savings - (1 - self.p.depreciation) * state.capital
+        return {"K": state.capital, "C": policy.consumption, "Y": at.output, "I": investment, "r": at.gross_return}
+
+    def is_inside(self, state: Any) -> tf.Tensor:
+        """Whether capital is between a tenth of the steady state's and ten times it."""
+        ratio = state.capital / self.rule.steady.capital
+        return (ratio > 0.1) & (ratio < 10)
+
+    def initial_capital(self, gamma: Any, count: int, generator: np.random.Generator) -> np.ndarray:
+        """[count] around the steady state, twice as spread as on the linear saddle path; the first is the steady state.
+
+        gamma: a number or [count].
+        """
+        spread = np.minimum(2 * spread_of_capital(self.p, gamma), 0.5)
+        deviation = spread * np.clip(generator.standard_normal(count), -3, 3)
+        deviation[0] = 0.0
+        return self.rule.steady.capital * np.exp(deviation)
+
+    def check_states(self, state) -> Any:
+        checked = super().check_states(state)
+        if (checked.capital <= 0).any():
+            bad = int(np.argmax(checked.capital <= 0))
+            raise UserError(f"states: capital[{bad}] is {checked.capital[bad]:g}, expected above 0")
+        return checked
+
+
+class GrowthOnChain(GrowthEconomy):
+    """Those whose ln z moves on a Rouwenhorst chain; the network sees ln k and has outputs for each value."""
+
+    State = State
+    report = Report(
+        letters={"capital": "k", "shock": "z", "savings": "a", "consumption": "c"},
+        units=UNITS,
+        foreseen=["savings"],
+        output="Y",
+    )
+
+    def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:
+        super().__init__(parameters, dtype)
+        if parameters.states is None or parameters.nodes is not None:
+            raise UserError("parameters: productivity moves on a chain here: give states (such as 5) and no nodes")
+        self.log_productivity, transition = rouwenhorst(
+            parameters.states, parameters.persistence, parameters.innovation_sd
+        )
+        self.shocks = MarkovChain(transition)
+
+    def ln_z(self, state: Any) -> tf.Tensor:
+        return self.by_shock(self.log_productivity, state.shock)
+
+    def features(self, state: Any) -> tf.Tensor:
+        return tf.math.log(state.capital)[:, None]
+
+    def transition(self, state: Any, policy: Any, shock: tf.Tensor) -> Any:
+        return state._replace(capital=policy.savings, shock=shock)
+
+    def initial_states(self, count: int, generator: np.random.Generator) -> Any:
+        """Capital around the steady state; the first is the steady state under the middle shock."""
+        return State(self.initial_capital(self.gamma, count, generator), self.initial_shock(count, generator))
+
+    def initial_shock(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """int32 [count] from the stationary distribution; the first is the middle one."""
+        stationary = self.shocks.stationary
+        shock = generator.choice(len(stationary), size=count, p=stationary)
+        shock[0] = len(stationary) // 2
+        return shock.astype(np.int32)
+
+    def describe_shocks(self) -> list[str]:
+        return [f"shock {z + 1}: ln productivity {value:.4g}" for z, value in enumerate(self.log_productivity)]
 
 
 class SavingRule:
@@ -49,7 +167,7 @@ class SavingRule:
     """
 
     def __init__(self, p: Parameters) -> None:
-        self.p, self.steady = p, steady_state(p)
+        self.p, self.steady = p, steady_state_of(p)
         k, y, c = self.steady
         self.cash = y + (1 - p.depreciation) * k
         self.share = c / self.cash
@@ -68,11 +186,6 @@ class SavingRule:
         return tf.sigmoid(odds), tf.sigmoid(-odds)
 
 
-def utility(c: tf.Tensor, gamma: float) -> tf.Tensor:
-    """u(c) = (c^(1-gamma) - 1) / (1-gamma), ln c where gamma is 1."""
-    return tf.math.log(c) if gamma == 1 else (c ** (1 - gamma) - 1) / (1 - gamma)
-
-
 def u_prime(c: tf.Tensor, gamma: Any) -> tf.Tensor:
     """Marginal utility c^-gamma; gamma: a number or [batch]."""
     return c**-gamma
@@ -82,67 +195,6 @@ def u_prime_inverse(value: tf.Tensor, gamma: Any) -> tf.Tensor:
     return value ** (-1 / gamma)
 
 
-def euler_error(p: Parameters, gamma: Any, goods_at: Callable[[Any], Goods], policy: Any, E: Any) -> tf.Tensor:
-    """Relative Euler error in units of consumption (Judd 1992): u'^-1(beta E[R' u'(c')]) / c - 1, [batch]."""
-    value = p.discount_factor * E(lambda s, q: goods_at(s).gross_return * u_prime(q.consumption, gamma))
-    return u_prime_inverse(value, gamma) / policy.consumption - 1
-
-
-def definitions(p: Parameters, state: Any, policy: Any, at: Goods) -> dict[str, tf.Tensor]:
-    """K, C, Y, I and the gross return r, each [batch]."""
-    investment = policy.savings - (1 - p.depreciation) * state.capital
-    return {"K": state.capital, "C": policy.consumption, "Y": at.output, "I": investment, "r": at.gross_return}
-
-
-def initial_capital(p: Parameters, gamma: Any, count: int, generator: np.random.Generator) -> np.ndarray:
-    """[count] around the steady state, twice as spread as on the linear saddle path; the first is the steady state.
-
-    gamma: a number or [count].
-    """
-    spread = np.minimum(2 * spread_of_capital(p, gamma), 0.5)
-    deviation = spread * np.clip(generator.standard_normal(count), -3, 3)
-    deviation[0] = 0.0
-    return steady_state(p).capital * np.exp(deviation)
-
-
-def initial_shock(chain: MarkovChain, count: int, generator: np.random.Generator) -> np.ndarray:
-    """int32 [count] from the stationary distribution; the first is the middle one."""
-    shock = generator.choice(len(chain.stationary), size=count, p=chain.stationary)
-    shock[0] = len(chain.stationary) // 2
-    return shock.astype(np.int32)
-
-
-def is_inside(rule: SavingRule, state: Any) -> tf.Tensor:
-    """Whether capital is between a tenth of the steady state's and ten times it, bool [batch]."""
-    ratio = state.capital / rule.steady.capital
-    return (ratio > 0.1) & (ratio < 10)
-
-
-def with_capital(state: Any) -> Any:
-    """A user's states, if there is capital in all of them; UserError otherwise."""
-    if (state.capital <= 0).any():
-        bad = int(np.argmax(state.capital <= 0))
-        raise UserError(f"states: capital[{bad}] is {state.capital[bad]:g}, expected above 0")
-    return state
-
-
-# --- what each economy takes from the parameters --------------------------------------------------------------------
-
-
-def states_of_chain(p: Parameters) -> int:
-    """The number of values of productivity; UserError if the file speaks of an AR(1)."""
-    if p.states is None or p.nodes is not None:
-        raise UserError("parameters: productivity moves on a chain here: give states (such as 5) and no nodes")
-    return p.states
-
-
-def nodes_of_quadrature(p: Parameters) -> int:
-    """The number of Gauss-Hermite nodes; UserError if the file speaks of a chain."""
-    if p.nodes is None or p.states is not None:
-        raise UserError("parameters: productivity is an AR(1) here: give nodes (such as 7) and no states")
-    return p.nodes
-
-
 def one_risk_aversion(p: Parameters) -> float:
     """gamma; UserError for an interval."""
     if isinstance(p.risk_aversion, tuple):
@@ -150,15 +202,3 @@ def one_risk_aversion(p: Parameters) -> float:
             f"parameters.risk_aversion: got {list(p.risk_aversion)}, expected a number (intervals: GrowthFamily)"
         )
     return p.risk_aversion
-
-
-def interval_of_risk_aversion(p: Parameters) -> tuple[float, float]:
-    """The lowest and the highest gamma; UserError for a single number."""
-    if not isinstance(p.risk_aversion, tuple):
-        raise UserError(f"parameters.risk_aversion: got {p.risk_aversion:g}, expected an interval [lowest, highest]")
-    return p.risk_aversion
-
-
-def describe_chain(log_productivity: np.ndarray) -> list[str]:
-    """A name for each value of productivity."""
-    return [f"shock {z + 1}: ln productivity {value:.4g}" for z, value in enumerate(log_productivity)]

@@ -14,12 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium import Economy, MarkovChain
-from deqn.equilibrium.markov import rouwenhorst
 from deqn.project.errors import UserError
 
-from . import equations
+from .equations import GrowthOnChain
 from .parameters import Parameters
+from .steady_state import spread_of_capital
 
 
 class State(NamedTuple):
@@ -28,64 +27,40 @@ class State(NamedTuple):
     shock: tf.Tensor  # [batch] index z of productivity, from 0
 
 
-class Policy(NamedTuple):
-    savings: tf.Tensor  # [batch] a = k'
-    consumption: tf.Tensor  # [batch] c
-
-
-class GrowthFamily(Economy):
+class GrowthFamily(GrowthOnChain):
     """The economies above; the network sees ln k and gamma and has one output for each value of productivity."""
 
-    Parameters, State, Policy = Parameters, State, Policy
-    letters = {"capital": "k", "risk_aversion": "gamma", "shock": "z", "savings": "a", "consumption": "c"}
-    units = equations.UNITS
+    State = State
+    report = GrowthOnChain.report._replace(letters={**GrowthOnChain.report.letters, "risk_aversion": "gamma"})
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:
         super().__init__(parameters, dtype)
-        self.interval = equations.interval_of_risk_aversion(parameters)
-        states = equations.states_of_chain(parameters)
-        self.log_productivity, transition = rouwenhorst(states, parameters.persistence, parameters.innovation_sd)
-        self.shocks = MarkovChain(transition)
-        self.outputs = 1
-        self.rule = equations.SavingRule(parameters)
+        if not isinstance(parameters.risk_aversion, tuple):
+            raise UserError(
+                f"parameters.risk_aversion: got {parameters.risk_aversion:g}, expected an interval [lowest, highest]"
+            )
+        self.interval = parameters.risk_aversion
 
-    def goods(self, state: State) -> equations.Goods:
-        """Output, cash and gross return at each state."""
-        return equations.goods(self.p, state.capital, self.by_shock(self.log_productivity, state.shock))
+    def risk_aversion(self, state: State) -> tf.Tensor:
+        """gamma, [batch]."""
+        return state.risk_aversion
 
     def features(self, state: State) -> tf.Tensor:
         """ln k, in standard deviations, and gamma from -1 to 1 over the interval."""
         low, high = self.interval
-        spread = float(np.mean(equations.spread_of_capital(self.p, np.array(self.interval))))
+        spread = float(np.mean(spread_of_capital(self.p, np.array(self.interval))))
         ln_k = tf.math.log(state.capital / self.rule.steady.capital) / spread
         return tf.stack([ln_k, (2 * state.risk_aversion - low - high) / (high - low)], axis=1)
-
-    def policy(self, output: tf.Tensor, state: State) -> Policy:
-        cash, ln_z = self.goods(state).cash, self.by_shock(self.log_productivity, state.shock)
-        consumed, saved = self.rule.shares_of_cash(output[:, 0], state.capital, ln_z, state.risk_aversion)
-        return Policy(savings=saved * cash, consumption=consumed * cash)
-
-    def transition(self, state: State, policy: Policy, shock: tf.Tensor) -> State:
-        return State(capital=policy.savings, risk_aversion=state.risk_aversion, shock=shock)
-
-    def residuals(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
-        return {"euler": equations.euler_error(self.p, state.risk_aversion, self.goods, policy, E)}
-
-    def definitions(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
-        return equations.definitions(self.p, state, policy, self.goods(state))
-
-    def is_inside(self, state: State) -> tf.Tensor:
-        return equations.is_inside(self.rule, state)
 
     def initial_states(self, count: int, generator: np.random.Generator) -> State:
         """gamma evenly over the interval in order, but for the first state, at the middle and in the steady state."""
         low, high = self.interval
         gamma = np.concatenate([[(low + high) / 2], np.linspace(low, high, count - 1)])
-        capital = equations.initial_capital(self.p, gamma, count, generator)
-        return State(capital, gamma, equations.initial_shock(self.shocks, count, generator))
+        capital = self.initial_capital(gamma, count, generator)
+        return State(capital, gamma, self.initial_shock(count, generator))
 
     def check_states(self, state) -> State:
-        checked = equations.with_capital(super().check_states(state))
+        checked = super().check_states(state)
         low, high = self.interval
         outside = (checked.risk_aversion < low) | (checked.risk_aversion > high)
         if outside.any():
@@ -95,6 +70,3 @@ class GrowthFamily(Economy):
                 "which the network is trained"
             )
         return checked
-
-    def describe_shocks(self) -> list[str]:
-        return equations.describe_chain(self.log_productivity)

@@ -7,7 +7,6 @@ from typing import Annotated
 import pydantic
 
 from deqn.project.schema import Section, setting
-from deqn.rl.parameters import EconomyDDPGSettings, GridSettings
 
 RiskAversion = Annotated[float, pydantic.Field(gt=0, le=50)]
 
@@ -37,15 +36,3 @@ class Parameters(Section):
         if isinstance(value, tuple) and value[0] >= value[1]:
             raise ValueError(f"got {list(value)}, expected [lowest, highest], the lowest first")
         return value
-
-
-class ByDDPGParameters(EconomyDDPGSettings):
-    """Growth, met by an agent that knows none of its equations."""
-
-    economy: Parameters = setting(Parameters(states=5))
-
-
-class ByValueIterationParameters(GridSettings):
-    """Growth on a grid of capital."""
-
-    economy: Parameters = setting(Parameters(states=5))

@@ -1,4 +1,4 @@
-r"""The deterministic steady state and the linear saddle path around it: a yardstick, not a solution.
+r"""The deterministic steady state and the linear saddle path around it: a first guess, not a solution.
 
     1 = beta R,   R = alpha y/k + 1 - delta,   c = y - delta k                                  (z = 1 for ever)
 
@@ -34,7 +34,7 @@ class SaddlePath(NamedTuple):
     push: Any
 
 
-def steady_state(p: Parameters) -> SteadyState:
+def steady_state_of(p: Parameters) -> SteadyState:
     """The steady state of productivity z = 1."""
     k = (p.capital_share / (1 / p.discount_factor - 1 + p.depreciation)) ** (1 / (1 - p.capital_share))
     y = k**p.capital_share
@@ -43,7 +43,7 @@ def steady_state(p: Parameters) -> SteadyState:
 
 def saddle_path(p: Parameters, risk_aversion: Any) -> SaddlePath:
     """The linear saddle path; risk_aversion: a number, an array or a tensor of any shape, which the answer takes."""
-    k, y, c = steady_state(p)
+    k, y, c = steady_state_of(p)
     beta, rho = p.discount_factor, p.persistence
     pull = p.capital_share * beta * y / k / risk_aversion  # eta / gamma
     tilt = (1 - p.capital_share) * pull

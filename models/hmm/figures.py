@@ -18,8 +18,8 @@ _LABELS = {
 }
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
-    """Over the size of network and filter; over the number of hidden states where there are several."""
+def drawings(folder: Path) -> Iterator[Drawing]:
+    """Draws accuracy over the size of network and filter, or over the number of hidden states if that varies."""
     table = pd.read_csv(folder / "inference.csv")
     yield _by_states(table) if table["states"].nunique() > 1 else _by_size(table)
 

@@ -13,7 +13,7 @@ States = Annotated[int, pydantic.Field(ge=2)]
 
 
 class Parameters(Section):
-    """Models, data and networks of Choe, Shin and Spencer (2017), section 4.
+    """Parameters of models, data and networks as in Choe, Shin and Spencer (2017), section 4.
 
     Every number of hidden states has a model of its own, with one network for each entry of `hidden`; of several
     starts the one with the least validation loss counts, for a network of one unit has poor local optima.

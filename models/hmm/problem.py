@@ -9,10 +9,11 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import tensorflow as tf
 
+from deqn.mlp.minibatches import check_size, minibatches
 from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.sequence.hmm import HMM, Filtered, random_hmm
-from deqn.sequence.particle_filter import HMMParticles, particle_filter
+from deqn.sequence.particles import HMMParticles, particle_filter
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
@@ -24,7 +25,7 @@ _DRAWS = 200  # models drawn before giving up
 
 
 class Paths(NamedTuple):
-    """hidden, observed: int [n, T]."""
+    """Hidden states and observations of n paths, int [n, T]."""
 
     hidden: np.ndarray
     observed: np.ndarray
@@ -32,7 +33,7 @@ class Paths(NamedTuple):
 
 @final
 class HiddenStates(Problem):
-    """Networks trained side by side to predict H_t from x_1..x_t, beside the forward algorithm, which knows the HMM."""
+    """Networks are trained side by side to predict H_t from x_1..x_t; the forward algorithm knows the HMM."""
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
         p = self.p = parameters
@@ -51,12 +52,10 @@ class HiddenStates(Problem):
                     seed = settings.seed * p.starts + start
                     self.networks[f"m{m}_k{k}_s{start}"] = Recurrent(p.symbols, m, "rnn", [k], seed, self.dtype)
         self.rows = len(next(iter(self.train.values())).hidden)
-        if self.rows < p.batch:
-            raise UserError(f"parameters.batch: {p.batch}, expected at most the {self.rows} paths of rank {rank}")
+        check_size(p.batch, self.rows, f"paths of rank {rank}")
         self.trainable = {name: network.trainable_variables for name, network in self.networks.items()}
 
     def describe(self) -> Mapping[str, str]:
-        """Data and networks."""
         p = self.p
         return {
             "data": f"{p.paths} paths of {p.periods} observations, {p.symbols} symbols, hidden states "
@@ -65,14 +64,12 @@ class HiddenStates(Problem):
         }
 
     def batches(self, episode: int) -> Iterator[Batch]:
-        """One pass through the paths in a new order, the same rows of every model's data."""
-        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(self.rows)
-        for start in range(0, self.rows - self.p.batch + 1, self.p.batch):
-            rows = order[start : start + self.p.batch]
+        """Yields the paths in a new order, the same rows of every model's data."""
+        for rows in minibatches(self.rows, self.p.batch, [self.seed, 1, self.rank, episode]):
             yield {m: (paths.hidden[rows], paths.observed[rows]) for m, paths in self.train.items()}
 
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
-        """Cross entropy of the hidden state, mean over paths and periods, of each network by itself."""
+        """Returns cross entropy of the hidden state, mean over paths and periods, of each network by itself."""
         return Losses({name: self._loss(name, *batch[_states(name)]) for name in self.networks}, carry)
 
     def _loss(self, name: str, hidden: Any, observed: Any) -> tf.Tensor:
@@ -80,19 +77,19 @@ class HiddenStates(Problem):
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(hidden, logits))
 
     def validate(self) -> Mapping[str, float]:
-        """Cross entropy on paths of its own, mean over the networks."""
+        """Returns cross entropy on paths of its own, mean over the networks."""
         return {"cross_entropy": float(np.mean([self._validation_loss(name) for name in self.networks]))}
 
     def _validation_loss(self, name: str) -> float:
         return float(self._loss(name, *self.validation[_states(name)]))
 
     def _best(self, m: int, k: int) -> Recurrent:
-        """Of the networks of one size the one that does best on the validation paths."""
+        """The network of one size that does best on the validation paths."""
         names = [f"m{m}_k{k}_s{start}" for start in range(self.p.starts)]
         return self.networks[min(names, key=self._validation_loss)]
 
     def results(self) -> Results:
-        """Every way of inference on the same test paths."""
+        """Reports every way of inference on the same test paths."""
         rows, exact = [], {m: hmm.filter(self.test[m].observed) for m, hmm in self.models.items()}
         for m in self.p.states:
             parameters = m * m + m * self.p.symbols - m - 1  # transition, emission and initial, less what sums to one
@@ -150,7 +147,7 @@ def _drawn(m: int, p: Parameters, generator: np.random.Generator) -> HMM:
 
 
 def _states(name: str) -> int:
-    """m of a network's name."""
+    """The m of a network's name."""
     return int(name.split("_")[0].removeprefix("m"))
 
 

@@ -10,7 +10,7 @@ from deqn.project.schema import Section, setting
 
 
 class IrisParameters(Section):
-    """Ten ways to split the 150 flowers, and how the hand-written network learns.
+    """Parameters of the splits of the 150 flowers, and of how the hand-written network learns.
 
     split: shares of training, validation and test data, the species in equal shares in each.
     """

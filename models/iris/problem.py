@@ -14,8 +14,8 @@ from deqn.mlp.backpropagation import HandWrittenMLP
 from deqn.mlp.checks import one_hot
 from deqn.mlp.descent import Momentum
 from deqn.mlp.ensemble import Ensemble
-from deqn.mlp.metrics import classification, confusion_matrix
-from deqn.mlp.normalization import normalization
+from deqn.mlp.metrics import classification, confusion_matrix, confusion_rows
+from deqn.mlp.normalization import normalization_of
 from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
@@ -26,7 +26,7 @@ SPECIES = ("setosa", "versicolor", "virginica")
 
 
 class Part(NamedTuple):
-    """Of one split: x [n, 4], normalised by the training data; labels [n], 0 to 2."""
+    """A part of one split: x [n, 4], normalised by the training data; labels [n], 0 to 2."""
 
     x: np.ndarray
     labels: np.ndarray
@@ -37,7 +37,7 @@ Split = Mapping[str, Part]  # training, validation, test
 
 @final
 class Iris(Problem):
-    """Cross-entropy of one network for each split, all training data in every update and on every rank."""
+    """The loss is the cross-entropy of one network for each split; every update and rank sees all training data."""
 
     updates_per_call = 1000
 
@@ -54,21 +54,20 @@ class Iris(Problem):
         self.trainable = {"networks": self.ensemble.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
-        """Lines of the header."""
         sizes = " + ".join(f"{len(part.x)} {name}" for name, part in self.splits[0].items())
         widths = "-".join(map(str, [4, *self.p.hidden, 3]))
         return {"data": f"{sizes} flowers, {self.p.splits} splits", "networks": f"{widths} {self.p.activation}"}
 
     def losses(self, batch: Any, carry: Any, key: tf.Tensor) -> Losses:
-        """Mean cross-entropy on each split's training data, summed over splits."""
+        """Returns mean cross-entropy on each split's training data, summed over splits."""
         return Losses({"networks": tf.reduce_sum(self._cross_entropy("training"))}, carry)
 
     def validate(self) -> Mapping[str, float]:
-        """Mean cross-entropy on the validation data, over splits: their networks stop at the same update."""
+        """Returns the mean cross-entropy on validation data over splits, whose networks stop at the same update."""
         return {"cross_entropy": float(tf.reduce_mean(self._cross_entropy("validation")))}
 
     def results(self) -> Results:
-        """Test accuracy by split of the trained and of the hand-written network, and the confusions of all splits."""
+        """Reports test accuracy of both networks by split, and the confusions of all splits."""
         logits = np.asarray(self.ensemble(self._stacked("test")))  # [splits, n, 3]
         rows, confusions = [], {name: np.zeros([3, 3], int) for name in ("trained", "by_hand")}
         for number, parts in enumerate(self.splits):
@@ -83,7 +82,8 @@ class Iris(Problem):
         return Results(
             f"test accuracy, median of {self.p.splits} splits: {median['trained']:.3f}, "
             f"by hand {median['by_hand']:.3f}",
-            {"accuracy": rows} | {f"confusion_{name}": table(matrix) for name, matrix in confusions.items()},
+            {"accuracy": rows}
+            | {f"confusion_{name}": confusion_rows(matrix, SPECIES) for name, matrix in confusions.items()},
             confusions,
         )
 
@@ -108,7 +108,7 @@ class Iris(Problem):
 
 
 def split(p: IrisParameters, seed: list[int]) -> Split:
-    """The flowers in three parts, each with equal shares of the species."""
+    """Splits the flowers in three parts, each with equal shares of the species."""
     x, labels = load_iris(return_X_y=True)
     state = int(np.random.default_rng(seed).integers(2**31))
     share, validation, test = p.split
@@ -116,14 +116,6 @@ def split(p: IrisParameters, seed: list[int]) -> Split:
     halves = train_test_split(
         rest, train_size=validation / (validation + test), stratify=labels[rest], random_state=state
     )
-    normalized = normalization(x[rows], p.normalization)
+    normalized = normalization_of(x[rows], p.normalization)
     parts = zip(("training", "validation", "test"), (rows, *halves), strict=True)
     return {name: Part(normalized(x[chosen]), labels[chosen]) for name, chosen in parts}
-
-
-def table(confusion: np.ndarray) -> list[dict[str, Any]]:
-    """A confusion matrix as rows: the actual species, and how often each was said."""
-    return [
-        {"actual": name, **dict(zip(SPECIES, map(int, row), strict=True))}
-        for name, row in zip(SPECIES, confusion, strict=True)
-    ]

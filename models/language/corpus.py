@@ -1,4 +1,4 @@
-"""The text that a language network learns from and is tested on, and what counting its letters and pairs achieves."""
+"""The text of a language network, and the perplexity that counts of letters and pairs reach."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .source import SecondOrderMarkov
 
 
 class Corpus(NamedTuple):
-    """train, validation, test: numbers of letters, int [n]. source: what made them, or None for a file."""
+    """The text as numbers of letters, int [n], in three parts. source: what made it, or None for a file."""
 
     vocabulary: Vocabulary
     train: np.ndarray
@@ -24,8 +24,8 @@ class Corpus(NamedTuple):
     source: SecondOrderMarkov | None
 
 
-def corpus(parameters: LanguageParameters, seed: int, rank: int) -> Corpus:
-    """Of the file, or made: the source and what judges by the seed alone, the text to train on by the rank, too."""
+def make_corpus(parameters: LanguageParameters, seed: int, rank: int) -> Corpus:
+    """Reads the file, or makes a text: source, validation and test by the seed alone, training by the rank, too."""
     if parameters.file:
         return _from_file(Path(parameters.file), parameters.test_share)
     source = SecondOrderMarkov(parameters.letters, parameters.concentration, np.random.default_rng([seed, 0]))
@@ -51,7 +51,7 @@ def _from_file(path: Path, test_share: float) -> Corpus:
 
 
 def counted_perplexities(corpus: Corpus) -> dict[str, float]:
-    """Test perplexity of frequencies in the text for training, each count begun at one: of letters, and of pairs."""
+    """Returns the test perplexity of counted letters and pairs, each count begun at one."""
     n, (train, test) = len(corpus.vocabulary), (corpus.train, corpus.test)
     letters = 1.0 + np.bincount(train, minlength=n)
     pairs = 1.0 + np.bincount(n * train[:-1] + train[1:], minlength=n * n).reshape(n, n)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from deqn.report.paper import COLOURS, GREY, Drawing
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
-    """Bars of test perplexities; where the source is known, frequencies of pairs with bands of two standard errors."""
+def drawings(folder: Path) -> Iterator[Drawing]:
+    """Draws test perplexities; where the source is known, frequencies of pairs with bands of two standard errors."""
     table = pd.read_csv(folder / "perplexity.csv")
     figure = Figure(figsize=(3.4, 2.4), layout="constrained")
     axes = figure.subplots()

@@ -8,7 +8,7 @@ from deqn.project.schema import Section, setting
 
 
 class LanguageParameters(Section):
-    """Text, letter by letter, from a made source or a file, and the network that is to continue it."""
+    """Parameters of the text, made or of a file, and of the network that continues it letter by letter."""
 
     file: str = setting("", source="a text file of one's own; empty for the made source")
     letters: int = setting(5, unit="letters of the made source", ge=2, le=26)

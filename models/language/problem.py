@@ -20,7 +20,7 @@ from deqn.rnn.truncated import Chunk, begun, chunks
 from deqn.training.problem import Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
-from .corpus import corpus, counted_perplexities
+from .corpus import counted_perplexities, make_corpus
 from .parameters import LanguageParameters
 from .source import SecondOrderMarkov
 
@@ -29,13 +29,13 @@ _LENGTH = 1000  # letters of a test sequence, at the beginning of which nothing 
 
 @final
 class Language(Problem):
-    """One network, one loss J = mean -log p(next letter)."""
+    """One network is trained by one loss, J = mean -log p(next letter)."""
 
     def __init__(
         self, parameters: LanguageParameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1
     ) -> None:
         self.p, self.seed = parameters, settings.seed
-        self.corpus = corpus(parameters, settings.seed, rank)
+        self.corpus = make_corpus(parameters, settings.seed, rank)
         if len(self.corpus.train) <= parameters.streams:
             raise UserError(
                 f"parameters.streams: {parameters.streams} for {len(self.corpus.train)} letters to train on, expected "
@@ -49,7 +49,6 @@ class Language(Problem):
         self.trainable = {"language": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
-        """The text and the network."""
         made = self.p.file or "a made second-order Markov chain"
         units = "+".join(map(str, self.p.units))
         return {
@@ -58,27 +57,27 @@ class Language(Problem):
         }
 
     def start(self, key: tf.Tensor) -> States:
-        """Nothing has been read."""
+        """Begins with states of zero, because nothing has been read."""
         return self.network.recurrent.zero_states(self.p.streams)
 
     def batches(self, episode: int) -> Iterator[Chunk]:
-        """The whole text once: `streams` pieces of it side by side, and the letter after each."""
+        """Yields the whole text once: `streams` pieces of it side by side, and the letter after each."""
         text, streams = self.corpus.train, self.p.streams
         length = (len(text) - 1) // streams
         now, following = (text[i : i + streams * length].reshape(streams, length) for i in (0, 1))
         yield from chunks(now, following, self.p.chunk)
 
     def losses(self, batch: Chunk, carry: States, key: tf.Tensor) -> Losses:
-        """J on a chunk, from the states that the chunk before has left."""
+        """Returns J on a chunk, from the states at the end of the chunk before."""
         logits, states = self.network.advance(batch.inputs, begun(carry, batch.begins), batch.valid)
         return Losses({"language": cross_entropy(logits, batch.targets, batch.valid)}, states)
 
     def validate(self) -> Mapping[str, float]:
-        """Perplexity of a text that is neither trained nor tested on."""
+        """Returns the perplexity of a text that is neither trained nor tested on."""
         return {"perplexity": perplexity(self.network, _sequences(self.corpus.validation))}
 
     def results(self) -> Results:
-        """Perplexities of network, counts and source on the test text; pairs of letters in samples."""
+        """Reports perplexities of network, counts and source on the test text, and pairs of letters in samples."""
         found = perplexity(self.network, _sequences(self.corpus.test))
         on_test = {"network": found, **counted_perplexities(self.corpus)}
         texts = self._sample_texts()

@@ -14,7 +14,7 @@ import numpy as np
 
 @final
 class SecondOrderMarkov:
-    """Probabilities P [letters, letters, letters] drawn from a Dirichlet distribution: the smaller, the more certain.
+    """A chain whose P [letters, letters, letters] is drawn from a Dirichlet distribution: small means certain.
 
     Raises ValueError for fewer than two letters.
     """
@@ -27,7 +27,7 @@ class SecondOrderMarkov:
         self.pairs = _stationary(self.P)
 
     def sample(self, sequences: int, length: int, generator: np.random.Generator) -> np.ndarray:
-        """Independent sequences that begin with a stationary pair, int [sequences, length]."""
+        """Draws independent sequences that begin with a stationary pair, int [sequences, length]."""
         n, drawn = self.letters, np.zeros((sequences, max(length, 2)), np.int32)
         drawn[:, 0], drawn[:, 1] = np.divmod(generator.choice(n * n, sequences, p=self.pairs.ravel()), n)
         cumulated = self.P.cumsum(axis=2)
@@ -37,11 +37,11 @@ class SecondOrderMarkov:
         return drawn[:, :length]
 
     def perplexity(self, text: np.ndarray) -> float:
-        """Of a text, int [n], to one who knows P and is given its first two letters."""
+        """Returns the perplexity of a text, int [n], for one who knows P and its first two letters."""
         return float(np.exp(-np.log(self.P[text[:-2], text[1:-1], text[2:]]).mean()))
 
     def perplexities(self) -> dict[str, float]:
-        """In the long run: of the source itself, and of the best guesses that know the last letter, or none."""
+        """Returns those of the long run: of the source, and of the best guesses that know the last letter, or none."""
         bigrams = self.pairs / self.pairs.sum(axis=1, keepdims=True)
         letter = self.pairs.sum(axis=0)
         return {

@@ -14,16 +14,16 @@ with lambda = u'(c) - u'(c_u). Its only condition is the Euler equation of c_u, 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium import Economy, MarkovChain
+from deqn.equilibrium import Economy, MarkovChain, Report
 from deqn.project.errors import UserError
 
 from .parameters import Parameters
-from .steady_state import steady_state
+from .steady_state import steady_state_of
 
 
 class State(NamedTuple):
@@ -31,42 +31,35 @@ class State(NamedTuple):
     shock: tf.Tensor  # [batch] index z of depreciation and TFP, from 0
 
 
-class Policy(NamedTuple):
-    savings: tf.Tensor  # [batch, N-1] a^h
-    multiplier: tf.Tensor  # [batch, N-1] lambda^h, in units of u'(c)
-    consumption: tf.Tensor  # [batch, N] c^h
-    unconstrained: tf.Tensor  # [batch, N-1] c_u^h
+class OverlappingGenerations(Economy):
+    """Prices, budgets and errors of the economy above. `OLG` and paper.py say what the network decides."""
 
-
-class OLG(Economy):
-    """The economy above for any number of cohorts."""
-
-    Parameters, State, Policy = Parameters, State, Policy
-    letters = {"capital": "k", "shock": "z", "savings": "a", "multiplier": "lam", "consumption": "c"}
-    units = {
-        "capital": "units of the good",
-        "savings": "units of the good",
-        "consumption": "units of the good per period",
-        "multiplier": "utility per unit of the good",
-        "financial_wealth": "units of the good",
-        "total_income": "units of the good per period",
-    }
+    Parameters, State = Parameters, State
+    report = Report(
+        letters={"capital": "k", "shock": "z", "savings": "a", "multiplier": "lam", "consumption": "c"},
+        units={
+            "capital": "units of the good",
+            "savings": "units of the good",
+            "consumption": "units of the good per period",
+            "multiplier": "utility per unit of the good",
+            "financial_wealth": "units of the good",
+            "total_income": "units of the good per period",
+        },
+        age_label="age [years]",
+        foreseen=["savings"],
+        binding="multiplier",
+        products=["kkt"],
+        output="Y",
+    )
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:
         super().__init__(parameters, dtype)
         p = parameters
         self.shocks = MarkovChain(p.transition)
         self.ages = p.ages()
-        self.age_label = "age [years]"
-        self.outputs = p.cohorts - 1
-        self.own = range(self.outputs)
         self.labour = p.labour_endowments()  # [N]
         self.labour_supply = float(self.labour.sum())
-        # The yardstick for c_u: what a household would consume that expects steady-state prices for ever.
-        self.steady = steady_state(p, self.shocks.stationary)
-        self.propensity, self.human_wealth = self.steady.propensity[:-1], self.steady.human_wealth[:-1]
-
-    # --- prices and preferences ------------------------------------------------------------------------------------
+        self.steady = steady_state_of(p, self.shocks.stationary)
 
     def prices(self, state: State) -> tuple[tf.Tensor, tf.Tensor]:
         """Gross return r and wage w, each [batch, 1]."""
@@ -83,39 +76,14 @@ class OLG(Economy):
     def u_prime_inverse(self, value: tf.Tensor) -> tf.Tensor:
         return value ** (-1 / self.p.risk_aversion)
 
-    # --- the economy -----------------------------------------------------------------------------------------------
-
-    def features(self, state: State) -> tf.Tensor:
-        """Capital by cohort, k^1..k^N, and its sum: the shock chooses the network's head."""
-        return tf.concat([state.capital, tf.reduce_sum(state.capital, 1, keepdims=True)], axis=1)
-
-    def policy(self, output: tf.Tensor, state: State) -> Policy:
-        r, w = self.prices(state)
-        cash = r * state.capital + w * self.labour  # [batch, N]
-        wealth = cash[:, :-1] + w * self.human_wealth
-        floor = self.p.floor
-        unconstrained = tf.maximum(self.propensity * wealth * (1 + output), floor)
-        limit = tf.maximum(cash[:, :-1] - self.p.borrowing_limit, floor)  # consumption with a = a_low
-        c = tf.minimum(unconstrained, limit)
-        multiplier = tf.maximum(self.u_prime(c) - self.u_prime(unconstrained), 0)
-        savings = cash[:, :-1] - c
-        # The oldest consumes all; with debt larger than income there is nothing to consume.
-        oldest = tf.maximum(cash[:, -1:], floor)
-        return Policy(savings, multiplier, tf.concat([c, oldest], axis=1), unconstrained)
-
-    def transition(self, state: State, policy: Policy, shock: tf.Tensor) -> State:
+    def transition(self, state: State, policy: Any, shock: tf.Tensor) -> State:
         return State(capital=tf.pad(policy.savings, [[0, 0], [1, 0]]), shock=shock)
 
     def euler_value(self, E) -> tf.Tensor:
         """beta E[ r' u'(c'^{h+1}) ], [batch, N-1]."""
         return self.p.discount_factor * E(lambda s, q: self.prices(s)[0] * self.u_prime(q.consumption[:, 1:]))
 
-    def residuals(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
-        return {"euler": self.u_prime_inverse(self.euler_value(E)) / policy.unconstrained - 1}
-
-    # --- what is reported ------------------------------------------------------------------------------------------
-
-    def errors(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
+    def errors(self, state: State, policy: Any, E) -> dict[str, tf.Tensor]:
         """Multiplier-free error, whose zero is all of optimality; eq. 36 with the policy's multiplier; KKT."""
         value, c = self.euler_value(E), policy.consumption[:, :-1]
         slack = policy.savings - self.p.borrowing_limit
@@ -125,7 +93,7 @@ class OLG(Economy):
             "kkt": policy.multiplier * slack,
         }
 
-    def definitions(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
+    def definitions(self, state: State, policy: Any) -> dict[str, tf.Tensor]:
         r, w = self.prices(state)
         K, C = tf.reduce_sum(state.capital, 1), tf.reduce_sum(policy.consumption, 1)
         eta, delta = self.by_shock(self.p.tfp, state.shock), self.by_shock(self.p.depreciation, state.shock)
@@ -137,14 +105,6 @@ class OLG(Economy):
             "financial_wealth": r * state.capital,
             "total_income": r * state.capital + w * self.labour,
         }  # fmt: skip
-
-    def flags(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
-        floor = self.p.floor
-        return {
-            "consumption_floor": policy.consumption <= floor,
-            "unconstrained_floor": policy.unconstrained <= floor,
-            "capital_floor": tf.reduce_sum(state.capital, 1) <= floor,
-        }
 
     def initial_states(self, count: int, generator: np.random.Generator) -> State:
         """Steady-state capital, scaled by a common and a cohort's own factor; the first is the steady state itself."""
@@ -168,13 +128,66 @@ class OLG(Economy):
             )
         return checked
 
-    def is_inside(self, state: State) -> tf.Tensor:
-        """Aggregate capital between a quarter of the steady state's and two and a half times it."""
-        ratio = tf.reduce_sum(state.capital, 1) / self.steady.capital.sum()
-        return (ratio > 0.25) & (ratio < 2.5)
-
     def describe_shocks(self) -> list[str]:
         return [
             f"shock {z + 1}: TFP {eta:g}, depreciation {delta:g}"
             for z, (eta, delta) in enumerate(zip(self.p.tfp, self.p.depreciation, strict=True))
         ]
+
+
+class Policy(NamedTuple):
+    savings: tf.Tensor  # [batch, N-1] a^h
+    multiplier: tf.Tensor  # [batch, N-1] lambda^h, in units of u'(c)
+    consumption: tf.Tensor  # [batch, N] c^h
+    unconstrained: tf.Tensor  # [batch, N-1] c_u^h
+
+
+class OLG(OverlappingGenerations):
+    """The economy above for any number of cohorts."""
+
+    Policy = Policy
+
+    def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:
+        super().__init__(parameters, dtype)
+        self.outputs = parameters.cohorts - 1
+        self.own = range(self.outputs)
+        # c_u is relative to what a household would consume that expects steady-state prices for ever.
+        self.propensity, self.human_wealth = self.steady.propensity[:-1], self.steady.human_wealth[:-1]
+
+    def features(self, state: State) -> tf.Tensor:
+        """Capital by cohort, k^1..k^N, and its sum: the shock chooses the network's head."""
+        return tf.concat([state.capital, tf.reduce_sum(state.capital, 1, keepdims=True)], axis=1)
+
+    def policy(self, output: tf.Tensor, state: State) -> Policy:
+        r, w = self.prices(state)
+        cash = r * state.capital + w * self.labour  # [batch, N]
+        wealth = cash[:, :-1] + w * self.human_wealth
+        floor = self.p.floor
+        unconstrained = tf.maximum(self.propensity * wealth * (1 + output), floor)
+        limit = tf.maximum(cash[:, :-1] - self.p.borrowing_limit, floor)  # consumption with a = a_low
+        c = tf.minimum(unconstrained, limit)
+        multiplier = tf.maximum(self.u_prime(c) - self.u_prime(unconstrained), 0)
+        savings = cash[:, :-1] - c
+        # The oldest consumes all; with debt larger than income there is nothing to consume.
+        oldest = tf.maximum(cash[:, -1:], floor)
+        return Policy(savings, multiplier, tf.concat([c, oldest], axis=1), unconstrained)
+
+    def residuals(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
+        return {"euler": self.u_prime_inverse(self.euler_value(E)) / policy.unconstrained - 1}
+
+    def correction(self, output: tf.Tensor, state: State, policy: Policy, E) -> tf.Tensor:
+        """c_u is proportional to 1 + output: it should change by the share that its Euler equation says."""
+        return (1 + output) * self.residuals(state, policy, E)["euler"]
+
+    def flags(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
+        floor = self.p.floor
+        return {
+            "consumption_floor": policy.consumption <= floor,
+            "unconstrained_floor": policy.unconstrained <= floor,
+            "capital_floor": tf.reduce_sum(state.capital, 1) <= floor,
+        }
+
+    def is_inside(self, state: State) -> tf.Tensor:
+        """Aggregate capital between a quarter of the steady state's and two and a half times it."""
+        ratio = tf.reduce_sum(state.capital, 1) / self.steady.capital.sum()
+        return (ratio > 0.25) & (ratio < 2.5)

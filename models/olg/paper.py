@@ -13,12 +13,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium import Economy
-
-from .economy import OLG, State
+from .economy import OverlappingGenerations, State
 from .parameters import Parameters
 
 
@@ -28,16 +25,13 @@ class PaperPolicy(NamedTuple):
     consumption: tf.Tensor  # [batch, N] c^h, at least the floor
 
 
-class PaperOLG(Economy):
-    """The overlapping generations with the paper's network and loss; prices, calibration and errors are `OLG`'s."""
+class PaperOLG(OverlappingGenerations):
+    """The overlapping generations with the paper's network and loss."""
 
-    Parameters, State, Policy = Parameters, State, PaperPolicy
-    letters, units, age_label = OLG.letters, OLG.units, OLG.age_label
+    Policy = PaperPolicy
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:
         super().__init__(parameters, dtype)
-        self.olg = OLG(parameters, dtype)
-        self.shocks, self.ages = self.olg.shocks, self.olg.ages
         self.outputs = 2 * (parameters.cohorts - 1)
 
     def features(self, state: State) -> tf.Tensor:
@@ -45,13 +39,13 @@ class PaperOLG(Economy):
 
         Much of it is the same thing said twice: the paper gives the network what economists would look at (section 5).
         """
-        p, L = self.p, self.olg.labour_supply
-        r, w = self.olg.prices(state)  # [batch, 1]
+        p, L = self.p, self.labour_supply
+        r, w = self.prices(state)  # [batch, 1]
         eta, delta = (self.by_shock(values, state.shock)[:, None] for values in (p.tfp, p.depreciation))
         K = tf.maximum(tf.reduce_sum(state.capital, 1, keepdims=True), p.floor)
         Y = eta * K**p.capital_share * L ** (1 - p.capital_share)
         z = tf.cast(state.shock, self.dtype)[:, None]
-        labour = tf.ones_like(state.capital) * self.olg.labour
+        labour = tf.ones_like(state.capital) * self.labour
         aggregates = [z, eta, delta, K, L * tf.ones_like(K), r, w, Y]
         by_cohort = [state.capital, r * state.capital, labour, w * labour, r * state.capital + w * labour]
         return tf.concat([*aggregates, *by_cohort, self.by_shock(p.transition, state.shock)], axis=1)
@@ -63,11 +57,8 @@ class PaperOLG(Economy):
 
     def implied_consumption(self, state: State, savings: tf.Tensor) -> tf.Tensor:
         """c_0^h = r k^h + l^h w - a^h with a^N = 0, [batch, N]: negative where savings are not affordable."""
-        r, w = self.olg.prices(state)
-        return r * state.capital + w * self.olg.labour - tf.pad(savings, [[0, 0], [0, 1]])
-
-    def transition(self, state: State, policy: PaperPolicy, shock: tf.Tensor) -> State:
-        return State(capital=tf.pad(policy.savings, [[0, 0], [1, 0]]), shock=shock)
+        r, w = self.prices(state)
+        return r * state.capital + w * self.labour - tf.pad(savings, [[0, 0], [0, 1]])
 
     def residuals(self, state: State, policy: PaperPolicy, E) -> dict[str, tf.Tensor]:
         """The square roots of eq. 38's terms: the engine squares, averages over states and ages, and adds."""
@@ -81,15 +72,6 @@ class PaperOLG(Economy):
             "infeasible_capital": tf.nn.relu(-next_capital) / eps**0.5,
         }
 
-    # --- what is reported, and where paths begin: as in OLG --------------------------------------------------------
-
-    def errors(self, state: State, policy: PaperPolicy, E) -> dict[str, tf.Tensor]:
-        """Multiplier-free error; eq. 36 with the network's multiplier; KKT."""
-        return self.olg.errors(state, policy, E)
-
-    def definitions(self, state: State, policy: PaperPolicy) -> dict[str, tf.Tensor]:
-        return self.olg.definitions(state, policy)
-
     def flags(self, state: State, policy: PaperPolicy) -> dict[str, tf.Tensor]:
         return {
             "consumption_floor": policy.consumption <= self.p.floor,
@@ -97,12 +79,3 @@ class PaperOLG(Economy):
         }
 
     # is_inside stays "all numbers are finite", as in Economy: the paper's path is never set back to where OLG wants it.
-
-    def initial_states(self, count: int, generator: np.random.Generator) -> State:
-        return self.olg.initial_states(count, generator)
-
-    def check_states(self, state) -> State:
-        return self.olg.check_states(state)
-
-    def describe_shocks(self) -> list[str]:
-        return self.olg.describe_shocks()

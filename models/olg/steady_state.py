@@ -1,4 +1,4 @@
-"""The deterministic steady state: mean technology for ever, no borrowing limit. A yardstick, not a solution."""
+"""The deterministic steady state: mean technology for ever, no borrowing limit. A first guess, not a solution."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SteadyState(NamedTuple):
     human_wealth: np.ndarray
 
 
-def steady_state(p: Parameters, stationary: np.ndarray) -> SteadyState:
+def steady_state_of(p: Parameters, stationary: np.ndarray) -> SteadyState:
     """Solves sum_h k^h(r(K), w(K)) = K for aggregate capital K; stationary: [S] weights of the technology's mean."""
     labour = p.labour_endowments()
     supply = labour.sum()

@@ -24,11 +24,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium import Economy, MarkovChain
+from deqn.equilibrium import Economy, MarkovChain, Report
 from deqn.project.errors import UserError
 
 from .parameters import Parameters
-from .steady_state import steady_state
+from .steady_state import steady_state_of
 
 
 class State(NamedTuple):
@@ -45,13 +45,17 @@ class AnalyticOLG(Economy):
     """The economy above for any number of cohorts and any chain of shocks."""
 
     Parameters, State, Policy = Parameters, State, Policy
-    letters = {"capital": "k", "shock": "z", "savings": "a", "consumption": "c"}
-    units = {
-        "capital": "units of the good",
-        "savings": "units of the good",
-        "consumption": "units of the good per period",
-    }
-    age_label = "cohort"
+    report = Report(
+        letters={"capital": "k", "shock": "z", "savings": "a", "consumption": "c"},
+        units={
+            "capital": "units of the good",
+            "savings": "units of the good",
+            "consumption": "units of the good per period",
+        },
+        age_label="cohort",
+        foreseen=["savings"],
+        output="Y",
+    )
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:
         super().__init__(parameters, dtype)
@@ -60,7 +64,7 @@ class AnalyticOLG(Economy):
         self.outputs = parameters.cohorts - 1
         # Nearest to the first cohort, who lives on the wage, is the last feature, aggregate capital.
         self.own = [self.outputs, *range(self.outputs - 1)]
-        self.steady = steady_state(parameters, self.shocks.stationary)
+        self.steady = steady_state_of(parameters, self.shocks.stationary)
 
     def technology(self, state: State) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Output Y, gross return r and wage w, each [batch]."""

@@ -1,4 +1,4 @@
-"""The deterministic steady state: mean technology for ever. A yardstick for levels, not a solution."""
+"""The deterministic steady state: mean technology for ever. A first guess, not a solution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SteadyState(NamedTuple):
     consumption: np.ndarray  # [N]
 
 
-def steady_state(p: Parameters, stationary: np.ndarray) -> SteadyState:
+def steady_state_of(p: Parameters, stationary: np.ndarray) -> SteadyState:
     """Solves sum_h k^h(r(K), w(K)) = K for aggregate capital K; stationary: [S] weights of the technology's mean."""
     alpha, eta, delta = p.capital_share, stationary @ np.asarray(p.tfp), stationary @ np.asarray(p.depreciation)
 

@@ -15,7 +15,7 @@ READOUT = np.array([1.0, -2.0])
 
 
 def even(digits: np.ndarray) -> np.ndarray:
-    """Whether the number of ones up to each digit is even; digits 0 and 1, and the answers, [strings, digits]."""
+    """Returns whether the number of ones up to each digit is even, [strings, digits]."""
     h = np.zeros((len(digits), 2))
     parities = []
     for x in digits.T:

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from deqn.report.paper import COLOURS, DASHES, Drawing
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
-    """The share of strings judged right after each digit of the longest ones, by network."""
+def drawings(folder: Path) -> Iterator[Drawing]:
+    """Draws the share of right answers after each digit of the longest strings, by network."""
     with np.load(folder / "results.npz") as file:
         right = {name.removeprefix("right_").replace("_", " "): file[name] for name in file.files}
     figure = Figure(figsize=(5.2, 2.8), layout="constrained")
@@ -23,7 +23,7 @@ def figures(folder: Path) -> Iterator[Drawing]:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(0.4, 1.03)
     axes.set_xlabel("digits read")
-    axes.set_ylabel("share of strings judged right")
+    axes.set_ylabel("share of right answers")
     axes.legend(loc="center left")
     columns = [{"network": n, "digits": d, "right": r} for n, s in right.items() for d, r in enumerate(s, start=1)]
     yield Drawing("accuracy", figure, pd.DataFrame(columns))

@@ -8,7 +8,7 @@ from deqn.project.schema import Section, setting
 
 
 class ParityParameters(Section):
-    """Strings of random digits 0 and 1; after each digit: was the number of ones so far even?"""
+    """The task: after each of a string of random digits 0 and 1, say whether the number of ones so far is even."""
 
     cells: list[Literal["rnn", "lstm", "gru"]] = setting(["lstm", "rnn", "gru"], source="the networks, one for each")
     units: int = setting(8, unit="units of each cell", ge=1)

@@ -1,4 +1,4 @@
-"""Is the number of ones in a string of digits even? A task for a memory (seed lecture on deep sequence modelling).
+"""Whether the number of ones in a string of digits is even: a task that needs a memory.
 
     1000010101 -> YES,   100011 -> NO
 
@@ -14,6 +14,7 @@ from typing import final
 import numpy as np
 import tensorflow as tf
 
+from deqn.mlp.minibatches import minibatches
 from deqn.mlp.networks import MLP
 from deqn.rnn.networks import Recurrent
 from deqn.training.problem import Carry, Losses, Problem, Results
@@ -27,7 +28,7 @@ WINDOW, BY_HAND = "window", "by hand"
 
 @final
 class Parity(Problem):
-    """One network for each cell, and one perceptron on a window; each has a loss and an optimiser of its own."""
+    """One network for each cell and one perceptron on a window are trained, each by a loss and optimiser of its own."""
 
     def __init__(self, parameters: ParityParameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
         self.p, self.seed, self.rank, self.dtype = parameters, settings.seed, rank, settings.precision
@@ -43,7 +44,6 @@ class Parity(Problem):
         self.trainable = {name: network.trainable_variables for name, network in self.networks.items()}
 
     def describe(self) -> Mapping[str, str]:
-        """The size of the task and of its networks."""
         weights = ", ".join(f"{name} {network.count_params()}" for name, network in self.networks.items())
         return {
             "data": f"{self.p.strings:,} strings of {self.p.digits} digits, {self.p.batch} an update",
@@ -51,14 +51,12 @@ class Parity(Problem):
         }
 
     def batches(self, episode: int) -> Iterator[np.ndarray]:
-        """An epoch: every string once, in an order drawn anew; what does not fill a last batch is left out."""
-        order = np.random.default_rng([self.seed, 2, self.rank, episode]).permutation(len(self.digits))
-        whole = len(order) - len(order) % min(self.p.batch, len(order))
-        for rows in order[:whole].reshape(-1, min(self.p.batch, len(order))):
+        """Yields all strings in a new order."""
+        for rows in minibatches(len(self.digits), self.p.batch, [self.seed, 2, self.rank, episode]):
             yield self.digits[rows].astype(self.dtype)
 
     def losses(self, batch: tf.Tensor, carry: Carry, key: tf.Tensor) -> Losses:
-        """Cross-entropy of YES and NO at every digit, of each network."""
+        """Returns cross-entropy of YES and NO at every digit, of each network."""
         labels = tf.cast(tf.math.floormod(tf.cumsum(batch, axis=1), 2) < 0.5, batch.dtype)
         return Losses(
             {
@@ -69,7 +67,7 @@ class Parity(Problem):
         )
 
     def logits(self, name: str, digits: tf.Tensor) -> tf.Tensor:
-        """Log odds of YES after each digit [strings, digits]."""
+        """Returns the log odds of YES after each digit [strings, digits]."""
         network = self.networks[name]
         if name != WINDOW:
             return network(digits[:, :, None])[:, :, 0]
@@ -79,7 +77,7 @@ class Parity(Problem):
         return tf.reshape(network(tf.reshape(windows, [-1, self.p.window])), [strings, length])
 
     def validate(self) -> Mapping[str, float]:
-        """Mean cross-entropy of the recurrent networks on fresh strings, and their share of wrong answers."""
+        """Returns mean cross-entropy of the recurrent networks on fresh strings, and their share of wrong answers."""
         found = [np.asarray(self.logits(name, self._typed(self.fresh))) for name in self.networks if name != WINDOW]
         even = is_even(self.fresh)
         cross_entropy = [np.logaddexp(0, np.where(even, -logits, logits)).mean() for logits in found]
@@ -87,7 +85,7 @@ class Parity(Problem):
         return {"cross_entropy": float(np.mean(cross_entropy)), "wrong": float(np.mean(wrong))}
 
     def results(self) -> Results:
-        """Right answers on fresh strings of each length: at the end, and at all digits."""
+        """Reports right answers on fresh strings of each length: at the end, and at all digits."""
         rows, right = [], {}
         for length in self.p.test_digits:
             digits = draw(self.p.test_strings, length, np.random.default_rng([self.seed, 3, length]))
@@ -109,10 +107,10 @@ class Parity(Problem):
 
 
 def draw(strings: int, digits: int, generator: np.random.Generator) -> np.ndarray:
-    """Random digits 0 and 1, int [strings, digits]."""
+    """Draws random digits 0 and 1, int [strings, digits]."""
     return generator.integers(0, 2, (strings, digits))
 
 
 def is_even(digits: np.ndarray) -> np.ndarray:
-    """Whether the number of ones up to each digit is even, bool [strings, digits]."""
+    """Returns whether the number of ones up to each digit is even, bool [strings, digits]."""
     return digits.cumsum(axis=1) % 2 == 0

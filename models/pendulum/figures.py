@@ -1,13 +1,12 @@
-"""Returns of the episodes of training, and the mean of the last 10."""
+"""The figure of a run: the returns of the episodes of training, and the mean of the last 10."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from deqn.report.paper import Drawing
-from deqn.report.returns import returns
+from deqn.report.returns import returns_figure
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
-    """Of a run that has finished episodes."""
-    if drawing := returns(folder, over=10):
+def drawings(folder: Path) -> Iterator[Drawing]:
+    if drawing := returns_figure(folder, over=10):
         yield drawing

@@ -12,8 +12,7 @@ from deqn.rl.gym_environments import GymEnvironments, gym_maker
 
 @final
 class Pendulum(DDPG):
-    """Torque from angle and angular velocity."""
+    """The agent chooses a torque from angle and angular velocity."""
 
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
-        """The named one."""
         return GymEnvironments(gym_maker(self.p.environment), count, stream)

@@ -8,7 +8,7 @@ from deqn.project.schema import Section, setting
 
 
 class LogicParameters(Section):
-    """A truth table, and how perceptron and hand-written network learn it.
+    """Parameters of a truth table, and of how perceptron and hand-written network learn it.
 
     repetitions: initial weights; the trained networks begin with those of the hand-written ones.
     """

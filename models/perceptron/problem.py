@@ -23,7 +23,7 @@ TARGETS = {"or": np.array([0, 1, 1, 1.0])[:, None], "xor": np.array([0, 1, 1, 0.
 
 @final
 class Logic(Problem):
-    """Half the sum of squared errors over the four rows, one network for each repetition (logistic output).
+    """The loss is half the sum of squared errors over the four rows, one network for each repetition.
 
     The four rows are all the data there is: every rank has the same.
     """
@@ -41,23 +41,22 @@ class Logic(Problem):
         self.x = tf.constant(np.broadcast_to(X, [parameters.repetitions, 4, 2]), self.dtype)
 
     def describe(self) -> Mapping[str, str]:
-        """Lines of the header."""
         return {
             "data": f"the four rows of {self.p.function.upper()}",
             "networks": f"{self.p.repetitions} of {self.p.hidden} hidden neurons, sigmoid",
         }
 
     def by_hand(self, number: int) -> HandWrittenMLP:
-        """The hand-written network of a repetition, before it has learned."""
+        """Makes the hand-written network of a repetition, before it has learned."""
         return HandWrittenMLP([2, self.p.hidden, 1], "logistic", np.random.default_rng([self.seed, number]))
 
     def losses(self, batch: Any, carry: Any, key: tf.Tensor) -> Losses:
-        """sum (y - t)^2 / 2 over rows and networks: each network's gradient is its own."""
+        """Returns sum (y - t)^2 / 2 over rows and networks: each network's gradient is its own."""
         errors = tf.sigmoid(self.ensemble(self.x)) - tf.constant(self.targets, self.dtype)  # [repetitions, 4, 1]
         return Losses({"networks": tf.reduce_sum(errors**2) / 2}, carry)
 
     def results(self) -> Results:
-        """How many of the four rows each of them gets right, from each repetition's initial weights."""
+        """Reports how many of the four rows each of them gets right, from each repetition's initial weights."""
         trained = (np.asarray(tf.sigmoid(self.ensemble(self.x))) > 0.5) == self.targets  # [repetitions, 4, 1]
         rows = []
         for number in range(self.p.repetitions):

@@ -12,8 +12,8 @@ from deqn.report.paper import COLOURS, DASHES, GREY, INK, MIDDLE, Drawing
 _SHOWN = 100
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
-    """The band between the lowest and the highest quantile; the share of periods below each quantile by horizon."""
+def drawings(folder: Path) -> Iterator[Drawing]:
+    """Draws the band between the outer quantiles, and the share of periods below each quantile by horizon."""
     with np.load(folder / "results.npz") as file:
         future, forecasts, truth = (file[name][:_SHOWN] for name in ("future", "forecasts", "truth"))
     table = pd.read_csv(folder / "quantiles.csv")

@@ -13,7 +13,7 @@ Share = Annotated[float, pydantic.Field(gt=0, lt=1)]
 
 
 class Parameters(Section):
-    """x_t = persistence x_{t-1} + s_t eps_t,  s_t = calm + nervous |x_{t-1}|,  eps_t standard normal."""
+    """The series is x_t = persistence x_{t-1} + s_t eps_t,  s_t = calm + nervous |x_{t-1}|,  eps_t standard normal."""
 
     persistence: float = setting(0.6, unit="autocorrelation", ge=0, lt=1)
     calm: float = setting(0.3, unit="standard deviation of x_t after x_{t-1} = 0", gt=0)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import norm
 
-from deqn.project.errors import UserError
+from deqn.mlp.minibatches import check_size, minibatches
 from deqn.rnn.networks import Recurrent
 from deqn.sequence import quantiles
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
@@ -22,7 +22,7 @@ _BURN_IN = 200
 
 @final
 class Quantiles(Problem):
-    """A GRU whose outputs are ascending quantiles of the next `horizon` periods."""
+    """The outputs of a GRU are ascending quantiles of the next `horizon` periods."""
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
         p, self.dtype, self.seed, self.rank = parameters, settings.precision, settings.seed, rank
@@ -33,15 +33,13 @@ class Quantiles(Problem):
             for number, rows in enumerate((p.rows, p.tests // 2, p.tests))
         )
         self.train = tuple(part[rank::ranks].astype(self.dtype) for part in self.train)
-        if len(self.train[0]) < p.batch:
-            raise UserError(f"parameters.batch: {p.batch}, expected at most the {len(self.train[0])} origins of a rank")
+        check_size(p.batch, len(self.train[0]), "origins of a rank")
         outputs = p.horizon * len(p.quantiles)
         self.network = Recurrent(1, outputs, "gru", [p.units], settings.seed, self.dtype)
         self.networks = {"network": self.network}
         self.trainable = {"network": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
-        """Data and network."""
         p = self.p
         return {
             "data": f"{p.rows} periods, forecasts of {p.horizon} from {p.history}, quantiles "
@@ -50,30 +48,28 @@ class Quantiles(Problem):
         }
 
     def batches(self, episode: int) -> Iterator[Batch]:
-        """One pass through the origins in a new order."""
+        """Yields all origins in a new order."""
         past, future = self.train
-        order = np.random.default_rng([self.seed, 9, self.rank, episode]).permutation(len(past))
-        for start in range(0, len(order) - self.p.batch + 1, self.p.batch):
-            rows = order[start : start + self.p.batch]
+        for rows in minibatches(len(past), self.p.batch, [self.seed, 9, self.rank, episode]):
             yield past[rows], future[rows]
 
     def forecast(self, past: Any) -> tf.Tensor:
-        """[batch, history] -> [batch, horizon, quantiles]."""
+        """Returns quantiles [batch, horizon, quantiles] from past values [batch, history]."""
         raw = self.network(tf.convert_to_tensor(past)[:, :, None])[:, -1]
         return quantiles.without_crossings(tf.reshape(raw, [-1, self.p.horizon, len(self.p.quantiles)]))
 
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
-        """The quantile loss over all periods ahead."""
+        """Returns the quantile loss over all periods ahead."""
         past, future = batch
         return Losses({"network": quantiles.mean_quantile_loss(future, self.forecast(past), self.p.quantiles)}, carry)
 
     def validate(self) -> Mapping[str, float]:
-        """The quantile loss on a path of its own."""
+        """Returns the quantile loss on a path of its own."""
         past, future = (part.astype(self.dtype) for part in self.validation)
         return {"quantile_loss": float(quantiles.mean_quantile_loss(future, self.forecast(past), self.p.quantiles))}
 
     def results(self) -> Results:
-        """Coverage and risk by period ahead, beside those of the true quantiles and of constants."""
+        """Reports coverage and risk by period ahead, beside those of the true quantiles and of constants."""
         p, (past, future) = self.p, self.test
         shown = self.forecast(past.astype(self.dtype)).numpy().astype(np.float64)
         constants = np.quantile(self.train[1].astype(np.float64), p.quantiles, axis=0).T  # [horizon, quantiles]
@@ -99,7 +95,7 @@ class Quantiles(Problem):
 
 
 def series(p: Parameters, rows: int, generator: np.random.Generator) -> np.ndarray:
-    """A path of the process, [rows]."""
+    """Draws a path of the process, [rows]."""
     x = np.zeros(rows + _BURN_IN)
     for t, eps in enumerate(generator.normal(size=rows + _BURN_IN - 1), 1):
         x[t] = p.persistence * x[t - 1] + (p.calm + p.nervous * abs(x[t - 1])) * eps
@@ -107,7 +103,7 @@ def series(p: Parameters, rows: int, generator: np.random.Generator) -> np.ndarr
 
 
 def one_step(p: Parameters, last: np.ndarray) -> np.ndarray:
-    """The true quantiles of the next period, [n, quantiles]."""
+    """Returns the true quantiles of the next period, [n, quantiles]."""
     sigma = p.calm + p.nervous * np.abs(last)
     return p.persistence * last[:, None] + sigma[:, None] * norm.ppf(p.quantiles)
 

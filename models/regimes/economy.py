@@ -15,7 +15,7 @@ from typing import final
 import numpy as np
 
 from deqn.sequence.hmm import draw, forward
-from deqn.sequence.particle_filter import StateSpace
+from deqn.sequence.particles import StateSpace
 
 from .parameters import Parameters
 
@@ -26,7 +26,7 @@ _POOL = 5000  # draws from the long-run distribution of the state
 
 @final
 class Regimes(StateSpace):
-    """The economy as a state space: a particle is (z, k^1, ..., k^N), an observation y for each path, [n, 2]."""
+    """The economy as a state space: a particle is (z, k^1, ..., k^N), an observation y of each path, [n, 2]."""
 
     def __init__(self, parameters: Parameters, generator: np.random.Generator) -> None:
         p = self.p = parameters
@@ -43,37 +43,35 @@ class Regimes(StateSpace):
             self.pool = self.propagate(self.pool[None], None, generator)[0]
 
     def prices(self, particles: np.ndarray) -> np.ndarray:
-        """(r, w), [..., 2], of states [..., 1 + N]."""
+        """Returns (r, w), [..., 2], of states [..., 1 + N]."""
         z, K, alpha = particles[..., 0].astype(int), particles[..., 1:].sum(axis=-1), self.p.capital_share
         Y = self.eta[z] * K**alpha
         return np.stack([alpha * Y / K + 1 - self.delta[z], (1 - alpha) * Y], axis=-1)
 
     def capital(self, particles: np.ndarray) -> np.ndarray:
-        """Next period's k^1..k^N, [..., N]: nobody is born rich, the oldest leave nothing."""
+        """Returns next period's k^1..k^N, [..., N]: nobody is born rich, the oldest leave nothing."""
         prices = self.prices(particles)
         x = np.concatenate([prices[..., 1:], prices[..., :1] * particles[..., 2:]], axis=-1)
         return np.concatenate([np.zeros_like(x[..., :1]), self.saved * x[..., :-1]], axis=-1)
 
     def first(self, shape: tuple[int, int], observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """States from the long-run distribution, [n, M, 1 + N]."""
         return self.pool[generator.integers(len(self.pool), size=shape)]
 
     def propagate(self, particles: np.ndarray, observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """The next period's regime by the chain, its capital by the closed form."""
+        """Draws the next period's regime from the chain; its capital follows from the closed form."""
         z = draw(self.transition[particles[..., 0].astype(int)], generator)
         return np.concatenate([z[..., None], self.capital(particles)], axis=-1)
 
     def log_weight(self, before: np.ndarray | None, particles: np.ndarray, observation: np.ndarray) -> np.ndarray:
-        """ln p(y | z, K), [n, M]."""
         return self.log_density(observation[:, None], particles)
 
     def log_density(self, y: np.ndarray, particles: np.ndarray) -> np.ndarray:
-        """ln N(y; ln prices, noise), over the last axis."""
+        """Returns ln N(y; ln prices, noise), over the last axis."""
         scaled = (y - np.log(self.prices(particles))) / self.noise
         return -0.5 * (scaled**2).sum(axis=-1) - np.log(2 * np.pi * self.noise.prod())
 
     def sample(self, paths: int, periods: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Regimes int [paths, periods] and measured prices y [paths, periods, 2]."""
+        """Draws regimes int [paths, periods] and measured prices y [paths, periods, 2]."""
         states = [self.first((paths, 1), np.empty(0), generator)]
         while len(states) < periods:
             states.append(self.propagate(states[-1], np.empty(0), generator))
@@ -82,7 +80,7 @@ class Regimes(StateSpace):
         return joined[..., 0].astype(int), np.log(self.prices(joined)) + noise
 
     def filter_by_history(self, y: np.ndarray, memory: int) -> np.ndarray:
-        """P(z_t | y_1..y_t), [n, T, 4], by the forward algorithm over the last `memory` regimes.
+        """Returns P(z_t | y_1..y_t), [n, T, 4], by the forward algorithm over the last `memory` regimes.
 
         Capital is what these regimes make of the long-run mean: exact but for what is older, of which little is left.
         """

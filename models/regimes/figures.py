@@ -18,8 +18,8 @@ _NAMES = (
 )
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
-    """The first test path; shaded is where the economy truly is in the regime."""
+def drawings(folder: Path) -> Iterator[Drawing]:
+    """Draws the first test path; shaded is where the economy truly is in the regime."""
     with np.load(folder / "results.npz") as file:
         z, y = file["z"][0], file["y"][0]
         shown = {name: file[f"p_{name}"][0] for name in _WAYS}

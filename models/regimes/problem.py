@@ -1,4 +1,4 @@
-"""Which shock is the economy in? Filters that tell it from measured prices alone, and a network that learns to."""
+"""The regime of an economy is inferred from measured prices alone: by filters, and by a network that learns to."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, final
 import numpy as np
 import tensorflow as tf
 
-from deqn.project.errors import UserError
+from deqn.mlp.minibatches import check_size, minibatches
 from deqn.rnn.networks import Recurrent
-from deqn.sequence.particle_filter import particle_filter
+from deqn.sequence.particles import particle_filter
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
@@ -20,7 +20,7 @@ from .parameters import Parameters
 
 @final
 class RegimeInference(Problem):
-    """A GRU that sees the prices of simulated paths up to t and says P(z_t), against filters that know the economy."""
+    """A GRU that sees the prices up to t gives P(z_t); filters that know the economy do the same."""
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
         p = self.p = parameters
@@ -32,14 +32,12 @@ class RegimeInference(Problem):
         )
         self.mean, self.scale = train[1].mean(axis=(0, 1)), train[1].std(axis=(0, 1))
         self.train = train[0][rank::ranks].astype(np.int32), self.standardised(train[1][rank::ranks])
-        if len(self.train[0]) < p.batch:
-            raise UserError(f"parameters.batch: {p.batch}, expected at most the {len(self.train[0])} paths of a rank")
+        check_size(p.batch, len(self.train[0]), "paths of a rank")
         self.network = Recurrent(2, REGIMES, "gru", [p.units], settings.seed, self.dtype)
         self.networks = {"network": self.network}
         self.trainable = {"network": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
-        """Data and network."""
         p = self.p
         return {
             "data": f"{p.paths} paths of {p.periods} periods of return and wage, noise {p.noise[0]:g}, {p.noise[1]:g}",
@@ -47,31 +45,28 @@ class RegimeInference(Problem):
         }
 
     def standardised(self, y: np.ndarray) -> np.ndarray:
-        """Prices as the network sees them."""
+        """Returns prices as the network sees them."""
         return ((y - self.mean) / self.scale).astype(self.dtype)
 
     def batches(self, episode: int) -> Iterator[Batch]:
-        """One pass through the paths in a new order."""
+        """Yields all paths in a new order."""
         z, y = self.train
-        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(len(z))
-        for start in range(0, len(order) - self.p.batch + 1, self.p.batch):
-            rows = order[start : start + self.p.batch]
+        for rows in minibatches(len(z), self.p.batch, [self.seed, 1, self.rank, episode]):
             yield z[rows], y[rows]
 
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
-        """Cross entropy of the regime."""
         return Losses({"network": self._cross_entropy(*batch)}, carry)
 
     def _cross_entropy(self, z: Any, y: Any) -> tf.Tensor:
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(z, self.network(y)))
 
     def validate(self) -> Mapping[str, float]:
-        """Cross entropy on paths of its own."""
+        """Returns cross entropy on paths of its own."""
         z, y = self.validation
         return {"cross_entropy": float(self._cross_entropy(z, tf.constant(self.standardised(y))))}
 
     def results(self) -> Results:
-        """Every way of inference on the same test paths."""
+        """Reports every way of inference on the same test paths."""
         p, (z, y) = self.p, self.test
         generator = np.random.default_rng([self.seed, 2])
         steps = particle_filter(self.space, y, p.particles, generator)

@@ -8,7 +8,7 @@ from deqn.project.schema import Section, setting
 
 
 class SentimentParameters(Section):
-    """Made sentences that praise or blame, and the network that tells which."""
+    """Parameters of the made sentences, which praise or blame, and of the network that tells which."""
 
     sentences: int = setting(200, unit="different sentences, made", ge=20)
     test_share: float = setting(0.2, unit="share to test on; as much to validate", gt=0, lt=0.5)

@@ -1,4 +1,4 @@
-"""Praise or blame? From raw sentences to a recurrent classifier, in the ten steps of the course's table."""
+"""A recurrent classifier of raw sentences: praise or blame. The ten steps are those of the course's table."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tensorflow as tf
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from deqn.mlp.minibatches import minibatches
 from deqn.project.errors import UserError
 from deqn.rnn.networks import Recurrent
 from deqn.rnn.text import TextPipeline, read_glove, read_stopwords
@@ -18,14 +19,14 @@ from deqn.training.problem import Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
 from .parameters import SentimentParameters
-from .sentences import sentences
+from .sentences import make_sentences
 
 NEW = ("The soup was good.", "The soup was not good.", "Nobody says that the soup was awful.")
 
 
 @final
 class Classifier(keras.Model):
-    """Embedding, recurrent layers, one output after the last word: int [batch, time] -> log odds [batch]."""
+    """A network with one output after the last word: int [batch, time] -> log odds [batch]."""
 
     def __init__(self, matrix: np.ndarray, parameters: SentimentParameters, seed: int, dtype: str) -> None:
         super().__init__(dtype=dtype)
@@ -39,13 +40,13 @@ class Classifier(keras.Model):
         self.embedding.set_weights([matrix])
 
     def call(self, tokens: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """Log odds of praise; mask: bool [batch, time], False at padding."""
+        """Returns the log odds of praise; mask: bool [batch, time], False at padding."""
         return self.recurrent.last(self.embedding(tokens), mask)[:, 0]
 
 
 @final
 class Sentiment(Problem):
-    """One network, binary cross-entropy from its log odds."""
+    """One network is trained by the binary cross-entropy of its log odds."""
 
     def __init__(
         self, parameters: SentimentParameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1
@@ -53,7 +54,7 @@ class Sentiment(Problem):
         p = self.p = parameters
         self.seed, self.rank = settings.seed, rank
         try:
-            self.texts, self.praises = sentences(p.sentences, np.random.default_rng([settings.seed, 0]))
+            self.texts, self.praises = make_sentences(p.sentences, np.random.default_rng([settings.seed, 0]))
             part = max(round(p.test_share * p.sentences), 1)
             self.train, self.validation, self.test = np.split(np.arange(p.sentences), [-2 * part, -part])
             stopwords = read_stopwords(p.stopwords) if p.stopwords else ()
@@ -67,7 +68,6 @@ class Sentiment(Problem):
         self.trainable = {"sentiment": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
-        """The sentences and the network."""
         embeddings = f", {len(self.missing)} tokens not in {self.p.glove}" if self.p.glove else ""
         return {
             "data": f"{len(self.train)} sentences to train on, {len(self.pipeline.vocabulary)} tokens{embeddings}",
@@ -75,26 +75,23 @@ class Sentiment(Problem):
         }
 
     def batches(self, episode: int) -> Iterator[tuple[np.ndarray, ...]]:
-        """An epoch: every sentence once, in an order drawn anew; what does not fill a last batch is left out."""
-        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(self.train)
-        size = min(self.p.batch, len(order))
-        for rows in order[: len(order) // size * size].reshape(-1, size):
+        """Yields all sentences in a new order."""
+        for rows in minibatches(self.train, self.p.batch, [self.seed, 1, self.rank, episode]):
             yield self.tokens[rows], self.mask[rows], self.praises[rows].astype(self.network.dtype)
 
     def losses(self, batch: tuple[tf.Tensor, ...], carry: Carry, key: tf.Tensor) -> Losses:
-        """Binary cross-entropy."""
         tokens, mask, praises = batch
         odds = self.network(tokens, mask=mask)
         return Losses({"sentiment": tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(praises, odds))}, carry)
 
     def validate(self) -> Mapping[str, float]:
-        """Cross-entropy and share of wrong answers on sentences that are neither trained nor tested on."""
+        """Returns cross-entropy and share of wrong answers on sentences that are neither trained nor tested on."""
         odds, praises = self._odds(self.validation), self.praises[self.validation]
         cross_entropy = np.logaddexp(0, np.where(praises, -odds, odds)).mean()
         return {"cross_entropy": float(cross_entropy), "wrong": float(((odds > 0) != praises).mean())}
 
     def results(self) -> Results:
-        """Accuracy on the test sentences, beside a logistic regression on counts of words; answers to new texts."""
+        """Reports test accuracy beside that of a logistic regression on word counts, and answers to new texts."""
         odds, praises = self._odds(self.test), self.praises[self.test]
         accuracy = float(((odds > 0) == praises).mean())
         rows = [

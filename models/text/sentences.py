@@ -18,8 +18,8 @@ FORMS = (
 DENIES = (False, True, True, False, True, False)
 
 
-def sentences(count: int, generator: np.random.Generator) -> tuple[list[str], np.ndarray]:
-    """`count` different sentences in random order, and whether each praises, bool [count].
+def make_sentences(count: int, generator: np.random.Generator) -> tuple[list[str], np.ndarray]:
+    """Returns `count` different sentences in random order, and whether each praises, bool [count].
 
     "not" stands in four of six forms and denies the verdict in two of these; words alone don't tell.
     Raises ValueError for more sentences than there are.

@@ -12,8 +12,8 @@ from deqn.report.paper import COLOURS, GREY, Drawing
 _SHOWN = {"noiseless": "without noise", "switch": "three noiseless sequences joined", "test": "as trained"}
 
 
-def figures(folder: Path) -> Iterator[Drawing]:
-    """The mean over sequences, and an error of two standard deviations of that mean around it."""
+def drawings(folder: Path) -> Iterator[Drawing]:
+    """Draws the mean over sequences, and an error of two standard deviations of that mean around it."""
     figure = Figure(figsize=(6.4, 2.6), layout="constrained")
     tables = []
     with np.load(folder / "results.npz") as file:

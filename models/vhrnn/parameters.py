@@ -12,7 +12,7 @@ Radius = Annotated[float, pydantic.Field(gt=0, le=2)]
 
 
 class Parameters(Section):
-    """Network, data and bound of "Variational Hyper RNN for Sequence Modeling", Table 1."""
+    """Parameters of network, data and bound of "Variational Hyper RNN for Sequence Modeling", Table 1."""
 
     network: Literal["vrnn", "vhrnn"] = setting(source="section 3")
     latent: int = setting(unit="size of z", ge=1)

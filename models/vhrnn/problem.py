@@ -1,4 +1,4 @@
-"""VRNN and VHRNN on synthetic sequences: "Variational Hyper RNN for Sequence Modeling", section 4."""
+"""VRNN and VHRNN are trained on synthetic sequences, after "Variational Hyper RNN for Sequence Modeling", section 4."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import final
 import numpy as np
 import tensorflow as tf
 
-from deqn.project.errors import UserError
-from deqn.sequence import synthetic
+from deqn.mlp.minibatches import check_size, minibatches
 from deqn.sequence.bounds import BOUNDS, Bound, elbo, fivo
 from deqn.sequence.hyper import VHRNN
 from deqn.sequence.variational import VRNN, Data
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
+from . import synthetic
 from .parameters import Parameters
 
 
 @final
 class Synthetic(Problem):
-    """Maximises a bound per step on sequences of one matrix each and noise that changes twice."""
+    """The network maximises a bound per step on sequences of one matrix each and noise that changes twice."""
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
         p, self.dtype = parameters, settings.precision
@@ -37,25 +37,20 @@ class Synthetic(Problem):
         }
         self.matrices = matrices
         own = train.x[rank::ranks]
-        if len(own) < p.batch:
-            raise UserError(
-                f"parameters.batch: {p.batch}, expected at most the {len(own)} sequences of rank {rank} of {ranks}"
-            )
+        check_size(p.batch, len(own), f"sequences of rank {rank} of {ranks}")
         self.train = own.astype(self.dtype)
         # One scale for both coordinates, the same on all ranks; no centre, for the sequences have none. Not the
         # standard deviation: the few sequences that grow make it so large that the others are too small to be seen.
         data = Data(2, "gaussian", 0.0, float(np.abs(train.x).mean()))
-        sizes = (p.latent, p.hidden, p.layers, settings.seed)
-        if p.network == "vrnn":
-            self.network: VRNN | VHRNN = VRNN(data, *sizes, dtype=self.dtype)
-        else:
-            self.network = VHRNN(data, *sizes, p.omega_width, p.hyper_inputs, dtype=self.dtype)
+        more = {} if p.network == "vrnn" else {"omega_width": p.omega_width, "hyper_inputs": p.hyper_inputs}
+        self.network = {"vrnn": VRNN, "vhrnn": VHRNN}[p.network](
+            data, p.latent, p.hidden, p.layers, settings.seed, dtype=self.dtype, **more
+        )
         self.compiled: dict[tuple[Callable[..., Bound], int], Callable[[tf.Tensor], Bound]] = {}
         self.networks = {"network": self.network}
         self.trainable = {"network": self.network.live_weights()}
 
     def describe(self) -> Mapping[str, str]:
-        """Data and network."""
         p = self.p
         return {
             "data": f"{p.sequences} sequences of {p.periods} steps, ten matrices of radius {p.radius[0]}-{p.radius[1]}",
@@ -65,24 +60,23 @@ class Synthetic(Problem):
         }
 
     def batches(self, episode: int) -> Iterator[Batch]:
-        """One pass through the sequences in a new order; what does not fill a batch waits for another."""
-        order = np.random.default_rng([self.seed, 1, self.rank, episode]).permutation(len(self.train))
-        for start in range(0, len(order) - self.p.batch + 1, self.p.batch):
-            yield self.train[order[start : start + self.p.batch]]
+        """Yields all sequences in a new order."""
+        for rows in minibatches(len(self.train), self.p.batch, [self.seed, 1, self.rank, episode]):
+            yield self.train[rows]
 
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
-        """The negative bound, in nats a step."""
+        """Returns the negative bound, in nats a step."""
         bound = BOUNDS[self.p.bound](self.network, batch, key, self.p.particles)
         divergence = tf.reduce_mean(bound.divergence)
         return Losses({"network": -tf.reduce_mean(bound.log_p) / batch.shape[1]}, carry, {"divergence": divergence})
 
     def validate(self) -> Mapping[str, float]:
-        """Negative FIVO a step with eight times the particles of training, always of the same draws."""
+        """Returns negative FIVO a step with eight times the particles of training, always of the same draws."""
         log_p = self.evaluate(self.validation, 8 * self.p.particles).log_p
         return {"negative_fivo": float(np.mean(log_p)) / -self.p.periods}
 
     def evaluate(self, x: np.ndarray, particles: int, bound: Callable[..., Bound] = fivo) -> Bound:
-        """A bound on sequences [n, T, 2], with draws that depend on the seed of the file alone."""
+        """Returns a bound on sequences [n, T, 2], with draws that depend on the seed of the file alone."""
         key = tf.constant([self.seed, 77])
         if (bound, particles) not in self.compiled:  # compiled anew for other shapes only
             self.compiled[bound, particles] = tf.function(
@@ -91,7 +85,7 @@ class Synthetic(Problem):
         return Bound(*(each.numpy() for each in self.compiled[bound, particles](tf.constant(x, self.dtype))))
 
     def results(self) -> Results:
-        """Table 1's row, the bounds against each other and against what an ideal observer has, and KL by step."""
+        """Reports Table 1's row, the bounds beside the likelihood of an ideal observer, and KL by step."""
         p, rows, arrays = self.p, [], {}
         for name, sequences in self.tests.items():
             bound = self.evaluate(sequences.x, p.test_particles)
@@ -102,14 +96,14 @@ class Synthetic(Problem):
         return Results(f"FIVO a step {rows[0]['fivo']:.3f}", tables, arrays)
 
     def _bounds(self, fivo_test: np.ndarray) -> list[dict[str, float | str]]:
-        """On the test sequences: from ELBO up to what someone knows who is told W and every sigma."""
+        """The bounds on the test sequences beside the likelihoods of observers who know the process."""
         p, test = self.p, self.tests["test"]
         values = {
             "elbo": self.evaluate(test.x, p.particles, elbo).log_p / p.periods,
             f"fivo_{p.particles}": self.evaluate(test.x, p.particles).log_p / p.periods,
             f"fivo_{p.test_particles}": fivo_test,
             "ideal_observer": synthetic.exact_log_likelihood(test.x, self.matrices) / p.periods,
-            "told_everything": synthetic.oracle_log_likelihood(test) / p.periods,
+            "true_parameters": synthetic.oracle_log_likelihood(test) / p.periods,
         }
         return [
             {

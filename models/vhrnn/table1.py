@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from deqn.project.project import project_root
+from deqn.project.project import Project
+
+RUNS = Project.around(Path(__file__)).runs
 
 PAPER = pd.DataFrame(
     {
@@ -31,7 +33,7 @@ WEIGHTS = {"vrnn8": 2612, "vrnn6": 1516, "vhrnn4": 1568}
 
 
 def measured(runs: Path) -> pd.DataFrame:
-    """FIVO a step of every run: columns network, run and the settings."""
+    """Returns FIVO a step of every run: columns network, run and the settings."""
     rows = [
         {"network": name, "run": path.parent.name, **pd.read_csv(path).set_index("setting")["fivo"].to_dict()}
         for name in PAPER.index
@@ -41,7 +43,7 @@ def measured(runs: Path) -> pd.DataFrame:
 
 
 def compared(runs: pd.DataFrame) -> pd.DataFrame:
-    """Two rows a network, the paper's and the median of the runs."""
+    """Returns two rows a network, the paper's and the median of the runs."""
     medians = runs.groupby("network")[list(PAPER.columns)].median()
     rows = {}
     for name in PAPER.index:
@@ -54,7 +56,7 @@ def compared(runs: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> int:
     """Prints the table; exit status 2 if there is no run."""
-    runs = measured(project_root() / "runs")
+    runs = measured(RUNS)
     if runs.empty:
         print("runs: no settings.csv of vrnn8, vrnn6 or vhrnn4; train one first", file=sys.stderr)
         return 2

@@ -16,7 +16,7 @@ import tensorflow as tf  # noqa: E402
 import toys  # noqa: E402
 
 from deqn.equilibrium.decision_rule import NetworkRule  # noqa: E402
-from deqn.equilibrium.problem import build_network  # noqa: E402
+from deqn.equilibrium.network import build_network  # noqa: E402
 from deqn.project.errors import Diverged, UserError  # noqa: E402
 from deqn.tasks.build import build_economy  # noqa: E402
 from deqn.tasks.parameter_file import read_experiment  # noqa: E402

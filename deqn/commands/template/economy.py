@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium import Economy, MarkovChain, TransitionMatrix
+from deqn.equilibrium import Economy, MarkovChain, Report, TransitionMatrix
 from deqn.project.schema import Section, setting
 
 
@@ -40,7 +40,8 @@ class Mine(Economy):
     """The equations above."""
 
     Parameters, State, Policy = Parameters, State, Policy
-    letters = {"capital": "k", "shock": "z", "consumption": "c", "savings": "a"}  # names in simulation.npz
+    # Names in simulation.npz, and the definition with which moments show correlations; models/README.md has the rest.
+    report = Report(letters={"capital": "k", "shock": "z", "consumption": "c", "savings": "a"}, output="Y")
 
     def __init__(self, parameters, dtype="float32"):
         super().__init__(parameters, dtype)  # parameters are self.p from here on

@@ -1,4 +1,4 @@
-"""An economy's equations run at a few states before training: mistakes told in one line, none found an hour later.
+"""An economy's equations run at a few states before training, so that no mistake is found an hour later.
 
 They run at initial states and the states that follow, with network outputs at zero (where a wide-and-deep network
 begins) and near it. Only what is certain is refused: some states may stand at a constraint, a condition may hold by
@@ -13,24 +13,38 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium.checks import shapes as promises
-from deqn.equilibrium.checks.one_pass import OnePass, told
+from deqn.equilibrium.checks import shapes
+from deqn.equilibrium.checks.one_pass import OnePass, mistakes_in
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.expectation import Expectation
-from deqn.project.errors import UserError
+from deqn.project.errors import UserError, nearest
 
-_STATES, _FEWER = 11, 6  # unlikely numbers of ages: who reads [11, 11] in a message shall not mistake it
+_STATES, _FEWER = 11, 6  # unlikely numbers of ages, so that [11, 11] in a message is understood
 _NEAR = 0.1  # standard deviation of the network outputs tried beside zero
 _FAR = (0.3, -0.3, 1.0, -1.0, 3.0, -3.0)  # second chances for an output that seems to do nothing
 
 
-def rehearse(economy: Economy, every_shock: bool = False, frozen: bool = False) -> list[str]:
+def check_before_training(economy_type: type[Economy], parameters: Any, settings: Any) -> None:
+    """All checks of an economy and of the weights that its file gives to conditions; settings: the whole file.
+
+    Raises UserError as `check_equations`, or for the weight of a condition that does not exist.
+    """
+    frozen = settings.next_period.gradient == "frozen"
+    conditions = check_equations(economy_type(parameters, settings.precision), settings.sampling.every_shock, frozen)
+    if settings.precision != "float64":
+        trace(economy_type(parameters, "float64"))  # as solutions are evaluated
+    for name in settings.weights:
+        if name not in conditions:
+            raise UserError(f"weights.{name}: not a condition of the economy;{nearest(name, conditions)}")
+
+
+def check_equations(economy: Economy, every_shock: bool = False, frozen: bool = False) -> list[str]:
     """The names of the economy's conditions, if nothing is wrong with its equations.
 
-    every_shock: states will be judged under every shock. frozen: no gradient will flow through next period.
+    every_shock: the loss has states under every shock. frozen: no gradient flows through next period.
     Raises UserError: the line of the economy's file, or the field or condition and the state where something is wrong.
     """
-    promises.check_declarations(economy)
+    shapes.check_declarations(economy)
     state = _initial_states(economy)
     near = _NEAR * np.random.default_rng(1).standard_normal((_STATES, economy.outputs))
     near[: _STATES // 3] = 0.0
@@ -38,7 +52,8 @@ def rehearse(economy: Economy, every_shock: bool = False, frozen: bool = False) 
     _check_numbers(whole)
     fewer = tf.nest.map_structure(lambda x: x[:_FEWER], state)
     part = OnePass(economy, fewer, whole.output[:_FEWER], every_shock, frozen)
-    promises.check_same_in_a_smaller_batch(whole.reported, part.reported, _FEWER)
+    shapes.check_same_in_a_smaller_batch(whole.reported, part.reported, _FEWER)
+    shapes.check_report(economy, whole.reported)
     _check_next_period(whole)
     _check_each_condition(whole)
     _check_today(part, frozen)
@@ -64,7 +79,7 @@ def trace(economy: Economy) -> None:
 
 def _everything(economy: Economy) -> Callable[[Any, tf.Tensor], None]:
     def called(method: str, *arguments: Any) -> Any:
-        with told(economy, method):
+        with mistakes_in(economy, method):
             return getattr(economy, method)(*arguments)
 
     def decide(states: Sequence[Any]) -> list[Any]:
@@ -73,7 +88,7 @@ def _everything(economy: Economy) -> Callable[[Any, tf.Tensor], None]:
     def everything(state: Any, output: tf.Tensor) -> None:
         called("features", state)
         policy = called("policy", output, state)
-        with told(economy, "transition"):
+        with mistakes_in(economy, "transition"):
             E = Expectation(economy, state, policy, decide)
         for method in ("residuals", "errors"):
             called(method, state, policy, E)
@@ -86,10 +101,10 @@ def _everything(economy: Economy) -> Callable[[Any, tf.Tensor], None]:
 
 def _initial_states(economy: Economy) -> Any:
     generator = np.random.default_rng(0)
-    with told(economy, "initial_states"):
+    with mistakes_in(economy, "initial_states"):
         given = economy.initial_states(_STATES, generator)
-        promises.check_initial_states(economy, given, _STATES)
-        promises.check_initial_states(economy, economy.initial_states(1, generator), 1)
+        shapes.check_initial_states(economy, given, _STATES)
+        shapes.check_initial_states(economy, economy.initial_states(1, generator), 1)
     return economy.tensors(given)
 
 
@@ -98,20 +113,20 @@ def _check_numbers(whole: OnePass) -> None:
     state, output, policy = whole.state, whole.output, whole.policy
     advice = "; a policy has to be finite whatever the network says, as with tf.exp, tf.sigmoid, tf.minimum"
     for field, values in policy._asdict().items():
-        promises.finite(f"policy: {field}", values, state, output, more=advice)
+        shapes.finite(f"policy: {field}", values, state, output, more=advice)
     for following in whole.next_states:
         for field, values in following._asdict().items():
             if following[0].shape[0] == _STATES:
-                promises.finite(f"transition: next period's {field}", values, state, output, policy)
+                shapes.finite(f"transition: next period's {field}", values, state, output, policy)
             else:
-                promises.finite(f"transition: next period's {field}", values, following)
+                shapes.finite(f"transition: next period's {field}", values, following)
     _check_inside(whole)
     for following, decided in zip(whole.next_states, whole.next_policies, strict=True):
         for field, values in decided._asdict().items():
-            promises.finite(f"policy: {field} one period later", values, following, more=advice)
+            shapes.finite(f"policy: {field} one period later", values, following, more=advice)
     advice = "; look for a power or log of what is below 0"
     for name, values in whole.residuals.items():
-        promises.finite(f"residuals: {name}", values, state, output, policy, advice)
+        shapes.finite(f"residuals: {name}", values, state, output, policy, advice)
 
 
 def _check_inside(whole: OnePass) -> None:
@@ -124,7 +139,7 @@ def _check_inside(whole: OnePass) -> None:
             )
     # Initial states may lie outside: a track is asked for after its first step.
     if not any(np.any(inside) for inside in whole.next_inside):
-        first = promises.at(0, whole.next_states[0])
+        first = shapes.at(0, whole.next_states[0])
         raise UserError(
             f"transition: one period after initial states is_inside is false everywhere, {first}; widen "
             "it, or let network outputs of 0 mean a sensible first guess in `policy`"
@@ -156,7 +171,7 @@ def _check_each_condition(whole: OnePass) -> None:
             )
         if today is not None and not np.isfinite(today).all():
             row = int(np.argmin(np.isfinite(today).all(axis=1)))
-            where = promises.at(row, whole.state, whole.output, whole.policy)
+            where = shapes.at(row, whole.state, whole.output, whole.policy)
             raise UserError(
                 f"residuals: the derivative of {name} is not finite {where}; look for 0 / 0 or a power "
                 "of 0, also in the branch that tf.where does not take"

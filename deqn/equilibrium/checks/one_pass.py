@@ -1,4 +1,4 @@
-"""One pass through an economy's equations, watched: what each method gives, and what depends on what."""
+"""One pass through an economy's equations: what each method gives, and which derivatives there are."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium.checks import shapes as promises
+from deqn.equilibrium.checks import shapes
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.expectation import Expectation
-from deqn.project.user_code import told_to_the_user
+from deqn.project.user_code import mistakes_in_user_code
 
 
 class OnePass:
@@ -31,12 +31,12 @@ class OnePass:
         self.next_output = tf.zeros([economy.outputs], economy.dtype)
         with tf.GradientTape(persistent=True) as self.tape:
             self.tape.watch([output, self.next_output])
-            with told(economy, "features"):
-                promises.check_features(economy, state)
-            with told(economy, "policy"):
+            with mistakes_in(economy, "features"):
+                shapes.check_features(economy, state)
+            with mistakes_in(economy, "policy"):
                 self.policy = economy.policy(output, state)
-                promises.check_policy(economy, self.policy, state)
-            with told(economy, "transition"):
+                shapes.check_policy(economy, self.policy, state)
+            with mistakes_in(economy, "transition"):
                 operator = Expectation(economy, state, self.policy, lambda s: self._decide(s, every_shock), frozen)
             # Copies, or savings that are next period's capital would count as something that E is taken of.
             operator.states, operator.policies = tf.nest.map_structure(
@@ -45,7 +45,7 @@ class OnePass:
             self.next_states, self.next_policies = operator.states, operator.policies
             self.following = [x for each in (*operator.states, *operator.policies) for x in each if _is_real(x)]
             self.tape.watch(self.following)
-            self.E = _WatchedExpectation(operator)
+            self.E = _CheckedExpectation(operator)
             self.residuals = self._named("residuals", state, self.policy, self.E)
             self.expectations = self.E.calls
             self.sums = {name: tf.reduce_sum(x * _weights(x)) for name, x in self.residuals.items()}
@@ -58,28 +58,28 @@ class OnePass:
             "definitions": self._named("definitions", state, self.policy),
             "flags": self._named("flags", state, self.policy),
         }
-        with told(economy, "is_inside"):
+        with mistakes_in(economy, "is_inside"):
             self.inside = economy.is_inside(state)
             self.next_inside = [economy.is_inside(each) for each in operator.states]
 
     def _decide(self, states: Sequence[Any], every_shock: bool) -> list[Any]:
-        """Next period's policies, at what are first seen to be states."""
-        promises.check_following(self.economy, self.state, states, every_shock)
+        """Checks the states of the next period and gives the policies there."""
+        shapes.check_following(self.economy, self.state, states, every_shock)
         policies = []
         for state in states:
             output = tf.zeros([state[0].shape[0], self.economy.outputs], self.economy.dtype) + self.next_output
-            with told(self.economy, "policy"):
+            with mistakes_in(self.economy, "policy"):
                 policies.append(self.economy.policy(output, state))
         return policies
 
     def _named(self, method: str, *arguments: Any) -> dict[str, tf.Tensor]:
-        with told(self.economy, method):
+        with mistakes_in(self.economy, method):
             values = getattr(self.economy, method)(*arguments)
-            promises.check_named(method, values, self.state, self.economy)
+            shapes.check_named(method, values, self.state, self.economy)
             return {name: tf.convert_to_tensor(x) for name, x in values.items()}
 
 
-class _WatchedExpectation:
+class _CheckedExpectation:
     """E that counts its calls and refuses what is no function of next period's state and policy."""
 
     def __init__(self, operator: Expectation) -> None:
@@ -89,7 +89,7 @@ class _WatchedExpectation:
         self.calls += 1
         if not callable(f):
             raise TypeError(
-                f"E got {promises.kind(f)}, expected a function of next period's state and policy: E(lambda s, q: ...)"
+                f"E got {shapes.kind(f)}, expected a function of next period's state and policy: E(lambda s, q: ...)"
             )
         return self.operator(lambda s, q: self._checked(f, s, q))
 
@@ -105,8 +105,9 @@ class _WatchedExpectation:
         return values
 
 
-def told(economy: Economy, method: str) -> Any:
-    return told_to_the_user(Path(inspect.getfile(type(economy))).parent, method)
+def mistakes_in(economy: Economy, method: str) -> Any:
+    """Within it an exception in the economy's file becomes a UserError of one line."""
+    return mistakes_in_user_code(Path(inspect.getfile(type(economy))).parent, method)
 
 
 def _is_real(x: tf.Tensor) -> bool:
@@ -114,5 +115,5 @@ def _is_real(x: tf.Tensor) -> bool:
 
 
 def _weights(x: tf.Tensor) -> tf.Tensor:
-    """Fixed weights at random, by which no two derivatives cancel."""
+    """Random weights, always the same, so that no two derivatives cancel in the sum."""
     return tf.constant(np.random.default_rng(2).standard_normal(x.shape), x.dtype)

@@ -1,4 +1,4 @@
-"""What each part of an economy has to give: types, shapes, finite numbers. Each check is a UserError of one line."""
+"""Checks that each part of an economy gives the right types and shapes, and finite numbers; or a UserError."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SAME = 1e-3  # relative and absolute: rounding in float32 stays below, another 
 
 
 def check_declarations(economy: Economy) -> None:
-    """State, Policy, shocks, outputs, own and letters are there and fit together."""
+    """State, Policy, shocks, outputs and own are there and fit together."""
     name = type(economy).__name__
     for part in ("State", "Policy"):
         if not getattr(getattr(type(economy), part, None), "_fields", None):
@@ -33,20 +33,27 @@ def check_declarations(economy: Economy) -> None:
         raise UserError(f"{name}.State: no field `shock`, in which a Markov chain's state is kept; add it")
     if economy.own is not None and len(economy.own) != outputs:
         raise UserError(f"{name}: own names {len(economy.own)} inputs, expected {outputs}, one for each output")
-    _check_letters(economy)
 
 
-def _check_letters(economy: Economy) -> None:
-    fields, letters = [*economy.State._fields, *economy.Policy._fields], economy.letters
-    for field in letters:
-        if field not in fields:
-            raise UserError(f"letters: {field!r} is no field of State or Policy;{nearest(field, fields)}")
-    foreseen = [field for field in economy.foreseen if field in economy.Policy._fields and economy.shocks.discrete]
-    for field in (*economy.State._fields, *foreseen):
+def check_report(economy: Economy, reported: Mapping[str, Mapping[str, Any]]) -> None:
+    """The report names what there is, and gives each field of State and each foreseen policy a letter of its own."""
+    report, policy = economy.report, reported["policy"]
+    for part, names, known in (
+        ("letters", report.letters, [*economy.State._fields, *policy]),
+        ("foreseen", report.foreseen, policy),
+        ("binding", [report.binding] if report.binding else [], policy),
+        ("products", report.products, reported["errors"]),
+        ("output", [report.output] if report.output else [], reported["definitions"]),
+    ):
+        for name in names:
+            if name not in known:
+                raise UserError(f"report.{part}: {name!r} unknown;{nearest(name, known)}")
+    letters = report.letters
+    for field in (*economy.State._fields, *report.foreseen):
         if field not in letters:
-            raise UserError(f"letters: none for {field}; say how simulation.npz shall call it, as {{{field!r}: 'x'}}")
+            raise UserError(f"report.letters: none for {field}; say its name in simulation.npz, as {{{field!r}: 'x'}}")
     if len(set(letters.values())) < len(letters):
-        raise UserError(f"letters: {dict(letters)} gives two fields one name, and simulation.npz would keep one")
+        raise UserError(f"report.letters: {dict(letters)} gives two fields one name, and simulation.npz would keep one")
 
 
 def check_initial_states(economy: Economy, given: Any, count: int) -> None:
@@ -75,7 +82,7 @@ def check_initial_states(economy: Economy, given: Any, count: int) -> None:
 
 
 def check_features(economy: Economy, state: Any) -> None:
-    """[batch, inputs] of finite numbers."""
+    """Features have to be [batch, inputs] and finite."""
     features, count = tf.convert_to_tensor(economy.features(state)), state[0].shape[0]
     if features.shape.rank != 2 or features.shape[0] != count:
         raise UserError(
@@ -87,7 +94,7 @@ def check_features(economy: Economy, state: Any) -> None:
 
 
 def check_policy(economy: Economy, policy: Any, state: Any) -> None:
-    """Policy's fields, one entry a state, in the economy's type."""
+    """Every field of Policy has an entry for each state, in the economy's type."""
     _check_type("policy", policy, economy.Policy)
     count = state[0].shape[0]
     for field, values in zip(policy._fields, map(tf.convert_to_tensor, policy), strict=True):
@@ -119,11 +126,11 @@ def check_following(economy: Economy, state: Any, states: Sequence[Any], every_s
                 raise UserError(
                     "transition: the next state's shock is not the one drawn; write State(..., shock=shock)"
                 )
-            judged_elsewhere = every_shock and economy.shocks.discrete and field != "shock"
-            if judged_elsewhere and _differ(after, getattr(states[0], field)):
+            under_another = every_shock and economy.shocks.discrete and field != "shock"
+            if under_another and _differ(after, getattr(states[0], field)):
                 raise UserError(
                     f"sampling.every_shock: next period's {field} depends on next period's shock, and a state cannot "
-                    "be judged under another one; keep in State what is decided before the shock, compute the rest in "
+                    "stand under another one; keep in State what is decided before the shock, compute the rest in "
                     "a method, or set sampling.every_shock to false"
                 )
 
@@ -146,7 +153,7 @@ def check_named(name: str, values: Any, state: Any, economy: Economy) -> None:
 
 
 def check_dtype(what: str, values: tf.Tensor, economy: Economy) -> None:
-    """Real numbers in the economy's type."""
+    """Real numbers have to be of the economy's type."""
     if values.dtype != economy.dtype:
         raise UserError(
             f"{what} is {values.dtype.name}, expected {economy.dtype}, the economy's `self.dtype`: write "
@@ -157,7 +164,7 @@ def check_dtype(what: str, values: tf.Tensor, economy: Economy) -> None:
 def check_same_in_a_smaller_batch(
     whole: Mapping[str, Mapping[str, Any]], part: Mapping[str, Mapping[str, Any]], count: int
 ) -> None:
-    """A state's own numbers, whatever other states stand beside it: `part` is `whole` at its first `count` states."""
+    """A state's numbers may not depend on the rest of its batch: `part` is `whole` at its first `count` states."""
     for method, values in whole.items():
         for name, here in values.items():
             alone = part[method][name]
@@ -184,7 +191,7 @@ def finite(what: str, values: tf.Tensor, state: Any, output: Any = None, policy:
 
 
 def at(row: int, state: Any, output: Any = None, policy: Any = None) -> str:
-    """A row of states, network outputs and policies in words."""
+    """Describes one row of states, network outputs and policies."""
     words = "where " + _fields(row, state)
     if output is not None:
         words += f" and the network says {_number(output[row])}"
@@ -192,14 +199,14 @@ def at(row: int, state: Any, output: Any = None, policy: Any = None) -> str:
 
 
 def kind(x: Any) -> str:
-    """What something is, in a user's words."""
+    """Names what something is, for a message."""
     if x is None:
         return "nothing (does it return?)"
     return "a tensor" if isinstance(x, tf.Tensor) else f"a {type(x).__name__}"
 
 
 def _differ(x: tf.Tensor, y: tf.Tensor) -> bool:
-    """Anywhere by more than nothing; NaN, which is told of elsewhere, does not count."""
+    """Whether any entries differ; NaN, which other checks find, does not count."""
     return bool(tf.reduce_any(tf.abs(x - y) > 0))
 
 

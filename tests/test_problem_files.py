@@ -19,8 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deqn.training.problem import Losses
-from deqn.training.problem import Results, Problem
+from deqn.training.problem import Losses, Problem, Results
 
 
 class Line(Problem):
@@ -63,7 +62,7 @@ from matplotlib.figure import Figure
 from deqn.report.paper import Drawing
 
 
-def figures(folder):
+def drawings(folder):
     figure = Figure()
     figure.subplots().plot([0, 1])
     yield Drawing("own", figure, pd.read_csv(folder / "coefficients.csv"))

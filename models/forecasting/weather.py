@@ -21,7 +21,7 @@ _CURE = "mend the file, or read it with repair=True"
 
 
 class Weather(NamedTuple):
-    """time: datetime64 [rows], increasing. values: [rows, columns]. repaired: what was mended, and how often."""
+    """The records at times that increase: values [rows, columns]. repaired: what was mended, and how often."""
 
     time: np.ndarray
     values: np.ndarray

@@ -37,24 +37,24 @@ _SMALLEST_C = 1e-3
 
 
 def difficulty(name: str, dimension: int) -> float:
-    """b, to which the c_i sum. Raises ValueError, listing the names, for an unknown function."""
+    """Returns b, to which the c_i sum. Raises ValueError, listing the names, for an unknown function."""
     return float(_DIFFICULTY.get(one_of(name, FORMULAS, "function"), dimension))
 
 
 class Genz(NamedTuple):
-    """One function of a family: name, c [d], w [d]. Called with x [n, d] it gives [n]."""
+    """One function of a family: name, c [d], w [d]."""
 
     name: str
     c: np.ndarray
     w: np.ndarray
 
     def __call__(self, x: Any) -> np.ndarray:
-        """x [n, d] in the unit cube -> [n]. Raises ValueError if x has another number of columns or is not finite."""
+        """Returns f [n] at x [n, d] in the unit cube. Raises ValueError for other columns or numbers not finite."""
         return FORMULAS[self.name](matrix(x, "x", columns=len(self.c)), self.c, self.w)
 
 
 def drawn(name: str, dimension: int, generator: np.random.Generator) -> Genz:
-    """A function with c and w from `generator`.
+    """Draws a function, that is its c and w.
 
     Raises ValueError: unknown name, fewer than one dimension, or fewer than two for the discontinuous function.
     """

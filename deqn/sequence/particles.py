@@ -25,19 +25,19 @@ Resampling = Literal["multinomial", "systematic"]
 
 
 class StateSpace(abc.ABC):
-    """What a particle filter needs to know. Particles of n paths stand in arrays [n, M, ...]."""
+    """What a particle filter needs of a model. Particles of n paths stand in arrays [n, M, ...]."""
 
     @abc.abstractmethod
     def first(self, shape: tuple[int, int], observation: Any, generator: np.random.Generator) -> np.ndarray:
-        """Particles [n, M, ...] from p(H_1), or from q(. | x_1) if `log_weight` knows of it."""
+        """Draws particles [n, M, ...] from p(H_1), or from q(. | x_1) if `log_weight` takes that into account."""
 
     @abc.abstractmethod
     def propagate(self, particles: np.ndarray, observation: Any, generator: np.random.Generator) -> np.ndarray:
-        """Particles of the next period, from p(H_t | H_{t-1}) or from q."""
+        """Draws the particles of the next period, from p(H_t | H_{t-1}) or from q."""
 
     @abc.abstractmethod
     def log_weight(self, before: np.ndarray | None, particles: np.ndarray, observation: Any) -> np.ndarray:
-        """ln w_t [n, M]; `before` is None in the first period."""
+        """Returns ln w_t [n, M]; `before` is None in the first period."""
 
 
 @final
@@ -50,19 +50,16 @@ class HMMParticles(StateSpace):
             self.log_emission = np.log(hmm.emission)
 
     def first(self, shape: tuple[int, int], observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Hidden states, int [n, M]."""
         return draw(np.broadcast_to(self.hmm.initial, (*shape, self.hmm.states)), generator)
 
     def propagate(self, particles: np.ndarray, observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Hidden states of the next period, int [n, M]."""
         return draw(self.hmm.transition[particles], generator)
 
     def log_weight(self, before: np.ndarray | None, particles: np.ndarray, observation: np.ndarray) -> np.ndarray:
-        """ln B[h, x], [n, M]."""
         return self.log_emission[particles, observation[:, None]]
 
     def rao_blackwell(self, before: Particles | None, observation: np.ndarray) -> np.ndarray:
-        """The estimate of P(H_t = i | x_1..x_t), [n, states], with H_t summed out instead of drawn.
+        """Estimates P(H_t = i | x_1..x_t), [n, states], with H_t summed out instead of drawn.
 
         before: the filter at t - 1, None in the first period. The mean of what `Particles.shares` estimates at t, given
         the particles of t - 1: no more variance for the same particles (Rao and Blackwell), exact in the first period.
@@ -82,16 +79,13 @@ class LinearGaussianParticles(StateSpace):
         self.log_constant = -0.5 * np.linalg.slogdet(2 * np.pi * system.observation_noise)[1]
 
     def first(self, shape: tuple[int, int], observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """[n, M, d] from N(m_1, P_1)."""
         return generator.multivariate_normal(self.system.initial_mean, self.system.initial_covariance, size=shape)
 
     def propagate(self, particles: np.ndarray, observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """[n, M, d]: F h + N(0, Q)."""
         zero, Q = np.zeros(particles.shape[-1]), self.system.state_noise
         return particles @ self.system.transition.T + generator.multivariate_normal(zero, Q, size=particles.shape[:2])
 
     def log_weight(self, before: np.ndarray | None, particles: np.ndarray, observation: np.ndarray) -> np.ndarray:
-        """ln N(x; G h, R), [n, M]."""
         error = observation[:, None] - particles @ self.system.observation.T
         return self.log_constant - 0.5 * np.einsum("nmi,ij,nmj->nm", error, self.precision, error)
 
@@ -111,11 +105,11 @@ class Particles(NamedTuple):
     ancestors: np.ndarray
 
     def mean(self, values: np.ndarray | None = None) -> np.ndarray:
-        """The estimate of E[f(H_t) | x_1..x_t]; values: f of each particle, [n, M, ...], by default itself."""
+        """Estimates E[f(H_t) | x_1..x_t]; values: f of each particle, [n, M, ...], by default the particle itself."""
         return np.einsum("nm,nm...->n...", self.weights, self.particles if values is None else values)
 
     def shares(self, states: int) -> np.ndarray:
-        """Of discrete particles the estimate of P(H_t = i | x_1..x_t), [n, states]."""
+        """Estimates P(H_t = i | x_1..x_t) of discrete particles, [n, states]."""
         return self.mean(np.eye(states)[self.particles])
 
 
@@ -127,7 +121,7 @@ def particle_filter(
     resampling: Resampling = "systematic",
     threshold: float = 1.0,
 ) -> Iterator[Particles]:
-    """One step for each observation.
+    """Runs the filter, one step for each observation.
 
     observations: [n, T, ...], of n paths. particles: M. resampling: how ancestors are drawn.
     threshold: a path is resampled where ess <= threshold M; 1 resamples always, 0 never.
@@ -171,7 +165,7 @@ def particle_filter(
 
 
 def resample(weights: np.ndarray, generator: np.random.Generator, scheme: Resampling) -> np.ndarray:
-    """Ancestors, int [n, M]: M draws from weights [n, M].
+    """Draws ancestors, int [n, M], from weights [n, M].
 
     multinomial: independent. systematic: at u + 0, u + 1, ..., of M, with one u for each path (Kitagawa 1996), so that
     particle i has floor(M W_i) or one more descendants.

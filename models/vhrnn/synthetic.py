@@ -27,7 +27,7 @@ SETTINGS = ("test", "noiseless", "switch", "rand", "long", "zero_shot", "add")
 
 
 class Sequences(NamedTuple):
-    """x: [n, T, 2]. matrices: [n, T, 2, 2] and sigma: [n, T], of the step into each x_t; at t = 0 of no meaning."""
+    """Sequences x [n, T, 2], with matrices [n, T, 2, 2] and sigma [n, T] of the step into each x_t; none at t = 0."""
 
     x: np.ndarray
     matrices: np.ndarray
@@ -35,7 +35,7 @@ class Sequences(NamedTuple):
 
 
 def random_matrices(radius: tuple[float, float], generator: np.random.Generator, count: int = MATRICES) -> np.ndarray:
-    """[count, 2, 2] normal entries, then scaled to spectral radii drawn uniformly from the interval `radius`.
+    """Draws [count, 2, 2] normal entries, scaled to spectral radii that are uniform on the interval `radius`.
 
     Raises ValueError unless 0 < lowest <= highest.
     """
@@ -47,7 +47,7 @@ def random_matrices(radius: tuple[float, float], generator: np.random.Generator,
 
 
 def switching_levels(count: int, periods: int, changes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """sigma [count, periods] with exactly changes[n] changes in sequence n, at periods drawn from 1..periods-1.
+    """Draws sigma [count, periods] with exactly changes[n] changes in sequence n, at periods from 1 to periods-1.
 
     Raises ValueError if a sequence has no room for its changes.
     """
@@ -66,7 +66,7 @@ def switching_levels(count: int, periods: int, changes: np.ndarray, generator: n
 
 
 def recurrence(x_0: np.ndarray, W: np.ndarray, sigma: np.ndarray, generator: np.random.Generator) -> Sequences:
-    """Equation 6 from x_0 [n, 2] with W [n, 2, 2] and sigma [n, T]."""
+    """Follows equation 6 from x_0 [n, 2] with W [n, 2, 2] and sigma [n, T]."""
     n, periods = sigma.shape
     x = np.empty((n, periods, 2))
     x[:, 0] = x_0
@@ -77,7 +77,7 @@ def recurrence(x_0: np.ndarray, W: np.ndarray, sigma: np.ndarray, generator: np.
 
 
 def training_sequences(count: int, periods: int, matrices: np.ndarray, generator: np.random.Generator) -> Sequences:
-    """Sequences as trained on: one of the matrices each, noise that changes exactly twice."""
+    """Draws sequences as trained on: one of the matrices each, noise that changes exactly twice."""
     W = matrices[generator.integers(len(matrices), size=count)]
     x_0 = generator.uniform(-1, 1, size=(count, 2))
     return recurrence(x_0, W, switching_levels(count, periods, np.full(count, 2), generator), generator)
@@ -86,7 +86,7 @@ def training_sequences(count: int, periods: int, matrices: np.ndarray, generator
 def setting(
     name: str, count: int, periods: int, matrices: np.ndarray, others: np.ndarray, generator: np.random.Generator
 ) -> Sequences:
-    """`count` sequences of one of SETTINGS; others: the matrices of zero_shot. Raises ValueError: unknown name."""
+    """Draws `count` sequences of one of SETTINGS; others: for zero_shot. Raises ValueError for other names."""
     if name not in SETTINGS:
         raise ValueError(f"name: got {name!r}, expected one of {', '.join(SETTINGS)}")
     if name == "test":
@@ -110,7 +110,7 @@ def setting(
 
 
 def oracle_log_likelihood(sequences: Sequences) -> np.ndarray:
-    """ln p of each sequence [n] for someone who is told W and every sigma_t. Raises ValueError where sigma is 0.
+    """Returns ln p [n] for one who knows W and every sigma_t. Raises ValueError where sigma is 0.
 
     With the three levels equally frequent its mean a step is -2.838 nats, x_0 aside.
     """
@@ -121,7 +121,7 @@ def oracle_log_likelihood(sequences: Sequences) -> np.ndarray:
 
 
 def exact_log_likelihood(x: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-    """ln p [n] of sequences as trained on: what an ideal observer knows who is told the ten matrices, but neither which
+    """Returns ln p [n] of sequences as trained on, for an ideal observer who knows the ten matrices, but neither which
     of them a sequence has nor its noise. No network can have more in the mean.
 
     The forward algorithm over (level of the noise, changes so far), for each matrix, then the mean over matrices. With

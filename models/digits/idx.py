@@ -12,7 +12,7 @@ IMAGES, LABELS = 2051, 2049  # magic numbers: unsigned bytes in three dimensions
 
 
 def read_images(path: str | Path) -> np.ndarray:
-    """uint8 [images, rows, columns], 0 (background) to 255.
+    """Reads uint8 [images, rows, columns], 0 (background) to 255.
 
     Raises ValueError, naming the file: another magic number than 2051, more or fewer bytes than the header says.
     """
@@ -20,12 +20,12 @@ def read_images(path: str | Path) -> np.ndarray:
 
 
 def read_labels(path: str | Path) -> np.ndarray:
-    """uint8 [labels]. Raises ValueError as `read_images`, with magic number 2049."""
+    """Reads uint8 [labels]. Raises ValueError as `read_images`, with magic number 2049."""
     return _read(Path(path), LABELS, dimensions=1)
 
 
 def read_pair(images: str | Path, labels: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images [n, rows, columns] and their labels [n]. Raises ValueError also if there are not as many of each."""
+    """Reads images [n, rows, columns] and their labels [n]. Raises ValueError also if their numbers differ."""
     x, y = read_images(images), read_labels(labels)
     if len(x) != len(y):
         raise ValueError(f"{labels}: got {len(y)} labels, expected {len(x)}, one for each image of {images}")

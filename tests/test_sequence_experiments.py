@@ -1,34 +1,14 @@
 """The experiments on sequences: their data and tables at a small size, and at the stated size what they must reach."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
 from oracles import olg_analytic
+from problems import module, problem_of, tables_of
 
 from deqn.project.errors import UserError
-from deqn.project.user_code import load_module
-from deqn.sequence.particle_filter import particle_filter
-from deqn.tasks.build import build_study
-from deqn.tasks.parameter_file import read_experiment
-from deqn.training.trainer import Trainer
-
-ROOT = Path(__file__).resolve().parents[1]
-MODELS = ROOT / "models"
-
-
-def study(file, *overrides):
-    experiment = read_experiment(MODELS / file, overrides)
-    return build_study(experiment), experiment.file
-
-
-def trained(file, *overrides):
-    """The tables of a parameter file after training it in memory."""
-    problem, settings = study(file, *overrides)
-    Trainer(problem, settings).train()
-    return {name: pd.DataFrame(rows) for name, rows in problem.results().tables.items()}
+from deqn.sequence.particles import particle_filter
 
 
 @pytest.fixture
@@ -55,7 +35,7 @@ SMALL_VHRNN = (*SHORT, "parameters.sequences=40", "parameters.held_out=4", "para
 
 
 def test_networks_filters_and_the_forward_algorithm_stand_in_one_table(eager):
-    table = trained("hmm/hmm_particles.yaml", *SMALL_HMM, "parameters.particles=[2]", "parameters.states=[2, 3]")
+    table = tables_of("hmm/hmm_particles", *SMALL_HMM, "parameters.particles=[2]", "parameters.states=[2, 3]")
     found = table["inference"]
     assert sorted(zip(found["states"], found["method"], found["size"], strict=True)) == sorted(
         (m, method, size)
@@ -71,38 +51,36 @@ def test_networks_filters_and_the_forward_algorithm_stand_in_one_table(eager):
 
 
 def test_a_model_whose_states_are_not_all_predicted_is_drawn_again():
-    problem, _ = study("hmm/hmm_forward.yaml", *SMALL_HMM[:4], "seed=4", "parameters.least_share=0.4")
+    problem, _ = problem_of("hmm/hmm_forward", *SMALL_HMM[:4], "seed=4", "parameters.least_share=0.4")
     for m, hmm in problem.models.items():
         predicted = hmm.filter(hmm.sample(4000, 8, np.random.default_rng(9))[1]).states.argmax(axis=2)
         assert np.bincount(predicted.ravel(), minlength=m).min() > 0.35 * predicted.size
     with pytest.raises(UserError, match=r"parameters.least_share: 0.49; none of 200 models with 8 states has it"):
-        study("hmm/hmm_forward.yaml", *SMALL_HMM[:4], "parameters.least_share=0.49", "parameters.states=[8]")
+        problem_of("hmm/hmm_forward", *SMALL_HMM[:4], "parameters.least_share=0.49", "parameters.states=[8]")
 
 
-@pytest.mark.parametrize(
-    "file", ["hmm/hmm_forward.yaml", "vhrnn/vhrnn4.yaml", "regimes/regimes.yaml", "quantiles/quantiles.yaml"]
-)
+@pytest.mark.parametrize("file", ["hmm/hmm_forward", "vhrnn/vhrnn4", "regimes/regimes", "quantiles/quantiles"])
 def test_more_sequences_in_a_batch_than_there_are_is_told(file):
     with pytest.raises(UserError, match=r"parameters.batch: 9999999, expected at most"):
-        study(file, "parameters.batch=9999999")
+        problem_of(file, "parameters.batch=9999999")
 
 
 @pytest.mark.parametrize(
     ("file", "size"),
-    [("hmm/hmm_growing.yaml", "paths=400"), ("vhrnn/vrnn6.yaml", "sequences=64"), ("regimes/regimes.yaml", "paths=200"),
-     ("quantiles/quantiles.yaml", "rows=512")],
+    [("hmm/hmm_growing", "paths=400"), ("vhrnn/vrnn6", "sequences=64"), ("regimes/regimes", "paths=200"),
+     ("quantiles/quantiles", "rows=512")],
 )  # fmt: skip
 def test_an_episodes_batches_depend_on_its_number_and_the_ranks_share_the_data(file, size):
-    experiment = read_experiment(MODELS / file, [f"parameters.{size}", "parameters.batch=10"])
+    overrides = [f"parameters.{size}", "parameters.batch=10"]
 
     def rows(problem, episode):
         batches = [np.concatenate([np.ravel(x) for x in _leaves(batch)]) for batch in problem.batches(episode)]
         return np.concatenate(batches)
 
-    one, same = build_study(experiment), build_study(experiment)
+    one, same = (problem_of(file, *overrides)[0] for _ in range(2))
     np.testing.assert_array_equal(rows(one, 3), rows(same, 3))
     assert not np.array_equal(rows(one, 3), rows(one, 4))
-    halves = [build_study(experiment, rank, 2) for rank in (0, 1)]
+    halves = [problem_of(file, *overrides, rank=rank, ranks=2)[0] for rank in (0, 1)]
     shown = [{tuple(np.ravel(each)) for each in _first_data(half)} for half in halves]
     whole = {tuple(np.ravel(each)) for each in _first_data(one)}
     assert shown[0] | shown[1] == whole and not np.array_equal(*(_first_data(half)[:5] for half in halves))
@@ -125,15 +103,15 @@ def _first_data(problem):
 
 
 def test_table_1_holds_every_setting_and_every_bound_its_place(eager):
-    tables = trained("vhrnn/vhrnn4.yaml", *SMALL_VHRNN)
+    tables = tables_of("vhrnn/vhrnn4", *SMALL_VHRNN)
     assert list(tables["settings"]["setting"]) == ["test", "noiseless", "switch", "rand", "long", "zero_shot", "add"]
     assert np.isfinite(tables["settings"]["fivo"]).all()
     bounds = tables["bounds"].set_index("bound")["nats_a_step"]
-    assert bounds["fivo_8"] < bounds["ideal_observer"] < bounds["told_everything"]
+    assert bounds["fivo_8"] < bounds["ideal_observer"] < bounds["true_parameters"]
 
 
 def test_the_command_prints_the_papers_table_beside_ones_own(tmp_path):
-    table1 = load_module(MODELS / "vhrnn", "table1")
+    table1 = module("vhrnn", "table1")
     for run, fivo in (("a", -5.0), ("b", -3.0), ("c", -4.0)):
         folder = tmp_path / "vhrnn4" / run
         folder.mkdir(parents=True)
@@ -146,8 +124,8 @@ def test_the_command_prints_the_papers_table_beside_ones_own(tmp_path):
 
 
 def test_without_a_run_the_command_says_what_to_do(tmp_path, monkeypatch, capsys):
-    table1 = load_module(MODELS / "vhrnn", "table1")
-    monkeypatch.setattr(table1, "project_root", lambda: tmp_path)
+    table1 = module("vhrnn", "table1")
+    monkeypatch.setattr(table1, "RUNS", tmp_path)
     assert table1.main() == 2
     assert capsys.readouterr().err == "runs: no settings.csv of vrnn8, vrnn6 or vhrnn4; train one first\n"
 
@@ -157,7 +135,7 @@ def test_without_a_run_the_command_says_what_to_do(tmp_path, monkeypatch, capsys
 
 @pytest.fixture(scope="module")
 def economy():
-    return study("regimes/regimes.yaml", "parameters.paths=100", "parameters.tests=60")[0].space
+    return problem_of("regimes/regimes", "parameters.paths=100", "parameters.tests=60")[0].space
 
 
 def test_capital_moves_by_the_closed_form(economy):
@@ -201,7 +179,7 @@ def test_two_filters_that_share_no_line_say_the_same(economy):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_recurrent_networks_learn_the_forward_algorithm(seed):
     # Figure 5 of Choe, Shin and Spencer (2017).
-    found = trained("hmm/hmm_forward.yaml", f"seed={seed}")["inference"]
+    found = tables_of("hmm/hmm_forward", f"seed={seed}")["inference"]
     forward, networks = found[found["method"] == "forward"], found[found["method"] == "rnn"]
     assert (np.abs(networks["accuracy"] - forward["accuracy"].iloc[0]) <= 0.01).all()
     assert (networks["agreement_clear"] >= 0.99).all()
@@ -211,7 +189,7 @@ def test_recurrent_networks_learn_the_forward_algorithm(seed):
 @pytest.mark.slow
 def test_a_network_beats_a_particle_filter_of_its_size():
     # Figure 7 of Choe, Shin and Spencer (2017).
-    found = trained("hmm/hmm_particles.yaml")["inference"].set_index(["method", "size"])
+    found = tables_of("hmm/hmm_particles")["inference"].set_index(["method", "size"])
     networks = found.loc["rnn"]
     for measure in ("accuracy", "agreement"):
         assert (networks[measure] > found.loc["particles"].loc[networks.index, measure]).all(), measure
@@ -221,7 +199,7 @@ def test_a_network_beats_a_particle_filter_of_its_size():
 
 @pytest.mark.slow
 def test_quantiles_cover_what_they_should_and_beat_constants():
-    found = trained("quantiles/quantiles.yaml")["quantiles"].set_index(["forecast", "ahead"]).sort_index()
+    found = tables_of("quantiles/quantiles")["quantiles"].set_index(["forecast", "ahead"]).sort_index()
     network, constant = found.loc["network"], found.loc["constant"]
     assert (np.abs(network["coverage"] - network["quantile"]) <= 0.03).all()
     assert (network.loc[1, "risk"].to_numpy() < 0.9 * constant.loc[1, "risk"].to_numpy()).all()
@@ -230,7 +208,7 @@ def test_quantiles_cover_what_they_should_and_beat_constants():
 
 @pytest.mark.slow
 def test_a_network_tells_the_regime_from_prices_nearly_as_well_as_who_knows_the_economy():
-    found = trained("regimes/regimes.yaml")["regimes"].set_index("method")
+    found = tables_of("regimes/regimes")["regimes"].set_index("method")
     assert found.loc["hmm", "difference"] < 0.02
     assert found.loc["network", "accuracy"] > found.loc["particle_filter", "accuracy"] - 0.02
     assert found.loc["network", "cross_entropy"] < found.loc["particle_filter", "cross_entropy"] + 0.05

@@ -8,7 +8,7 @@ from small import ROOT
 
 from deqn.commands.cli import main
 from deqn.commands.new import new
-from deqn.equilibrium.checks.dry_run import rehearse, trace
+from deqn.equilibrium.checks.dry_run import check_equations, trace
 from deqn.project.errors import UserError
 from deqn.tasks.build import build_economy, build_problem
 from deqn.tasks.parameter_file import read_experiment
@@ -31,7 +31,7 @@ MISTAKES = [
     (EULER, "value", "residuals: gives a tensor, expected a dictionary by name"),
     (f"return {EULER}", "pass", "residuals: gives nothing (does it return?), expected a dictionary"),
     (EULER, EULER.replace("value **", "(value - 9) **"), "residuals: euler[0] is nan, where capital = "),
-    (EULER, EULER.replace("- 1}", "- np.ones(3)}"), "economy.py, line 77, in residuals: InvalidArgumentError: Incompa"),
+    (EULER, EULER.replace("- 1}", "- np.ones(3)}"), "economy.py, line 78, in residuals: InvalidArgumentError: Incompa"),
     # the network's part in them
     (EULER, EULER[:-1] + ', "y": self.output(state)}', "residuals: y does not depend on what the network says"),
     (EULER, '{"euler": value - 1}', "residuals: none of euler changes with what the network says today; next_period.g"),
@@ -41,11 +41,11 @@ MISTAKES = [
     ("self.outputs = 1", "pass", "Mine: outputs is None, expected a whole number at least 1"),
     # the expectation
     (ASKED, "policy.consumption**-gamma", "residuals: no condition takes an expectation"),
-    (ASKED, "E(policy.consumption)", "line 76, in residuals: TypeError: E got a tensor, expected a function of next p"),
+    (ASKED, "E(policy.consumption)", "line 77, in residuals: TypeError: E got a tensor, expected a function of next p"),
     (ASKED, "E(lambda s: s.capital)", "takes 1 positional argument but 2 were given; E takes a function of next perio"),
     (ASKED, "E(lambda s, q: policy.savings)", "residuals: E is taken, but of nothing that depends on next period"),
     (ASKED, "E(lambda s, q: 1.0)", "in residuals: ValueError: E's function gives shape [], expected [11, ...]"),
-    (ASKED, ASKED.replace("q.c", "q.k"), "economy.py, line 76, in residuals: AttributeError: 'Policy' object has no a"),
+    (ASKED, ASKED.replace("q.c", "q.k"), "economy.py, line 77, in residuals: AttributeError: 'Policy' object has no a"),
     # the policy
     (CONSUMES, "consumption=tf.math.log(output[:, 0])", "policy: consumption[0] is -inf, where capital = 4.6469, shoc"),
     (CONSUMES, CONSUMES + "[:, None]", "policy: consumption has shape [11, 11] at 11 states and [6, 6] at 6, expected"),
@@ -72,7 +72,9 @@ MISTAKES = [
     ("self.steady * generator", "np.nan * generator", "initial_states: capital holds nan, expected finite numbers"),
     (DRAWN, DRAWN.replace("0,", "2,") + " + 1", "initial_states: shock is int64 from 3 to 3, expected whole numbers f"),
     (f"State(capital, {DRAWN})", "State(capital)", "in initial_states: TypeError: State.__new__() missing 1 required"),
-    ('"capital": "k"', '"kapital": "k"', "letters: 'kapital' is no field of State or Policy; did you mean 'capital'?"),
+    ('"capital": "k"', '"kapital": "k"', "report.letters: 'kapital' unknown; did you mean 'capital'?"),
+    ('output="Y"', 'output="y"', "report.output: 'y' unknown; did you mean 'Y'?"),
+    ('savings": "a"}', 'savings": "a"}, binding="lambda"', "report.binding: 'lambda' unknown; known: cons"),
     ('"K": state.capital', '"K": state.kapital', "in definitions: AttributeError: 'State' object has no attribute 'ka"),
     ("MarkovChain(self.p.transition)", "MarkovChain([[0.5, 0.6], [1, 0]])", "in __init__: ValueError: transition: row"),
     ("def transition(", "def transitions(", "in __init__: TypeError: Can't instantiate abstract class Mine"),
@@ -116,7 +118,7 @@ def test_both_commands_tell_it_and_leave_nothing_behind(project, capfd, monkeypa
     out, err = capfd.readouterr()
     assert (left.value.code, out) == (2, "")
     assert err == (
-        "deqn: models/mine/economy.py, line 76, in residuals: AttributeError: 'Policy' object has no attribute "
+        "deqn: models/mine/economy.py, line 77, in residuals: AttributeError: 'Policy' object has no attribute "
         "'konsumption'\n"
     )
     assert not list((project / "runs").iterdir())
@@ -135,7 +137,7 @@ FINE = [
 @pytest.mark.parametrize(("text", "instead"), FINE)
 def test_constraints_and_conditions_that_hold_by_construction_pass(project, text, instead):
     experiment = read_experiment(replaced(project, text, instead))
-    assert "euler" in rehearse(build_economy(experiment, "float32"), every_shock=True, frozen=True)
+    assert "euler" in check_equations(build_economy(experiment, "float32"), every_shock=True, frozen=True)
 
 
 ECONOMIES = [path for path in sorted((ROOT / "models").glob("*/*.yaml")) if "\neconomy:" in path.read_text()]
@@ -146,7 +148,7 @@ def test_every_economy_of_the_library_passes_within_two_seconds_of_processor_tim
     experiment = read_experiment(path)
     economies = [build_economy(experiment, dtype) for dtype in ("float32", "float64")]
     start = time.process_time()
-    assert rehearse(
+    assert check_equations(
         economies[0], experiment.file.sampling.every_shock, experiment.file.next_period.gradient == "frozen"
     )
     trace(economies[1])
@@ -159,7 +161,7 @@ PORTFOLIO = """
 from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
-from deqn.equilibrium import Economy, Gaussian
+from deqn.equilibrium import Economy, Gaussian, Report
 from deqn.project.schema import Section
 
 class Parameters(Section):
@@ -173,7 +175,7 @@ class Policy(NamedTuple):
 
 class Portfolio(Economy):
     Parameters, State, Policy = Parameters, State, Policy
-    letters = {"wealth": "w"}
+    report = Report(letters={"wealth": "w"})
 
     def __init__(self, parameters, dtype="float32"):
         super().__init__(parameters, dtype)
@@ -215,11 +217,11 @@ def portfolio(project):
 
 
 def test_an_economy_of_two_households_and_two_shocks_passes(portfolio):
-    assert rehearse(portfolio()) == ["euler"]
+    assert check_equations(portfolio()) == ["euler"]
 
 
 def test_an_output_that_moves_nothing_near_zero_may_do_so_far_from_it(portfolio):
-    assert rehearse(portfolio("tf.sigmoid(output)", "tf.sigmoid(tf.maximum(output, [-9.0, 0.9]))")) == ["euler"]
+    assert check_equations(portfolio("tf.sigmoid(output)", "tf.sigmoid(tf.maximum(output, [-9.0, 0.9]))")) == ["euler"]
 
 
 @pytest.mark.parametrize(
@@ -235,5 +237,5 @@ def test_an_output_that_moves_nothing_near_zero_may_do_so_far_from_it(portfolio)
 def test_its_own_mistakes_are_told_too(portfolio, text, instead, words):
     economy = portfolio(text, instead)
     with pytest.raises(UserError) as told:
-        rehearse(economy)
+        check_equations(economy)
     assert words in str(told.value)

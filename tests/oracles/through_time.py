@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deqn.mlp.activations import log_sum_exp
 from deqn.rnn.cells import Weights, run
 
 
@@ -40,12 +41,6 @@ class Gradients(NamedTuple):
     by_step: np.ndarray
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Along the last axis, without overflow."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
 def loss_and_gradients(
     x: np.ndarray, labels: np.ndarray, weights: Weights, readout: Readout, mask: np.ndarray | None = None
 ) -> tuple[float, Gradients]:
@@ -62,7 +57,8 @@ def loss_and_gradients(
         raise ValueError(f"labels: got {labels.min()} to {labels.max()}, expected 0 to {classes - 1}")
     valid = np.ones((batch, time), bool) if mask is None else mask
     h, _ = run("rnn", x, weights, valid)
-    log_y = log_softmax(h @ readout.V + readout.c)  # [batch, time, classes]
+    logits = h @ readout.V + readout.c  # [batch, time, classes]
+    log_y = logits - log_sum_exp(logits)
     right = np.eye(classes)[labels]
     share = valid[:, :, None] / valid.sum()
     e = (np.exp(log_y) - right) * share

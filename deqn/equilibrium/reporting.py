@@ -1,0 +1,100 @@
+"""What is written of an evaluated decision rule: tables of errors and moments, distributions by age, arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from deqn.equilibrium import accuracy
+from deqn.equilibrium.decision_rule import DecisionRule
+from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.evaluation import Evaluation, evaluate
+from deqn.equilibrium.settings import EvaluationSettings
+from deqn.report.tables import condition_name
+from deqn.training.problem import Results
+
+_STAGE_PERIODS, _STAGE_BURN_IN, _STAGE_SEED = 1200, 200, 2  # the stages of training need shape, not precision
+
+
+def results_of(rule: DecisionRule, path: EvaluationSettings) -> Results:
+    """Errors, moments and distributions by age of a rule in float64 on the simulated paths that the file asks for."""
+    economy = rule.economy
+    evaluation = evaluate(rule, path.periods, path.burn_in, path.seed, path.tracks)
+    ages, shock, report = _ages(economy), _shock(economy, evaluation), economy.report
+    binding = getattr(evaluation.policy, report.binding) > 0 if report.binding else None
+    errors = [*accuracy.error_rows(evaluation.errors, ages, shock, binding, report.products)]
+    tables = {"errors": errors}
+    moments = [*accuracy.moment_rows(evaluation.definitions, shock, evaluation.track, report.output)]
+    if ages is not None:
+        moments += accuracy.age_mean_rows(_variables(evaluation), ages)
+        tables["by_age"] = [*_age_rows(economy, evaluation, ages)]
+    if moments:
+        tables["moments"] = moments
+    shares = {name: float(np.mean(flag)) for name, flag in evaluation.flags.items()}
+    active = ", ".join(f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
+    return Results(
+        headline=_headline(errors[0]),
+        tables=tables,
+        arrays=arrays_by_letter(economy, evaluation),
+        arrays_in="simulation",
+        printed=(),
+        description={
+            "economy": type(economy).__name__,
+            "shock_names": list(economy.describe_shocks()),
+            "ages": ages,
+            "age_label": report.age_label,
+            "units": dict(report.units),
+            "letters": dict(report.letters),
+            "states": list(economy.State._fields),
+            "policies": list(economy.Policy._fields),
+            "evaluation": path.model_dump(),
+            "shares_of_active_guards": shares,
+        },
+        notes=[f"share of entries where a constraint or guard was active: {active or 'the economy has none'}"],
+    )
+
+
+def arrays_by_letter(economy: Economy, evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """An evaluation as arrays with the letters of the economy's report: what simulation.npz holds."""
+    letters = economy.report.letters
+    arrays: dict[str, np.ndarray] = {}
+    for named in (evaluation.state, evaluation.policy):
+        arrays |= {letters[name]: getattr(named, name) for name in named._fields if name in letters}
+    arrays |= {f"{letters[name]}_next": value for name, value in evaluation.successors.items()}
+    arrays |= {name: value for name, value in evaluation.definitions.items() if value.ndim == 1}
+    return {**arrays, "track": evaluation.track}
+
+
+def by_age_at_stage(rule: DecisionRule) -> list[dict[str, Any]]:
+    """The distributions by age over all shocks on a short path; none for an economy without ages."""
+    ages = _ages(rule.economy)
+    if ages is None:
+        return []
+    evaluation = evaluate(rule, _STAGE_PERIODS, _STAGE_BURN_IN, _STAGE_SEED)
+    return [row for row in _age_rows(rule.economy, evaluation, ages) if row["shock"] == "all"]
+
+
+def _headline(row: dict[str, Any]) -> str:
+    """The first condition's error over all states, from its row of errors.csv."""
+    if row["unit"] == "product":
+        return f"{condition_name(row['condition'])}: mean {row['mean']:.2g}, p99.9 {row['p99.9']:.2g}"
+    return f"{condition_name(row['condition'])}: mean {100 * row['mean']:.2g} %, p99.9 {100 * row['p99.9']:.2g} %"
+
+
+def _age_rows(economy: Economy, evaluation: Evaluation, ages: list[float]) -> Iterator[dict[str, Any]]:
+    shock = _shock(economy, evaluation)
+    return accuracy.age_rows(_variables(evaluation), evaluation.errors, economy.report.units, ages, shock)
+
+
+def _variables(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    return {**evaluation.state._asdict(), **evaluation.policy._asdict(), **evaluation.definitions}
+
+
+def _ages(economy: Economy) -> list[float] | None:
+    return None if economy.ages is None else [float(age) for age in economy.ages]
+
+
+def _shock(economy: Economy, evaluation: Evaluation) -> np.ndarray | None:
+    return evaluation.state.shock if economy.shocks.discrete else None
