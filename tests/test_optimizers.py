@@ -7,7 +7,7 @@ import tensorflow as tf
 from toys import Bowl, Regression, advance_of, schedule_free, settings
 
 from deqn.project.errors import UserError
-from deqn.training.optimizers import optimizer, schedule, settle, settled
+from deqn.training.optimizers import averages_in_use, optimizer, schedule, use_averages
 from deqn.training.phases import Phases
 from deqn.training.settings import OptimizerSettings
 
@@ -23,7 +23,7 @@ def test_an_optimiser_trains_the_regression_under_xla(name, dtype):
     chosen = {"name": name, "learning_rate": NAMES[name], "schedule": "cosine", "options": options}
     advance, carry, phases = advance_of(problem, chosen, batch, updates=400)
     advance(batch, carry, tf.constant(0), tf.constant(400))
-    settle(phases.optimizers, problem.trainable)
+    use_averages(phases.optimizers, problem.trainable)
     np.testing.assert_allclose(problem.fitted(), problem.closed_form(), atol=0.01)
     assert problem.line.kernel.dtype == dtype
 
@@ -98,7 +98,7 @@ def test_a_schedule_free_optimiser_is_read_at_its_average_and_trains_on_from_whe
     assert np.abs(x - y).max() > 0.01
     moved = problem.x
     np.testing.assert_allclose(moved, y, atol=1e-5)
-    with settled(phases.optimizers, problem.trainable):
+    with averages_in_use(phases.optimizers, problem.trainable):
         np.testing.assert_allclose(problem.x, x, atol=1e-5)
     np.testing.assert_array_equal(problem.x, moved)
 
@@ -115,12 +115,12 @@ def test_an_optimiser_with_use_ema_is_read_at_its_moving_average():
     chosen = {"name": "SGD", "learning_rate": 0.1, "options": {"use_ema": True, "ema_momentum": 0.5}}
     advance, carry, phases = advance_of(problem, chosen)
     average = np.ones(2)  # nothing is averaged before the first update
-    with settled(phases.optimizers, problem.trainable):
+    with averages_in_use(phases.optimizers, problem.trainable):
         np.testing.assert_array_equal(problem.x, average)
     advance((), carry, tf.constant(0), tf.constant(3))
     path = [(1 - 0.1 * Bowl.curvature) ** update for update in (1, 2, 3)]
     average = 0.25 * path[0] + 0.25 * path[1] + 0.5 * path[2]
-    settle(phases.optimizers, problem.trainable)
+    use_averages(phases.optimizers, problem.trainable)
     np.testing.assert_allclose(problem.x, average, rtol=1e-5)
 
 

@@ -10,7 +10,7 @@ from projects import make_project
 from small import file_of, typed
 
 from deqn.project.errors import UserError
-from deqn.training.validation import Judge
+from deqn.training.validation import Validations
 
 PROBLEM = '''
 """A straight line through noisy points."""
@@ -207,6 +207,6 @@ def test_patience_ends_a_training_that_has_stopped_improving(project):
 
 
 def test_patience_needs_a_validation(project):
-    experiment = file_of(project / "models/line/line.yaml", "patience=3")
+    file = file_of(project / "models/line/line.yaml", "patience=3")
     with pytest.raises(UserError, match="patience: this problem does not validate"):
-        Judge(experiment.file).begin({})
+        Validations(file.settings).begin({})

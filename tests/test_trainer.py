@@ -145,10 +145,10 @@ def test_training_diverges_when_no_gradient_is_finite_any_more():
 
 
 @pytest.mark.parametrize(("detail", "cause"), [
-    (True, r"condition 'euler' is not finite, first at age group 2 of 2 \(10.0% of its entries\)"),
+    (True, r"condition 'euler' is not finite, first at entry 2 of 2 \(10.0% of its values\)"),
     (False, "the loss is not finite"),
 ])  # fmt: skip
-def test_a_loss_that_is_not_finite_ends_in_a_message_of_update_condition_and_age(folder, detail, cause):
+def test_a_loss_that_is_not_finite_ends_in_a_message_of_update_condition_and_entry(folder, detail, cause):
     said = []
     trainer = Trainer(Bowl(Faults(loss=23), detail=detail), settings(100, validate_every=10, divergence={"retries": 1}),
                       folder, say=said.append)  # fmt: skip
@@ -171,7 +171,7 @@ def test_a_random_loss_that_is_not_finite_is_traced_to_its_cause_though_only_xla
             error = tf.where(draw > 0.995, tf.constant(np.nan), losses.minimize["persistence"])
             return losses._replace(minimize={"persistence": error}, detail={"bad luck": error[None]})
 
-    with pytest.raises(Diverged, match=r"^condition 'bad luck' is not finite \(100.0% of its entries\) in"):
+    with pytest.raises(Diverged, match=r"^condition 'bad luck' is not finite \(100.0% of its values\) in"):
         train(Unlucky(updates_per_call=500), settings(2000, divergence={"retries": 0}))
 
 

@@ -189,7 +189,7 @@ class Bowl(Problem):
             self.networks["x"].vector, is_fault(self.faults.gradient) | (carry >= self.faults.gradients_from)
         )
         errors = tf.broadcast_to(x, [5, 2])
-        broken = tf.reshape(tf.range(10), [5, 2]) == 3  # the second age of the second state
+        broken = tf.reshape(tf.range(10), [5, 2]) == 3  # the second entry of the second state
         errors = tf.where(broken & is_fault(self.faults.loss), tf.constant(np.nan), errors)
         loss = 0.5 * tf.reduce_sum(tf.reduce_mean(errors, axis=0) ** 2 * self.curvature)
         return Losses({"x": loss}, carry + 1, detail={"kkt": x, "euler": errors} if self.detail else {})

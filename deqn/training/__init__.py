@@ -1,1 +1,1 @@
-"""The engine: one protocol for what is trained, one loop that trains it. Imports nothing else of deqn."""
+"""The engine: one protocol for what is trained, and one loop that trains it."""

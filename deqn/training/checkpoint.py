@@ -2,9 +2,10 @@
 
     checkpoints/last.npz               where a run is resumed from
     checkpoints/update-00012000.npz    earlier ones, the newest few
-    checkpoints/best.npz               what an evaluation reads; any other name is left alone, too
+    checkpoints/best.npz               what an evaluation reads
+    checkpoints/stage-5.npz            the weights at 5 % of training
 
-Any NumPy opens such a file: arrays under their own names, and three texts: meta.json, saved (ns), checksum.
+Any NumPy opens such a file: arrays under their own names, and four texts: meta.json, format, saved (ns), checksum.
 """
 
 import hashlib
@@ -24,12 +25,28 @@ from deqn.project.errors import CannotWrite, UserError
 from deqn.project.writing import write_atomically
 
 LAST, BEST = "last.npz", "best.npz"
-_NUMBERED = re.compile(r"update-(\d{8,})\.npz")
+FORMAT = 2  # to be raised with every change of the names or the meaning of what a checkpoint holds
+_NUMBERED, _STAGE = re.compile(r"update-(\d{8,})\.npz"), re.compile(r"stage-(\d+)\.npz")
+
+
+class DamagedCheckpoint(UserError):
+    """A file that is no whole checkpoint; an earlier one may be."""
 
 
 def numbered(update: int) -> str:
     """The name of an update's own checkpoint: update-00012000.npz."""
     return f"update-{update:08d}.npz"
+
+
+def stage(percent: int) -> str:
+    """The name of the weights kept at a percentage of training: stage-5.npz."""
+    return f"stage-{percent}.npz"
+
+
+def stages(folder: Path) -> dict[int, Path]:
+    """The weights that were kept during training, by the percentage of it, in its order."""
+    named = ((_STAGE.fullmatch(path.name), path) for path in Path(folder).glob("stage-*.npz"))
+    return dict(sorted((int(match[1]), path) for match, path in named if match))
 
 
 def save(folder: Path, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Path:
@@ -40,6 +57,7 @@ def save(folder: Path, name: str, arrays: Mapping[str, np.ndarray], meta: Mappin
     """
     members = {f"{key}.npy": _array_bytes(np.asarray(array)) for key, array in arrays.items()}
     members["meta.json"] = json.dumps(dict(meta)).encode()
+    members["format"] = str(FORMAT).encode()
     members["saved"] = str(time.time_ns()).encode()  # kept inside, because copying a folder changes file times
     members["checksum"] = _checksum(members).encode()
     buffer = io.BytesIO()
@@ -55,7 +73,7 @@ def save(folder: Path, name: str, arrays: Mapping[str, np.ndarray], meta: Mappin
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The (arrays, meta) of a checkpoint. Raises UserError if it is missing, half-written or otherwise damaged."""
+    """The (arrays, meta) of a checkpoint. Raises UserError if it is missing, damaged or of another release."""
     members = _members(Path(path))
     arrays = {
         key.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
@@ -69,14 +87,14 @@ def latest(folder: Path, warn: Callable[[str], object] = warnings.warn) -> Path 
     """The newest checkpoint to resume from, last.npz or a numbered one, that is whole; None if there is none.
 
     Newest by the time it was saved, not by its update: after a rollback the count runs a second time.
-    warn: told of every damaged checkpoint that is passed over.
+    warn: told of every damaged checkpoint that is passed over. Raises UserError if one is of another release.
     """
     found = []
     for path in sorted(Path(folder).glob("*.npz")):
         if path.name == LAST or _NUMBERED.fullmatch(path.name):
             try:
                 found.append((int(_members(path)["saved"]), path))
-            except UserError as error:
+            except DamagedCheckpoint as error:
                 warn(f"{error}; passed over")
     return max(found)[1] if found else None
 
@@ -114,5 +132,10 @@ def _members(path: Path) -> dict[str, bytes]:
         raise UserError(f"{path}: no such checkpoint; train the run first, or name another one") from error
     # NotImplementedError and RuntimeError: zipfile reads damaged headers as an unknown compression or as encryption.
     except (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path}: damaged checkpoint ({error}); use another one or delete it") from error
+        raise DamagedCheckpoint(f"{path}: damaged checkpoint ({error}); use another one or delete it") from error
+    found = members.get("format", b"none").decode()
+    if found != str(FORMAT):
+        raise UserError(
+            f"{path}: a checkpoint of another release of deqn (format {found}, expected {FORMAT}); train the run anew"
+        )
     return members

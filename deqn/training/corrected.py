@@ -14,9 +14,9 @@ class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
     """Schedule-Free AdamW with equal weights (Defazio et al. 2024, algorithm 1).
 
     The gradient is taken at y = (1 - beta_1) z + beta_1 x, which the variables hold; z are Adam's steps without
-    momentum, x their average, which is meant for use (`optimizers.settle`). Keras forms x from the z that has already
-    moved (in TensorFlow its `momentum_old` is the variable, no copy), so that there y is the plain average of z: see
-    test_a_schedule_free_optimiser_is_read_at_its_average_and_trains_on_from_where_it_was.
+    momentum, x their average, which is meant for use (`optimizers.use_averages`). Keras forms x from the z that has
+    already moved (in TensorFlow its `momentum_old` is the variable, no copy), so that there y is the plain average of
+    z: see test_a_schedule_free_optimiser_is_read_at_its_average_and_trains_on_from_where_it_was.
     """
 
     def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
@@ -33,7 +33,7 @@ class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
         variable.assign((1.0 - beta_1) * z + beta_1 * x)
 
     def average(self, variable: keras.Variable) -> tf.Tensor:
-        """x of a variable."""
+        """The average x, in the place of a variable."""
         z = self._momentums[self._get_variable_index(variable)]
         return (variable - (1.0 - self.beta_1) * z) / self.beta_1
 

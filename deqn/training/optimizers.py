@@ -76,7 +76,7 @@ def optimizer(settings: OptimizerSettings, updates: int, scale: tf.Variable) -> 
         raise UserError(f"optimizer.options: keras.optimizers.{settings.name} refuses {options}: {error}") from error
 
 
-def settle(optimizers: Mapping[str, keras.optimizers.Optimizer], trainable: Mapping[str, Sequence[Any]]) -> None:
+def use_averages(optimizers: Mapping[str, keras.optimizers.Optimizer], trainable: Mapping[str, Sequence[Any]]) -> None:
     """Gives the variables the values that their optimiser means for use, where these are not the ones it moves.
 
     These are ScheduleFreeAdamW's average x and, with the option use_ema of any optimiser, the exponential average.
@@ -93,13 +93,13 @@ def settle(optimizers: Mapping[str, keras.optimizers.Optimizer], trainable: Mapp
 
 
 @contextlib.contextmanager
-def settled(
+def averages_in_use(
     optimizers: Mapping[str, keras.optimizers.Optimizer], trainable: Mapping[str, Sequence[Any]]
 ) -> Iterator[None]:
-    """Within it the variables have the values meant for use (`settle`); afterwards they are as before, bit for bit."""
+    """Within it the variables have the values meant for use; afterwards they are as before, bit for bit."""
     averaged = [variable for name, each in optimizers.items() if _averages(each) for variable in trainable[name]]
     before = [np.array(variable) for variable in averaged]
-    settle(optimizers, trainable)
+    use_averages(optimizers, trainable)
     try:
         yield
     finally:
@@ -108,12 +108,12 @@ def settled(
 
 
 def _averages(each: keras.optimizers.Optimizer) -> bool:
-    """Whether it has made updates (before the first, Keras's averages are zero) and averages over them."""
+    """Whether the optimiser averages and has made updates; before the first one Keras's averages are zero."""
     return (each.use_ema or isinstance(each, corrected.ScheduleFreeAdamW)) and int(each.iterations) > 0
 
 
 def _is_optimizer(each: Any) -> bool:
-    """Whether it is a class with an update of its own, not a base class or a wrapper of other optimisers."""
+    """Whether this is a class with an update of its own, not a base class or a wrapper of other optimisers."""
     base = keras.optimizers.Optimizer
     wrappers = (base, keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer)
     return isinstance(each, type) and issubclass(each, base) and each not in wrappers

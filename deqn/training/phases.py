@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from deqn.project.errors import UserError
-from deqn.training.optimizers import optimizer, settle
+from deqn.training.optimizers import optimizer, use_averages
 from deqn.training.problem import Problem
 from deqn.training.settings import OptimizerSettings, PhaseSettings
 
@@ -30,7 +30,7 @@ class Phases:
         self.rate_scale = tf.Variable(base, trainable=False, dtype=dtype)
         self.total = sum(phase.updates for phase in phases)
         for number in range(len(phases)):
-            self._optimizers(number)  # a mistake in the last phase is told now, not after the first ones
+            self._optimizers(number)  # a mistake in the last phase is found now, not after the first ones
         self.enter(self.due(0))
 
     def cut_rates(self, factor: float) -> None:
@@ -57,14 +57,14 @@ class Phases:
 
     def follow(self, number: int) -> None:
         """Enters a phase from the end of the one before it: from the weights that its optimisers mean for use."""
-        settle(self.optimizers, self.problem.trainable)
+        use_averages(self.optimizers, self.problem.trainable)
         self.enter(number)
 
     def _end(self, number: int) -> int:
         return sum(phase.updates for phase in self.phases[: number + 1])
 
     def _optimizers(self, number: int) -> dict[str, keras.optimizers.Optimizer]:
-        """A phase's optimisers, not yet built."""
+        """Makes the optimisers of a phase, without their variables."""
         chosen, names = self.phases[number].optimizer, list(self.problem.trainable)
         if isinstance(chosen, OptimizerSettings):
             chosen = dict.fromkeys(names, chosen)

@@ -30,7 +30,7 @@ class Losses(NamedTuple):
     minimize: one scalar for each entry of `Problem.trainable`.
     carry: tensors that live between updates (simulated tracks, hidden state); same structure and shapes as came in.
     record: scalars for metrics.csv, averaged over the updates of an episode.
-    detail: errors by condition, each [batch, age] or [batch], so that a NaN can name where it began.
+    detail: errors by condition, each [batch] or [batch, ...], from which a message says where a NaN began.
     """
 
     minimize: Mapping[str, tf.Tensor]
@@ -86,7 +86,7 @@ class Problem(abc.ABC):
     states_per_update: int = 0
 
     def start(self, key: tf.Tensor) -> Carry:
-        """First tracks, zero hidden state; `key` is a stateless seed, int32 [2]."""
+        """The first carry, such as tracks or a hidden state of zeros; `key` is a stateless seed, int32 [2]."""
         return ()
 
     def batches(self, episode: int) -> Iterator[Batch]:
@@ -101,7 +101,7 @@ class Problem(abc.ABC):
         """
 
     def after_update(self) -> None:  # noqa: B027 - by default nothing follows
-        """Runs in the graph after the variables have changed: averages of target networks."""
+        """Runs in the graph after the variables have changed, for instance to average target networks."""
 
     def enter_phase(self, settings: Mapping[str, Any]) -> None:
         """What a phase of training changes in the problem itself; the update is compiled anew afterwards."""
@@ -109,9 +109,10 @@ class Problem(abc.ABC):
             raise ValueError(f"phases: {type(self).__name__} has nothing that a phase can change, got {dict(settings)}")
 
     def validate(self) -> Mapping[str, float]:
-        """Errors on data that training never sees; the first entry chooses the best weights. Empty: none is kept.
+        """Errors on data that training never sees; the first entry decides which weights are best.
 
-        Over several workers their mean is taken, the largest where the name ends in _max.
+        Without entries no weights are kept as the best ones. Over several workers the mean of each entry is taken, or
+        the largest where its name ends in _max.
         """
         return {}
 
@@ -142,7 +143,7 @@ class Problem(abc.ABC):
         return Results("trained", {})
 
     def at_stage(self) -> Sequence[Mapping[str, Any]]:
-        """Rows that are kept of the weights at 1, 5 and 100 % of training, as stages/PERCENT.csv; by default none."""
+        """Rows that are kept of the weights at `checkpoints.stages`, as stages/PERCENT.csv; by default none."""
         return ()
 
     def rule(self) -> Any:

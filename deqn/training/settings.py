@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
 from deqn.project.schema import Section, setting
 from deqn.workers.settings import WorkerSettings
+
+Percent = Annotated[int, pydantic.Field(ge=1, le=100)]
 
 
 class OptimizerSettings(Section):
@@ -47,17 +49,19 @@ class PhaseSettings(Section):
 
 
 class CheckpointSettings(Section):
-    """When the state of training is written."""
+    """When checkpoints are written."""
 
     minutes: float = setting(5.0, unit="minutes between checkpoints", gt=0)
     keep: int = setting(2, unit="numbered checkpoints kept beside last and best", ge=0)
+    stages: list[Percent] = setting([1, 5, 100], unit="percent of training after which weights are kept for figures")
 
 
 class DivergenceSettings(Section):
     """When training counts as diverged, and what is then done.
 
-    A loss that is not finite, validation errors beyond `factor`, or no finite gradient since the last validation lead
-    back to the last good state; a lone gradient that is not finite is left out and counted.
+    Training goes back to the last validation that found nothing wrong if a loss is not finite, if the validation error
+    is beyond `factor`, or if no gradient since then was finite. A single gradient that is not finite is left out and
+    counted.
 
     factor: the validation error, relative to the best so far, above which the run is rolled back.
     retries: how often; then the run ends with exit status 3.
@@ -74,7 +78,7 @@ class TrainingSettings(Section):
 
     phases: list[PhaseSettings] = setting(min_length=1)
     stop: dict[str, float] = setting(
-        {}, source="Algorithm 1: training ends when every error named here, such as error_mean, is below its threshold"
+        {}, source="training ends when every error named here, such as error_mean, is below its threshold"
     )
     patience: int | None = setting(None, unit="validations without better weights, after which training ends", ge=1)
     validate_every: int = setting(500, unit="updates", ge=1)

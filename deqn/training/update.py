@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.training.problem import Batch, Carry, Problem
-from deqn.workers.communication import Workers
+from deqn.workers.workers import Workers
 
 
 class Tally(NamedTuple):
@@ -29,9 +29,11 @@ class Tally(NamedTuple):
     first_bad: tf.Tensor
 
 
-class Seen(NamedTuple):
-    """One update before it is made: the sum of losses, its gradients in the order of `trainable`, the values to be
-    reported as one vector, and the carry that follows.
+class Evaluation(NamedTuple):
+    """What one update looks at before it changes anything.
+
+    total: the sum of the losses. gradients: in the order of `trainable`. values: of losses and records, as one vector.
+    carry: that of the next update.
     """
 
     total: tf.Tensor
@@ -40,21 +42,21 @@ class Seen(NamedTuple):
     carry: Carry
 
 
-class Sent(NamedTuple):
-    """The same with loss and gradients in one vector, as ranks exchange it."""
+class Message(NamedTuple):
+    """An Evaluation with the sum of losses and the gradients in one vector, as ranks exchange it."""
 
     vector: tf.Tensor
     values: tf.Tensor
     carry: Carry
 
 
-Look = Callable[[Batch, Carry, tf.Tensor], Seen]
-Change = Callable[[Seen, tf.Tensor, Tally], Tally]
+Evaluate = Callable[[Batch, Carry, tf.Tensor], Evaluation]
+Apply = Callable[[Evaluation, tf.Tensor, Tally], Tally]
 Advance = Callable[[Batch, Carry, tf.Tensor, tf.Tensor], tuple[Carry, Tally]]
 
 
 def update_key(seed: int, rank: int, update: tf.Tensor) -> tf.Tensor:
-    """The stateless key, int32 [2], of one update on one worker; another one inside XLA than outside of it."""
+    """The stateless key, int32 [2], of one update on one worker; inside XLA it is another one than outside."""
     key = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0], tf.int32), rank)
     return tf.random.experimental.stateless_fold_in(key, tf.cast(update, tf.int32))
 
@@ -69,100 +71,108 @@ def make_advance(
     """
     names = _names(problem, example)
     dtype = names.pop("")
-    nothing = Tally(tf.zeros([len(names)], dtype), tf.constant(-np.inf, dtype), tf.constant(0), tf.constant(-1))
+    no_updates = Tally(tf.zeros([len(names)], dtype), tf.constant(-np.inf, dtype), tf.constant(0), tf.constant(-1))
 
-    def look(batch: Batch, carry: Carry, update: tf.Tensor) -> Seen:
+    def evaluate(batch: Batch, carry: Carry, update: tf.Tensor) -> Evaluation:
         with tf.GradientTape(persistent=len(problem.trainable) > 1) as tape:
             losses = problem.losses(batch, carry, update_key(seed, workers.rank, update))
         total = tf.add_n([tf.cast(loss, dtype) for loss in losses.minimize.values()])
         values = {"loss": total, **losses.minimize, **losses.record}
         stacked = tf.stack([tf.cast(values[name], dtype) for name in names])
-        return Seen(total, _gradients(tape, losses.minimize, problem), stacked, losses.carry)
+        return Evaluation(total, _gradients(tape, losses.minimize, problem), stacked, losses.carry)
 
-    def change(seen: Seen, update: tf.Tensor, tally: Tally) -> Tally:
-        """Applies the gradients if all is finite; the tally with this update in it."""
-        loss_finite = tf.math.is_finite(seen.total)
-        finite = tf.logical_and(loss_finite, tf.math.is_finite(tf.linalg.global_norm(seen.gradients)))
+    def apply(evaluation: Evaluation, update: tf.Tensor, tally: Tally) -> Tally:
+        """Changes the variables if loss and gradients are finite; returns the tally with this update in it."""
+        loss_finite = tf.math.is_finite(evaluation.total)
+        finite = tf.logical_and(loss_finite, tf.math.is_finite(tf.linalg.global_norm(evaluation.gradients)))
 
-        def apply() -> tf.Tensor:
-            left = iter(seen.gradients)
+        def change_variables() -> tf.Tensor:
+            left = iter(evaluation.gradients)
             for name, group in problem.trainable.items():
                 optimizers[name].apply([next(left) for _ in group], list(group))
             problem.after_update()
             return tf.constant(0)
 
         return Tally(
-            tally.sums + seen.values,
-            tf.maximum(tally.largest_loss, seen.total),
-            tally.skipped + tf.cond(finite, apply, lambda: tf.constant(1)),
+            tally.sums + evaluation.values,
+            tf.maximum(tally.largest_loss, evaluation.total),
+            tally.skipped + tf.cond(finite, change_variables, lambda: tf.constant(1)),
             tf.where(loss_finite, tally.first_bad, update),
         )
 
     several = workers.size > 1
-    make = _together(look, change, nothing, problem, workers) if several else _alone(look, change, nothing)
+    make_updates = (
+        _on_several_ranks(evaluate, apply, no_updates, problem, workers)
+        if several
+        else _on_one_rank(evaluate, apply, no_updates)
+    )
 
     def advance(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
-        carry, tally = make(batch, carry, update, count)
+        carry, tally = make_updates(batch, carry, update, count)
         return carry, tally._replace(sums=dict(zip(names, tf.unstack(tally.sums), strict=True)))
 
     # Without AutoGraph the update is traced in half the time, and errors show the problem's own lines.
     return tf.function(advance, jit_compile=problem.compiler == "xla" and not several, autograph=False)
 
 
-def _alone(look: Look, change: Change, nothing: Tally) -> Advance:
-    """Updates of one rank, one after the other."""
+def _on_one_rank(evaluate: Evaluate, apply: Apply, no_updates: Tally) -> Advance:
+    """Makes updates one after the other."""
 
-    def make(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
+    def make_updates(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
         def one(i: tf.Tensor, carry: Carry, tally: Tally) -> tuple[tf.Tensor, Carry, Tally]:
-            seen = look(batch, carry, update + i)
-            tally = change(seen, update + i, tally)
-            return i + 1, _unless_bad(tally, seen.carry, carry), tally
+            evaluation = evaluate(batch, carry, update + i)
+            tally = apply(evaluation, update + i, tally)
+            return i + 1, _unless_bad(tally, evaluation.carry, carry), tally
 
         # A loss that is not finite ends the call: weights and carry are then still those that made it.
-        _, carry, tally = tf.while_loop(_goes_on(count), one, (tf.constant(0), carry, nothing))
+        _, carry, tally = tf.while_loop(_goes_on(count), one, (tf.constant(0), carry, no_updates))
         return carry, tally
 
-    return make
+    return make_updates
 
 
-def _together(look: Look, change: Change, nothing: Tally, problem: Problem, workers: Workers) -> Advance:
-    """Updates of several ranks, with one exchange in each.
+def _on_several_ranks(
+    evaluate: Evaluate, apply: Apply, no_updates: Tally, problem: Problem, workers: Workers
+) -> Advance:
+    """Makes updates with one exchange between ranks in each.
 
-    XLA can't compile an exchange between processes, but all that stands between two of them: the end of an update, and
-    the look at the next. Each call of what it compiled costs half a millisecond, so that these two are one.
+    XLA can't compile an exchange between processes, but it can compile what stands between two exchanges: the end of
+    an update and the evaluation of the next. Each call of a compiled function costs half a millisecond, so these two
+    are one function.
     """
     like = [variable for group in problem.trainable.values() for variable in group]
-    total = tf.TensorSpec([], nothing.sums.dtype)
+    total = tf.TensorSpec([], no_updates.sums.dtype)
 
     def compiled(piece: Callable) -> Callable:
         return tf.function(piece, jit_compile=problem.compiler == "xla", autograph=False)
 
-    def begin(batch: Batch, carry: Carry, update: tf.Tensor) -> Sent:
-        seen = look(batch, carry, update)
+    def begin(batch: Batch, carry: Carry, update: tf.Tensor) -> Message:
+        evaluation = evaluate(batch, carry, update)
         # The loss is averaged, too: all ranks must decide alike whether an update counts.
-        return Sent(_pack([seen.total, *seen.gradients]), seen.values, seen.carry)
+        vector = _pack([evaluation.total, *evaluation.gradients])
+        return Message(vector, evaluation.values, evaluation.carry)
 
     def end(mean: tf.Tensor, values: tf.Tensor, update: tf.Tensor, tally: Tally) -> Tally:
         loss, *gradients = _unpack(mean, [total, *like])
-        return change(Seen(loss, gradients, values, ()), update, tally)
+        return apply(Evaluation(loss, gradients, values, ()), update, tally)
 
     @compiled
     def between(
         mean: tf.Tensor, values: tf.Tensor, update: tf.Tensor, tally: Tally, batch: Batch, carry: Carry
-    ) -> tuple[Tally, Sent]:
+    ) -> tuple[Tally, Message]:
         tally = end(mean, values, update, tally)
         return tally, begin(batch, carry, update + 1)
 
     first, last = compiled(begin), compiled(end)
 
-    def make(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
-        def one(i: tf.Tensor, carry: Carry, tally: Tally, before: Carry, sent: Sent) -> Any:
+    def make_updates(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
+        def one(i: tf.Tensor, carry: Carry, tally: Tally, before: Carry, sent: Message) -> Any:
             mean = workers.average(sent.vector)
             tally, following = between(mean, sent.values, update + i, tally, batch, sent.carry)
             return i + 1, sent.carry, tally, carry, following
 
         i, carry, tally, before, sent = tf.while_loop(
-            _goes_on(count - 1), one, (tf.constant(0), carry, nothing, carry, first(batch, carry, update))
+            _goes_on(count - 1), one, (tf.constant(0), carry, no_updates, carry, first(batch, carry, update))
         )
 
         def ended() -> tuple[Carry, Tally]:
@@ -171,7 +181,7 @@ def _together(look: Look, change: Change, nothing: Tally, problem: Problem, work
 
         return tf.cond(tally.first_bad < 0, ended, lambda: (before, tally))
 
-    return make
+    return make_updates
 
 
 def _goes_on(count: tf.Tensor) -> Callable:
@@ -195,7 +205,7 @@ def _unpack(vector: tf.Tensor, like: Sequence[Any]) -> list[tf.Tensor]:
 
 
 def diagnose(problem: Problem, batch: Batch, carry: Carry, seed: int, rank: int, update: int) -> str | None:
-    """The first condition and age group whose error is not finite, or None if the problem's `detail` does not say."""
+    """The first condition with an error that is not finite, and at which of its entries; None without `detail`."""
 
     # Compiled as the update is: from the same key XLA draws other random numbers than TensorFlow outside of it.
     @tf.function(jit_compile=problem.compiler == "xla", autograph=False)
@@ -208,9 +218,9 @@ def diagnose(problem: Problem, batch: Batch, carry: Carry, seed: int, rank: int,
         if bad.any():
             where = ""
             if bad.ndim > 1:
-                age = int(np.argmax(bad.reshape(-1, bad.shape[-1]).any(axis=0)))
-                where = f", first at age group {age + 1} of {bad.shape[-1]}"
-            return f"condition {condition!r} is not finite{where} ({bad.mean():.1%} of its entries)"
+                first = np.argwhere(bad.any(axis=0))[0] + 1
+                where = f", first at entry {', '.join(map(str, first))} of {' x '.join(map(str, bad.shape[1:]))}"
+            return f"condition {condition!r} is not finite{where} ({bad.mean():.1%} of its values)"
     return None
 
 
@@ -236,7 +246,7 @@ def _names(problem: Problem, example: Any) -> dict[str, Any]:
 
 
 def _gradients(tape: tf.GradientTape, minimize: Mapping[str, tf.Tensor], problem: Problem) -> list[tf.Tensor]:
-    """Of all losses, in the order of `trainable`."""
+    """The gradients of all losses, in the order of `trainable`."""
     gradients = []
     for name, variables in problem.trainable.items():
         found = tape.gradient(minimize[name], list(variables))

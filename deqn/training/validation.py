@@ -11,16 +11,16 @@ import numpy as np
 from deqn.project.errors import UserError
 from deqn.training.settings import TrainingSettings
 
-MILESTONES = (6e-4, 2e-4, 1e-4, 5e-5, 2e-5)  # validation errors whose cost is recorded
+LEVELS = tuple(digit * 10.0**-power for power in range(1, 16) for digit in (5, 2, 1))  # of errors below 100 %
 
 
 @final
-class Judge:
-    """Holds what a problem's validations have said so far; the first error of a validation chooses the best weights.
+class Validations:
+    """What a problem's validations have shown so far. The first error of a validation decides which weights are best.
 
-    initial: the validation before the first update, that is of the warm start alone. best: the one of best_weights,
-    arrays by the names of `snapshot.read`. waited: validations since the best one. cost_to_accuracy: CPU-seconds at
-    which the mean error of an equilibrium passed a milestone.
+    initial: the validation before the first update, of the warm start alone. best: the validation of the best weights.
+    best_weights: these, by the names of `position.read`. waited: validations since the best one. cost_to_accuracy:
+    CPU-seconds after which the deciding error was first below .5, .2, .1, .05 and so on, by the level in percent.
     """
 
     def __init__(self, settings: TrainingSettings) -> None:
@@ -53,51 +53,54 @@ class Judge:
             return f"the error on fresh data, {name}, is {value:.3g}, more than {factor:g} times the best, {best:.3g}"
         return None
 
-    def takes(self, errors: Mapping[str, float], cpu_seconds: float) -> bool:
+    def add(self, errors: Mapping[str, float], cpu_seconds: float) -> bool:
         """Whether weights with these errors, finite and reached after `cpu_seconds`, become the best ones."""
         if not errors:
             return False
-        for milestone in MILESTONES:
-            if errors.get("error_mean", math.inf) < milestone:
-                self.cost_to_accuracy.setdefault(f"{100 * milestone:g} %", round(cpu_seconds, 1))
+        self._record_cost(errors, cpu_seconds)
         if not self._are_better(errors):
             self.waited += 1
             return False
         self.best, self.waited = dict(errors), 0
         return True
 
+    def _record_cost(self, errors: Mapping[str, float], cpu_seconds: float) -> None:
+        error, before = next(iter(errors.values())), next(iter(self.best.values()), math.inf)
+        passed = [level for level in LEVELS if 0 < error < level <= before]
+        for level in passed if self.best else passed[-1:]:  # at the start only the smallest level says anything
+            self.cost_to_accuracy.setdefault(f"{100 * level:g} %", round(cpu_seconds, 1))
+
     def _are_better(self, errors: Mapping[str, float]) -> bool:
         name, value = next(iter(errors.items()))
         # Weights within all thresholds are what was asked for, though the first error alone was once smaller.
-        within = self._within_thresholds(errors)
-        if within != self._within_thresholds(self.best):
+        within = self._are_within_thresholds(errors)
+        if within != self._are_within_thresholds(self.best):
             return within
         return value < self.best.get(name, math.inf)
 
     @property
-    def has_lost_patience(self) -> bool:
+    def patience_is_over(self) -> bool:
         """Whether so many validations as `patience` says have passed without better weights."""
         return self.settings.patience is not None and self.waited >= self.settings.patience
 
     @property
     def thresholds(self) -> bool | None:
-        """Whether the best weights are within every threshold of `stop` (Algorithm 1); None if there are none."""
-        return self._within_thresholds(self.best) if self.settings.stop else None
+        """Whether the best weights are within every threshold of `stop`; None if the file names none."""
+        return self._are_within_thresholds(self.best) if self.settings.stop else None
 
-    def _within_thresholds(self, errors: Mapping[str, float]) -> bool:
+    def _are_within_thresholds(self, errors: Mapping[str, float]) -> bool:
         stop = self.settings.stop
         return bool(stop) and all(errors.get(name, math.inf) < threshold for name, threshold in stop.items())
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Arrays and a JSON-like rest, from which `restore` makes an equal judge."""
-        arrays = {f"best/{name}": value for name, value in self.best_weights.items()}
-        return arrays, {
+    def summary(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside the best weights."""
+        return {
             "initial": self.initial, "best": self.best, "waited": self.waited,
             "cost_to_accuracy": self.cost_to_accuracy,
         }  # fmt: skip
 
-    def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave; other arrays and entries may stand beside it."""
-        self.best_weights = {k.removeprefix("best/"): v for k, v in arrays.items() if k.startswith("best/")}
-        self.initial, self.best, self.waited = dict(meta["initial"]), dict(meta["best"]), meta["waited"]
-        self.cost_to_accuracy = dict(meta["cost_to_accuracy"])
+    def restore(self, best_weights: Mapping[str, np.ndarray], summary: Mapping[str, Any]) -> None:
+        """Takes back the best weights and what `summary` gave; other entries may stand beside it."""
+        self.best_weights = dict(best_weights)
+        self.initial, self.best, self.waited = dict(summary["initial"]), dict(summary["best"]), summary["waited"]
+        self.cost_to_accuracy = dict(summary["cost_to_accuracy"])
