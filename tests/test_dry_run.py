@@ -8,7 +8,7 @@ from projects import make_project
 from small import ROOT, economy_of, file_of
 
 from deqn.commands.cli import main
-from deqn.commands.new import new
+from deqn.commands.new import make_economy
 from deqn.equilibrium.checks.dry_run import check_equations, trace
 from deqn.project.errors import UserError
 from deqn.tasks.build import build_economy, build_problem
@@ -86,10 +86,9 @@ MISTAKES = [
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project folder with the economy that `deqn new models/mine` makes."""
-    (tmp_path / "models").mkdir()
     make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
-    new("models/mine")
+    make_economy("models/mine", tmp_path)
     return tmp_path
 
 

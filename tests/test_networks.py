@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from deqn.mlp.networks import MLP, Standardize, Whiten, WideAndDeep
 from deqn.training import checkpoint
-from deqn.training import position as snapshot
+from deqn.training.position import assign, read
 
 INPUTS, OUTPUTS, HEADS = 5, 3, 4
 
@@ -178,11 +178,11 @@ def test_the_output_is_the_scaled_sum_of_wide_part_perceptron_and_own_input():
 def test_weights_that_were_saved_restore_the_outputs_exactly(make, tmp_path):
     network, x = randomised(make()), sample(20)
     network.adapt(sample())
-    arrays = snapshot.read({"networks/policy": list(network.weights)})
+    arrays = read({"networks/policy": list(network.weights)})
     loaded, _ = checkpoint.load(checkpoint.save(tmp_path, checkpoint.BEST, arrays, {}))
     other = make(seed=9)
     assert np.abs(np.asarray(network(x)) - np.asarray(other(x))).max() > 0.1
-    snapshot.assign({"networks/policy": list(other.weights)}, loaded)
+    assign({"networks/policy": list(other.weights)}, loaded)
     np.testing.assert_array_equal(network(x), other(x))
 
 

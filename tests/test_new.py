@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from projects import make_project
@@ -17,8 +16,8 @@ from deqn.tasks.solution import load
 @pytest.fixture
 def project(tmp_path):
     """A project folder with an economy `other` whose parameter file is taken.yaml."""
-    (tmp_path / "models/other").mkdir(parents=True)
     make_project(tmp_path)
+    (tmp_path / "models/other").mkdir()
     (tmp_path / "models/other/taken.yaml").write_text("economy: Other\n")
     return tmp_path
 
@@ -32,12 +31,11 @@ def test_it_says_what_it_made_and_the_next_command(project):
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in (project / "models/two_goods").iterdir()) == ["economy.py", "two_goods.yaml"]
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("models/two_goods/economy.py: ")
-    assert lines[1].startswith("models/two_goods/two_goods.yaml: ")
-    assert lines[2].startswith("next: deqn train models/two_goods/two_goods.yaml ")
+    assert lines[0] == "made models/two_goods/economy.py, models/two_goods/two_goods.yaml"
+    assert lines[1].startswith("next: deqn train models/two_goods/two_goods.yaml ")
     check = deqn(project, "check", "models/two_goods/two_goods.yaml")
     assert check.returncode == 0, check.stderr
-    assert "TwoGoods: 1 inputs, 1 outputs, 3 shocks" in check.stdout
+    assert "1 inputs, hidden 32 x 32 tanh, 1 outputs, one head a shock" in check.stdout
 
 
 def test_it_works_from_any_folder_of_the_project_and_is_listed(project):
@@ -53,8 +51,8 @@ def test_it_works_from_any_folder_of_the_project_and_is_listed(project):
     [
         ("models/other", "models/other: exists; choose another name"),
         ("models/taken", "models/other/taken.yaml has this name, under which runs are kept"),
-        ("models/My-Economy", "'My-Economy'; expected a name in small letters, digits and _, such as my_economy"),
-        ("models/class", "'class'; expected a name in small letters"),
+        ("models/My-Economy", "'My-Economy'; expected at most 60 small letters, digits and _, such as my_economy"),
+        ("models/class", "'class'; expected at most 60 small letters"),
         ("models/policy", "economy.py would have two things called Policy; choose another name"),
         ("mine", "expected models/NAME, such as models/mine"),
         ("models/a/b", "expected models/NAME, such as models/mine"),
@@ -78,20 +76,39 @@ def test_it_answers_within_half_a_second_of_processor_time_and_needs_no_tensorfl
         return after.children_user + after.children_system - before.children_user - before.children_system
 
     assert min(seconds(name) for name in ("one", "two", "three")) < 0.5
-    code = "import sys; from deqn.commands.new import new; new('models/four'); print('tensorflow' in sys.modules)"
+    code = "import sys; from pathlib import Path; from deqn.commands.new import make_economy; "
+    code += "make_economy('models/four', Path.cwd()); print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
 
-def test_the_wheel_holds_the_templates(tmp_path):
-    code = "from setuptools import setup; setup()"
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "deqn"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    build = [sys.executable, "-c", code, "-q", "build_py", "--build-lib", str(tmp_path / "built")]
-    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_in_an_empty_folder_it_makes_a_project_with_guide_and_job_scripts(tmp_path):
+    done = deqn(tmp_path, "new", "models/mine")
     assert done.returncode == 0, done.stderr
-    built = {path.name for path in Path(tmp_path / "built/deqn/commands/template").iterdir()}
-    assert {"economy.py", "parameters.yaml"} <= built
+    assert done.stdout.startswith(f"{tmp_path} is now a project: ")
+    assert (tmp_path / "models/README.md").read_text() == (ROOT / "models/README.md").read_text()
+    assert (tmp_path / "slurm/sites/generic.sh").is_file()
+    assert "Mine" in deqn(tmp_path, "list").stdout
+
+
+def test_like_copies_an_economy_of_the_library_under_new_names(project):
+    done = deqn(project, "new", "models/generations", "--like", "olg_analytic")
+    assert done.returncode == 0, done.stderr
+    made = {path.name for path in (project / "models/generations").iterdir()}
+    assert made == {path.name.replace("six", "generations_six").replace("thirty", "generations_thirty")
+                    for path in (ROOT / "models/olg_analytic").iterdir() if path.is_file()}  # fmt: skip
+    check = deqn(project, "check", "models/generations/generations_six.yaml")
+    assert check.returncode == 0, check.stderr
+    assert (
+        "deqn train models/generations/generations_six.yaml"
+        in (project / "models/generations/generations_six.yaml").read_text()
+    )
+
+
+def test_like_names_the_nearest_folder_of_the_library(project):
+    done = deqn(project, "new", "models/generations", "--like", "olg_analitic")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--like olg_analitic: not in the library; did you mean 'olg_analytic'?" in done.stderr
 
 
 @pytest.mark.slow

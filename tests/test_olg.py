@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy.optimize import fsolve
-from small import THREE, TINY, constant, file_of, olg, randomize, rows, rule_of, states_of
+from small import THREE, TINY, constant, economy_of, file_of, olg, randomize, rows, rule_of, states_of
 
 from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
-from deqn.tasks.build import build_economy, build_problem
+from deqn.tasks.build import build_problem
 from deqn.training.trainer import Trainer
 
 TWO = ["parameters.cohorts=2", "parameters.labour=[0.7, 0.3]", "parameters.discount_factor=0.5"]
@@ -186,7 +186,7 @@ def test_a_household_that_expects_steady_prices_for_ever_solves_its_euler_equati
 
 
 def test_sixty_cohorts_have_a_steady_state_that_closes_the_capital_market():
-    economy = build_economy(file_of(TINY.with_name("benchmark60.yaml"), []), "float64")
+    economy = economy_of(TINY.with_name("benchmark60.yaml"))
     capital, c = economy.steady.capital, economy.steady.consumption
     K, labour = capital.sum(), economy.labour
     by_hand = 21 * (0.6 + 1.4) / 2 + 20 * 1.4 + 10 * (1.33 + 0.7) / 2 + 9 * 0.7  # ages 21-41, 42-61, 62-71, 72-80
