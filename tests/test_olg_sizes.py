@@ -139,7 +139,7 @@ def test_output_is_a_number_where_debts_exceed_what_the_others_hold():
 )
 def test_a_warm_start_that_the_network_cannot_hold_is_refused_in_one_line(overrides, message):
     with pytest.raises(UserError, match=message) as error:
-        build_problem(file_of(TINY, *overrides))
+        build_problem(file_of(TINY, *overrides)).warm_start(print)
     assert "\n" not in str(error.value)
 
 
