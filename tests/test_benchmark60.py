@@ -1,11 +1,11 @@
 """The main job, by the command a user types: 60 cohorts at a seventh of the shipped length, errors from the tables."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from projects import make_project
 from small import deqn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -13,8 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.mark.slow
 def test_sixty_cohorts_are_solved_to_a_few_thousandths_of_a_percent_in_a_fraction_of_the_budget(tmp_path):
-    shutil.copytree(ROOT / "models", tmp_path / "models", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "runs").mkdir()
+    make_project(tmp_path, "*")
     shorter = ["phases.0.updates=1500", "evaluation.periods=2500", "evaluation.burn_in=500"]
     overrides = [word for each in shorter for word in ("--set", each)]
     done = deqn(tmp_path, "train", "models/olg/benchmark60.yaml", "--run", "one", *overrides)

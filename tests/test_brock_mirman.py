@@ -1,17 +1,14 @@
 """The economy whose solution is known: its Euler equation, its policy map, and what training makes of it."""
 
-import shutil
-
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from small import ROOT, constant, deqn, states_of
+from projects import make_project
+from small import ROOT, constant, deqn, economy_of, file_of, states_of
 
 from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
-from deqn.tasks.build import build_economy
-from deqn.tasks.parameter_file import read_experiment
 
 FILE = ROOT / "models/brock_mirman/brock_mirman.yaml"
 ALPHA, BETA = 0.36, 0.96
@@ -20,7 +17,7 @@ Z = np.exp([-0.1, 0.0, 0.1])
 
 @pytest.fixture(scope="module")
 def economy():
-    return build_economy(read_experiment(FILE), "float64")
+    return economy_of(FILE, dtype="float64")
 
 
 def output_of(k, z):
@@ -104,13 +101,12 @@ def test_states_without_capital_are_refused(economy):
 )
 def test_parameters_out_of_range_are_refused(override, message):
     with pytest.raises(UserError, match=message):
-        read_experiment(FILE, [override])
+        file_of(FILE, override)
 
 
 def trained(folder, *arguments):
     """(closed-form errors, Euler errors) in % on the reported path of a run, and the run's folder."""
-    shutil.copytree(ROOT / "models/brock_mirman", folder / "models/brock_mirman")
-    (folder / "runs").mkdir()
+    make_project(folder, "brock_mirman")
     done = deqn(folder, "train", "models/brock_mirman/brock_mirman.yaml", "--run", "one", *arguments)
     assert done.returncode == 0, done.stderr
     run = folder / "runs/brock_mirman/one"

@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from small import ROOT, typed
+from projects import make_project
+from small import typed
 
 import deqn
 from deqn.report.comparison import figures
@@ -74,8 +75,7 @@ OVERRIDES = ["--set", "phases.0.updates=60", "--set", "evaluation.periods=400", 
 def project(tmp_path_factory):
     """Runs exact/one and brock_mirman/one, and their comparison in the folder `compared`."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "models/brock_mirman", folder / "models/brock_mirman")
-    (folder / "runs").mkdir()
+    make_project(folder, "brock_mirman")
     home = folder / "models/brock_mirman"
     (home / "exact.py").write_text(EXACT)
     (home / "exact.yaml").write_text("# The closed form\nproblem: exact.Exact\nphases: [{updates: 3}]\n")

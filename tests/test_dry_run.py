@@ -4,14 +4,14 @@ import sys
 import time
 
 import pytest
-from small import ROOT
+from projects import make_project
+from small import ROOT, economy_of, file_of
 
 from deqn.commands.cli import main
 from deqn.commands.new import new
 from deqn.equilibrium.checks.dry_run import check_equations, trace
 from deqn.project.errors import UserError
 from deqn.tasks.build import build_economy, build_problem
-from deqn.tasks.parameter_file import read_experiment
 
 # The economy that `deqn new` makes, in which one piece of text is replaced.
 EULER = '{"euler": value ** (-1 / gamma) / policy.consumption - 1}'
@@ -87,7 +87,7 @@ MISTAKES = [
 def project(tmp_path, monkeypatch):
     """A project folder with the economy that `deqn new models/mine` makes."""
     (tmp_path / "models").mkdir()
-    (tmp_path / "runs").mkdir()
+    make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
     new("models/mine")
     return tmp_path
@@ -104,7 +104,7 @@ def replaced(project, text, instead):
 @pytest.mark.parametrize(("text", "instead", "words"), MISTAKES, ids=[words for _, _, words in MISTAKES])
 def test_a_mistake_is_told_in_one_line(project, text, instead, words):
     with pytest.raises(UserError) as told:
-        build_problem(read_experiment(replaced(project, text, instead)))
+        build_problem(file_of(replaced(project, text, instead)))
     assert words in str(told.value)
     assert "\n" not in str(told.value) and len(str(told.value)) < 400
 
@@ -136,7 +136,7 @@ FINE = [
 
 @pytest.mark.parametrize(("text", "instead"), FINE)
 def test_constraints_and_conditions_that_hold_by_construction_pass(project, text, instead):
-    experiment = read_experiment(replaced(project, text, instead))
+    experiment = file_of(replaced(project, text, instead))
     assert "euler" in check_equations(build_economy(experiment, "float32"), every_shock=True, frozen=True)
 
 
@@ -145,7 +145,7 @@ ECONOMIES = [path for path in sorted((ROOT / "models").glob("*/*.yaml")) if "\ne
 
 @pytest.mark.parametrize("path", ECONOMIES, ids=lambda path: path.stem)
 def test_every_economy_of_the_library_passes_within_two_seconds_of_processor_time(path):
-    experiment = read_experiment(path)
+    experiment = file_of(path)
     economies = [build_economy(experiment, dtype) for dtype in ("float32", "float64")]
     start = time.process_time()
     assert check_equations(
@@ -211,7 +211,7 @@ def portfolio(project):
         (folder / "portfolio.yaml").write_text(
             "economy: Portfolio\nphases: [{updates: 1, optimizer: {name: Adam, learning_rate: 0.1}}]\n"
         )
-        return build_economy(read_experiment(folder / "portfolio.yaml"), "float32")
+        return economy_of(folder / "portfolio.yaml", dtype="float32")
 
     return build
 

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import CHAIN, THREE, TINY, randomize
+from small import CHAIN, THREE, TINY, file_of, randomize
 
 from deqn.project.errors import UserError
 from deqn.tasks.build import build_problem
-from deqn.tasks.parameter_file import read_experiment
 
 KEY = tf.constant([7, 1])
 
@@ -15,7 +14,7 @@ KEY = tf.constant([7, 1])
 def problem_of(*overrides, scale=0.1):
     """The three-cohort economy's problem in float64 with a small random perceptron, target equal to it."""
     small = ["precision=float64", "network.kind=mlp", "network.hidden=[4]", "network.own=false", "sampling.tracks=8"]
-    problem = build_problem(read_experiment(TINY, [*THREE, *small, *overrides]))
+    problem = build_problem(file_of(TINY, *THREE, *small, *overrides))
     randomize(problem.network, scale)
     problem.copy_to_target()
     return problem
@@ -227,4 +226,4 @@ def test_settings_that_do_not_fit_the_economy_are_refused(override, message):
 
 def test_more_components_than_inputs_are_refused_in_one_line():
     with pytest.raises(UserError, match=r"network\.components: got 59, expected at most the 7 inputs there are"):
-        build_problem(read_experiment(TINY, ["network.components=59"]))
+        build_problem(file_of(TINY, "network.components=59"))

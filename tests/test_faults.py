@@ -8,7 +8,6 @@ import json
 import os
 import resource
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import LIMIT, ROOT, can_mount
+from faults import LIMIT, can_mount
+from projects import make_project
 
 from deqn.project.run import RunFolder
 from deqn.training import checkpoint
@@ -58,8 +58,7 @@ def started(project, command):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "runs").mkdir()
+    make_project(folder, "*")
     return folder
 
 

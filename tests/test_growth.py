@@ -5,20 +5,18 @@ import pytest
 import tensorflow as tf
 from oracles.chains import rouwenhorst
 from oracles.growth_grid import Growth, solve_ar1, solve_markov
-from small import ROOT, states_of
+from small import ROOT, economy_of, states_of
 
 from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
-from deqn.tasks.build import build_economy
-from deqn.tasks.parameter_file import read_experiment
 
 FOLDER = ROOT / "models/growth"
 FILES = ["growth", "growth_prudent", "growth_ar1", "growth_irreversible", "growth_family"]
 STEADY = (0.4 / (1 / 0.9896 - 1 + 0.0196)) ** (1 / 0.6)
 
 
-def economy_of(stem, *overrides):
-    return build_economy(read_experiment(FOLDER / f"{stem}.yaml", overrides), "float64")
+def growth(stem, *overrides):
+    return economy_of(FOLDER / f"{stem}.yaml", *overrides, dtype="float64")
 
 
 def output_for(economy, state, consumption, gamma):
@@ -49,7 +47,7 @@ def grid_solution(economy, gamma, irreversible=False):
 
 
 def test_the_saddle_path_is_the_limit_of_the_grid_solution_for_small_shocks():
-    economy = economy_of("growth", "parameters.innovation_sd=1e-5")
+    economy = growth("growth", "parameters.innovation_sd=1e-5")
     solution, path = grid_solution(economy, 2.0), economy.rule
     for move in (1e-4, -1e-4):
         k, shock = np.full(5, STEADY * np.exp(move)), np.arange(5)
@@ -62,7 +60,7 @@ def test_the_saddle_path_is_the_limit_of_the_grid_solution_for_small_shocks():
 
 def test_simulations_begin_in_the_steady_state():
     for stem in FILES:
-        economy = economy_of(stem)
+        economy = growth(stem)
         first = economy.initial_states(1, np.random.default_rng(5))
         assert first.capital[0] == pytest.approx(STEADY, rel=1e-12)
         assert economy.features(economy.tensors(first)).shape[0] == 1
@@ -72,7 +70,7 @@ def test_simulations_begin_in_the_steady_state():
 
 @pytest.mark.parametrize("stem", ["growth", "growth_prudent"])
 def test_the_grid_solution_solves_the_euler_equation_on_a_chain(stem):
-    economy = economy_of(stem)
+    economy = growth(stem)
     gamma, state = economy.gamma, states_of(economy, 200)
     solution = grid_solution(economy, gamma)
 
@@ -85,7 +83,7 @@ def test_the_grid_solution_solves_the_euler_equation_on_a_chain(stem):
 
 
 def test_the_grid_solution_solves_the_euler_equation_with_gaussian_productivity():
-    economy = economy_of("growth_ar1")
+    economy = growth("growth_ar1")
     state, solution = states_of(economy, 200), solve_ar1(Growth(risk_aversion=2.0), 0.95, 0.007)
 
     def output(s):
@@ -100,7 +98,7 @@ def test_the_grid_solution_solves_the_euler_equation_with_gaussian_productivity(
 
 @pytest.mark.parametrize("gamma", [1.0, 2.5, 5.0])
 def test_each_risk_aversion_of_the_family_has_the_policy_of_its_own_grid_solution(gamma):
-    economy = economy_of("growth_family")
+    economy = growth("growth_family")
     state = states_of(economy, 100)
     state = state._replace(risk_aversion=tf.fill([100], tf.constant(gamma, tf.float64)))
     solution = grid_solution(economy, gamma)
@@ -115,7 +113,7 @@ def test_each_risk_aversion_of_the_family_has_the_policy_of_its_own_grid_solutio
 
 
 def test_the_family_begins_evenly_over_its_interval():
-    economy = economy_of("growth_family")
+    economy = growth("growth_family")
     gamma = economy.initial_states(10, np.random.default_rng(0)).risk_aversion
     np.testing.assert_allclose(gamma, [3.0, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0])
 
@@ -132,7 +130,7 @@ def irreversible_outputs(economy, solution, s):
 
 
 def test_the_irreversible_grid_solution_solves_the_conditions_free_and_bound():
-    economy = economy_of("growth_irreversible")
+    economy = growth("growth_irreversible")
     solution = grid_solution(economy, 2.0, irreversible=True)
     state = states_of(economy, 2000)
     residuals, errors, policy = errors_of(economy, state, lambda s: irreversible_outputs(economy, solution, s))
@@ -149,7 +147,7 @@ def test_the_irreversible_grid_solution_solves_the_conditions_free_and_bound():
 
 @pytest.mark.parametrize("outputs", [(-3.0, 0.0), (0.0, 0.5), (0.3, -2.0), (3.0, 1.0)])
 def test_whatever_the_network_says_investment_is_not_negative_and_complementarity_is_exact(outputs):
-    economy = economy_of("growth_irreversible")
+    economy = growth("growth_irreversible")
     state = states_of(economy, 300)
     policy = economy.policy(tf.tile(tf.constant([outputs], tf.float64), [300, 1]), state)
     y = economy.goods(state).output
@@ -163,7 +161,7 @@ def test_whatever_the_network_says_investment_is_not_negative_and_complementarit
 
 
 def test_unconstrained_consumption_is_continuous_where_the_constraint_starts_to_bind():
-    economy = economy_of("growth_irreversible")
+    economy = growth("growth_irreversible")
     k = STEADY * np.exp(np.linspace(-1, 3, 20001))
     state = economy.tensors(economy.State(k, np.full(len(k), 2, np.int32)))
     policy = economy.policy(tf.tile(tf.constant([[0.2, -1.0]], tf.float64), [len(k), 1]), state)
@@ -174,7 +172,7 @@ def test_unconstrained_consumption_is_continuous_where_the_constraint_starts_to_
 @pytest.mark.parametrize("stem", FILES)
 @pytest.mark.parametrize("number", [-30.0, 0.0, 30.0])
 def test_every_output_of_the_network_is_affordable(stem, number):
-    economy = economy_of(stem)
+    economy = growth(stem)
     state = states_of(economy, 50)
     policy = economy.policy(tf.fill([50, economy.outputs], tf.constant(number, tf.float64)), state)
     cash = economy.goods(state).cash
@@ -185,7 +183,7 @@ def test_every_output_of_the_network_is_affordable(stem, number):
 
 @pytest.mark.parametrize("stem", FILES)
 def test_prices_are_marginal_products_and_definitions_add_up(stem):
-    economy = economy_of(stem)
+    economy = growth(stem)
     state, step = states_of(economy, 20), 1e-4
     policy = economy.policy(tf.zeros([20, economy.outputs], tf.float64), state)
     up, down = (economy.goods(state._replace(capital=state.capital + move)).cash for move in (step, -step))
@@ -197,14 +195,14 @@ def test_prices_are_marginal_products_and_definitions_add_up(stem):
 
 @pytest.mark.parametrize("stem", FILES)
 def test_states_without_capital_are_refused(stem):
-    economy = economy_of(stem)
+    economy = growth(stem)
     state = states_of(economy, 3)._asdict() | {"capital": [70.0, -1.0, 80.0]}
     with pytest.raises(UserError, match=r"^states: capital\[1\] is -1, expected above 0$"):
         economy.check_states(state)
 
 
 def test_a_risk_aversion_that_the_family_was_not_trained_for_is_refused():
-    economy = economy_of("growth_family")
+    economy = growth("growth_family")
     with pytest.raises(UserError, match=r"^states: risk_aversion\[0\] is 6, expected 1 to 5, for which"):
         economy.check_states({"capital": [70.0], "risk_aversion": [6.0], "shock": [0]})
 
@@ -228,4 +226,4 @@ def test_a_risk_aversion_that_the_family_was_not_trained_for_is_refused():
 )
 def test_parameters_that_do_not_fit_are_refused(stem, override, message):
     with pytest.raises(UserError, match=message):
-        economy_of(stem, override)
+        growth(stem, override)

@@ -1,6 +1,5 @@
 """What training makes of the growth economies: Euler errors, and consumption against the grid on the simulated path."""
 
-import shutil
 import subprocess
 import sys
 
@@ -9,15 +8,15 @@ import pandas as pd
 import pytest
 from oracles.chains import rouwenhorst
 from oracles.growth_grid import Growth, solve_ar1, solve_markov
-from small import ROOT, deqn
+from projects import make_project
+from small import deqn
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def project(tmp_path):
-    shutil.copytree(ROOT / "models/growth", tmp_path / "models/growth", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "runs").mkdir()
+    make_project(tmp_path, "growth")
     return tmp_path
 
 

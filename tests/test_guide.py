@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from small import ROOT, deqn
+from projects import make_project
+from small import ROOT, deqn, file_of
 from test_dry_run import ECONOMIES, MISTAKES
 
 from deqn.report.tables import error_rows
 from deqn.tasks.build import build_problem
-from deqn.tasks.parameter_file import read_experiment
 
 GUIDE = (ROOT / "models/README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
@@ -48,7 +48,7 @@ def test_every_economy_of_the_guide_passes_the_checks_and_its_problem_is_built(t
     files = sorted(tmp_path.glob("models/*/*.yaml"))
     assert len(files) == 3
     for file in files:
-        build_problem(read_experiment(file))
+        build_problem(file_of(file))
 
 
 def test_every_message_of_the_guide_is_one_that_a_test_provokes():
@@ -76,7 +76,7 @@ def test_links_lead_somewhere():
 
 @pytest.mark.slow
 def test_the_guide_runs_from_top_to_bottom_and_its_economies_meet_their_known_solutions(tmp_path):
-    (tmp_path / "runs").mkdir()
+    make_project(tmp_path)
     said = []
     for language, text in BLOCKS:
         if path := home(text):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from projects import make_project
 from small import ROOT, deqn
 
 from deqn.report.tables import error_rows
@@ -17,7 +18,7 @@ from deqn.tasks.solution import load
 def project(tmp_path):
     """A project folder with an economy `other` whose parameter file is taken.yaml."""
     (tmp_path / "models/other").mkdir(parents=True)
-    (tmp_path / "runs").mkdir()
+    make_project(tmp_path)
     (tmp_path / "models/other/taken.yaml").write_text("economy: Other\n")
     return tmp_path
 

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy.optimize import fsolve
-from small import THREE, TINY, constant, olg, randomize, rows, rule_of, states_of
+from small import THREE, TINY, constant, file_of, olg, randomize, rows, rule_of, states_of
 
 from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
 from deqn.tasks.build import build_economy, build_problem
-from deqn.tasks.parameter_file import read_experiment
 from deqn.training.trainer import Trainer
 
 TWO = ["parameters.cohorts=2", "parameters.labour=[0.7, 0.3]", "parameters.discount_factor=0.5"]
@@ -187,7 +186,7 @@ def test_a_household_that_expects_steady_prices_for_ever_solves_its_euler_equati
 
 
 def test_sixty_cohorts_have_a_steady_state_that_closes_the_capital_market():
-    economy = build_economy(read_experiment(TINY.with_name("benchmark60.yaml"), []), "float64")
+    economy = build_economy(file_of(TINY.with_name("benchmark60.yaml"), []), "float64")
     capital, c = economy.steady.capital, economy.steady.consumption
     K, labour = capital.sum(), economy.labour
     by_hand = 21 * (0.6 + 1.4) / 2 + 20 * 1.4 + 10 * (1.33 + 0.7) / 2 + 9 * 0.7  # ages 21-41, 42-61, 62-71, 72-80
@@ -203,7 +202,7 @@ def test_sixty_cohorts_have_a_steady_state_that_closes_the_capital_market():
 def test_a_network_trained_without_shocks_settles_where_scipy_does():
     declining = "parameters.labour=[1.4, 1.4, 1.2, 1.0, 0.8, 0.7]"  # all cohorts save: the limit does not bind
     settings = [*ONE_SHOCK, declining, "sampling.every_shock=false", "sampling.resets=0.05", "precision=float64"]
-    experiment = read_experiment(TINY, [*settings, "phases.0.updates=1500"])
+    experiment = file_of(TINY, *settings, "phases.0.updates=1500")
     problem = build_problem(experiment)
     randomize(problem.network, seed=4)  # an output of zero, where this network begins, would be the answer
     problem.copy_to_target()

@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from oracles.olg_analytic import saving_shares
+from projects import make_project
 from scipy.optimize import minimize
-from small import ROOT, constant, deqn, rule_of, states_of
+from small import ROOT, constant, deqn, economy_of, rule_of, states_of
 
 from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
-from deqn.tasks.build import build_economy
-from deqn.tasks.parameter_file import read_experiment
 
 FOLDER = ROOT / "models/olg_analytic"
 TFP, DELTA = np.array([0.95, 1.05, 0.95, 1.05]), np.array([0.5, 0.5, 0.9, 0.9])
@@ -21,7 +20,7 @@ LASTING = "parameters.transition=[[.7, .1, .1, .1], [.1, .7, .1, .1], [.1, .1, .
 
 
 def analytic(file="six", *overrides):
-    return build_economy(read_experiment(FOLDER / f"{file}.yaml", overrides), "float64")
+    return economy_of(FOLDER / f"{file}.yaml", *overrides, dtype="float64")
 
 
 def cash_of(state):
@@ -169,7 +168,7 @@ def test_no_constant_output_of_the_network_comes_near_the_solution(file):
 
 def test_a_rule_that_ruins_cohorts_does_so_without_infinite_errors():
     # Where cash is far below c_u, savings are cash squared over c_u: unfloored, single precision soon calls them zero.
-    economy = build_economy(read_experiment(FOLDER / "thirty.yaml"), "float32")
+    economy = economy_of(FOLDER / "thirty.yaml", dtype="float32")
     state = states_of(economy, 50)
 
     def decide(states):
@@ -223,7 +222,7 @@ def test_parameters_out_of_range_are_refused_in_one_line(override, message):
 def trained(folder, *arguments):
     """(savings against the closed form in % of cash [M, N-1], Euler errors in %) on the reported path of a run."""
     shutil.copytree(FOLDER, folder / "models/olg_analytic")
-    (folder / "runs").mkdir()
+    make_project(folder)
     done = deqn(folder, "train", "models/olg_analytic/six.yaml", "--run", "one", *arguments)
     assert done.returncode == 0, done.stderr
     run = folder / "runs/six/one"

@@ -1,19 +1,18 @@
 """Other numbers of cohorts: three and four, whose solution a grid finds, and 20 and 120 cohorts from 21 to 80."""
 
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from oracles import olg_grid
-from small import ROOT, TINY, deqn, olg, rule_of, states_of
+from projects import make_project
+from small import ROOT, TINY, deqn, file_of, olg, rule_of, states_of
 
 from deqn.equilibrium.network import build_network
 from deqn.equilibrium.warm_start import stages_of
 from deqn.project.errors import UserError
 from deqn.tasks.build import build_economy, build_problem
-from deqn.tasks.parameter_file import read_experiment
 
 SIZES = {"three": 3, "four": 4, "twenty": 20, "onetwenty": 120}
 LABOUR = {3: [0.6, 1.4, 0.5], 4: [0.5, 0.88, 2.2, 0.7]}
@@ -21,8 +20,8 @@ ETA, DELTA = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
 PI = [[0.49, 0.49, 0.01, 0.01]] * 2 + [[0.125, 0.125, 0.375, 0.375]] * 2
 
 
-def experiment_of(name, *overrides):
-    return read_experiment(ROOT / f"models/olg/{name}.yaml", overrides)
+def parameter_file_of(name, *overrides):
+    return file_of(ROOT / f"models/olg/{name}.yaml", *overrides)
 
 
 # ---- the parameter files
@@ -30,8 +29,8 @@ def experiment_of(name, *overrides):
 
 @pytest.mark.parametrize(("name", "cohorts"), SIZES.items())
 def test_every_size_can_be_built_with_the_benchmarks_technology_and_preferences(name, cohorts):
-    experiment = experiment_of(name)
-    p, benchmark = experiment.parameters, experiment_of("benchmark60").parameters
+    experiment = parameter_file_of(name)
+    p, benchmark = experiment.parameters, parameter_file_of("benchmark60").parameters
     assert p.cohorts == cohorts
     for same in ("tfp", "depreciation", "transition", "risk_aversion", "capital_share", "borrowing_limit", "floor"):
         assert getattr(p, same) == getattr(benchmark, same)
@@ -42,13 +41,13 @@ def test_every_size_can_be_built_with_the_benchmarks_technology_and_preferences(
 
 @pytest.mark.parametrize(("name", "cohorts"), [("three", 3), ("four", 4)])
 def test_the_small_economies_have_the_labour_that_is_published(name, cohorts):
-    p = experiment_of(name).parameters
+    p = parameter_file_of(name).parameters
     np.testing.assert_array_equal(p.labour_endowments(), LABOUR[cohorts])
     assert p.discount_factor == 0.95
 
 
 def test_twenty_cohorts_live_three_years_a_period_with_the_benchmarks_labour_at_their_ages():
-    p = experiment_of("twenty").parameters
+    p = parameter_file_of("twenty").parameters
     rising = [0.60, 0.72, 0.84, 0.96, 1.08, 1.20, 1.32]  # ages 21, 24, ..., 39: four hundredths a year
     falling = [1.26, 1.05, 0.84]  # ages 63, 66, 69: seven hundredths a year
     np.testing.assert_allclose(p.labour_endowments(), rising + 7 * [1.4] + falling + 3 * [0.7], rtol=1e-12)
@@ -57,7 +56,7 @@ def test_twenty_cohorts_live_three_years_a_period_with_the_benchmarks_labour_at_
 
 
 def test_120_cohorts_live_half_a_year_a_period_with_the_benchmarks_labour_at_their_ages():
-    p = experiment_of("onetwenty").parameters
+    p = parameter_file_of("onetwenty").parameters
     labour = dict(zip(p.ages(), p.labour_endowments(), strict=True))
     by_hand = {21: 0.6, 21.5: 0.62, 40.5: 1.38, 41: 1.4, 61: 1.4, 61.5: 1.365, 70.5: 0.735, 71: 0.7, 80.5: 0.7}
     np.testing.assert_allclose([labour[age] for age in by_hand], list(by_hand.values()), rtol=1e-12)
@@ -67,8 +66,8 @@ def test_120_cohorts_live_half_a_year_a_period_with_the_benchmarks_labour_at_the
 
 def test_the_parameter_files_of_one_calibration_agree_on_the_shares_of_life_spent_at_each_labour():
     """Mean labour over a life hardly depends on how finely life is cut."""
-    means = [experiment_of(name).parameters.labour_endowments().mean() for name in ("twenty", "benchmark60")]
-    means.append(experiment_of("onetwenty").parameters.labour_endowments().mean())
+    means = [parameter_file_of(name).parameters.labour_endowments().mean() for name in ("twenty", "benchmark60")]
+    means.append(parameter_file_of("onetwenty").parameters.labour_endowments().mean())
     np.testing.assert_allclose(means, means[1], rtol=0.02)
 
 
@@ -140,7 +139,7 @@ def test_output_is_a_number_where_debts_exceed_what_the_others_hold():
 )
 def test_a_warm_start_that_the_network_cannot_hold_is_refused_in_one_line(overrides, message):
     with pytest.raises(UserError, match=message) as error:
-        build_problem(read_experiment(TINY, overrides))
+        build_problem(file_of(TINY, *overrides))
     assert "\n" not in str(error.value)
 
 
@@ -155,7 +154,7 @@ def test_a_warm_start_that_the_network_cannot_hold_is_refused_in_one_line(overri
     ],
 )
 def test_stages_of_the_warm_start_follow_from_the_number_of_components(name, stages):
-    experiment = experiment_of(name)
+    experiment = parameter_file_of(name)
     network = build_network(build_economy(experiment, "float32"), experiment.file.network, seed=0)
     assert stages_of(experiment.file.warm_start, network) == stages
 
@@ -165,8 +164,7 @@ def test_stages_of_the_warm_start_follow_from_the_number_of_components(name, sta
 
 def train(folder, name, *settings):
     """errors.csv of all observations by condition, what provenance.json says, and the path, after `deqn train`."""
-    shutil.copytree(ROOT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "runs").mkdir()
+    make_project(folder, "*")
     overrides = [word for each in settings for word in ("--set", each)]
     done = deqn(folder, "train", f"models/olg/{name}.yaml", "--run", "one", *overrides)
     assert done.returncode == 0, done.stderr

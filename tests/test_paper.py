@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from projects import make_project
+from small import economy_of, file_of
 
 from deqn.project.errors import UserError
 from deqn.project.run import RunFolder
 from deqn.report import tables
-from deqn.tasks.build import build_economy, build_problem
-from deqn.tasks.parameter_file import read_experiment
+from deqn.tasks.build import build_problem
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "models/olg/paper60.yaml"
@@ -31,7 +31,7 @@ LABOUR = [
 
 
 def problem(*overrides):
-    return build_problem(read_experiment(FILE, ["network.hidden=[16,16]", *overrides]))
+    return build_problem(file_of(FILE, ["network.hidden=[16,16]", *overrides]))
 
 
 def prices(capital, z, limit_on_K=EPS):
@@ -102,7 +102,7 @@ def loss_in_numpy(weights, capital, shock, limit):
 
 @pytest.fixture(scope="module")
 def economy():
-    return build_economy(read_experiment(FILE), "float64")
+    return economy_of(FILE, dtype="float64")
 
 
 def test_the_network_sees_the_312_inputs_in_the_order_of_the_paper(economy):
@@ -115,7 +115,7 @@ def test_the_network_sees_the_312_inputs_in_the_order_of_the_paper(economy):
 
 
 def test_the_file_asks_for_the_recipe_of_the_paper():
-    file = read_experiment(FILE).file
+    file = file_of(FILE).file
     assert (file.network.kind, file.network.hidden, file.network.activation) == ("mlp", [1000, 1000], "relu")
     assert not file.network.standardize
     sampling = file.sampling
@@ -230,7 +230,7 @@ def test_the_reported_errors_are_those_of_the_economy_with_the_networks_multipli
 
 
 def test_a_file_may_name_a_class_in_another_module_beside_it():
-    assert type(build_economy(read_experiment(FILE), "float32")).__name__ == "PaperOLG"
+    assert type(economy_of(FILE, dtype="float32")).__name__ == "PaperOLG"
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_file_may_name_a_class_in_another_module_beside_it():
 )
 def test_a_mistyped_economy_is_told_with_the_nearest_name(name, words):
     with pytest.raises(UserError, match=words):
-        build_economy(read_experiment(FILE, [f"economy={name}"]), "float32")
+        economy_of(FILE, *[f"economy={name}"], dtype="float32")
 
 
 @pytest.mark.parametrize(
@@ -254,8 +254,7 @@ def test_a_mistyped_economy_is_told_with_the_nearest_name(name, words):
     ],
 )
 def test_twenty_updates_of_the_recipe_train_by_the_command(tmp_path, smaller):
-    shutil.copytree(ROOT / "models/olg", tmp_path / "models/olg", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "runs").mkdir()
+    make_project(tmp_path, "olg")
     settings = ["phases.0.updates=20", "evaluation.periods=60", "evaluation.burn_in=20", *smaller]
     settings += ["validation.tracks=8", "validation.burn_in=20", "validation.periods=20"]
     command = ["-c", "from deqn.commands.cli import main; main()", "train", "models/olg/paper60.yaml", "--run", "short"]

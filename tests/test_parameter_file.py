@@ -5,27 +5,27 @@ import shutil
 
 import numpy as np
 import pytest
-from small import ROOT, TINY, trained_project
+from small import ROOT, TINY, file_of, trained_project
 
 from deqn.project.errors import UserError
 from deqn.project.parameter_yaml import to_yaml
 from deqn.project.run import RunFolder
 from deqn.tasks.build import build_problem
-from deqn.tasks.parameter_file import _THRESHOLDS, experiment_of, read_experiment, settings_that_differ
+from deqn.tasks.parameter_file import _THRESHOLDS, parameter_file_of, settings_that_differ
 from deqn.tasks.solution import load
 
 
 def test_the_resolved_file_read_again_is_the_same_experiment(tmp_path):
-    experiment = read_experiment(TINY, ["parameters.borrowing_limit=-0.25", "seed=7"])
+    experiment = file_of(TINY, "parameters.borrowing_limit=-0.25", "seed=7")
     shutil.copytree(ROOT / "models/olg", tmp_path / "olg", ignore=shutil.ignore_patterns("__pycache__", "*.yaml"))
     (tmp_path / "olg/again.yaml").write_text(to_yaml(experiment.resolved()))
-    again = read_experiment(tmp_path / "olg/again.yaml")
+    again = file_of(tmp_path / "olg/again.yaml")
     assert again.resolved() == experiment.resolved()
     assert (again.parameters.borrowing_limit, again.file.seed) == (-0.25, 7)
 
 
 def test_what_set_changes_is_listed_with_old_and_new_value():
-    changed = read_experiment(TINY, ["parameters.risk_aversion=3", "seed=0", "phases.0.updates=5"]).changed
+    changed = file_of(TINY, "parameters.risk_aversion=3", "seed=0", "phases.0.updates=5").changed
     assert changed == [("parameters.risk_aversion", 2.0, 3), ("phases.0.updates", 2000, 5), ("seed", None, 0)]
 
 
@@ -43,32 +43,30 @@ def test_what_set_changes_is_listed_with_old_and_new_value():
     ],
 )
 def test_only_lengths_may_differ_between_a_run_and_its_continuation(override, differs):
-    before, now = read_experiment(TINY).resolved(), read_experiment(TINY, [override]).resolved()
+    before, now = file_of(TINY).resolved(), file_of(TINY, override).resolved()
     assert [key for key, _, _ in settings_that_differ(now, before)] == differs
 
 
 def test_the_names_that_stop_may_use_are_those_that_validation_reports():
-    problem = build_problem(
-        read_experiment(TINY, ["validation.tracks=2", "validation.periods=2", "validation.burn_in=0"])
-    )
+    problem = build_problem(file_of(TINY, "validation.tracks=2", "validation.periods=2", "validation.burn_in=0"))
     assert set(problem.validate()) == set(_THRESHOLDS)
 
 
 def test_weights_name_the_conditions_of_the_economy():
-    problem = build_problem(read_experiment(TINY, ["weights.euler=2"]))
+    problem = build_problem(file_of(TINY, "weights.euler=2"))
     assert problem.settings.weights == {"euler": 2.0}
     with pytest.raises(UserError, match=r"weights\.kkt: not a condition of the economy;"):
-        build_problem(read_experiment(TINY, ["weights.kkt=2"]))
+        build_problem(file_of(TINY, "weights.kkt=2"))
 
 
 def test_a_later_phase_is_checked_before_the_first_one_trains():
     later = "phases=[{updates: 1}, {updates: 1, problem: {average: 2}}]"
     with pytest.raises(UserError, match=r"phases\.1\.problem\.average: 2; expected a number at least 0 and below 1"):
-        read_experiment(TINY, [later])
+        file_of(TINY, later)
 
 
 def test_no_warm_start_is_run_where_the_file_asks_for_none():
-    problem = build_problem(read_experiment(TINY, ["warm_start=null"]))
+    problem = build_problem(file_of(TINY, "warm_start=null"))
     problem.warm_start(print)
     assert not np.any(problem.network.wide.kernel)
 
@@ -76,7 +74,7 @@ def test_no_warm_start_is_run_where_the_file_asks_for_none():
 def test_a_warm_start_for_which_the_economy_says_no_correction_is_refused():
     file = ROOT / "models/brock_mirman/brock_mirman.yaml"
     with pytest.raises(UserError, match=r"warm_start: BrockMirman has no method `correction`; set warm_start to null"):
-        build_problem(read_experiment(file, ["warm_start={}"]))
+        build_problem(file_of(file, "warm_start={}"))
 
 
 # ---- from a run folder
@@ -91,7 +89,7 @@ def project(tmp_path):
 def test_a_run_knows_its_own_parameters_whatever_the_file_says_today(project):
     run = RunFolder(project / "runs/tiny/one")
     (project / "models/olg/tiny.yaml").unlink()
-    assert experiment_of(run).parameters.cohorts == 4
+    assert parameter_file_of(run).parameters.cohorts == 4
 
 
 def test_a_project_may_be_copied_with_its_runs(project, tmp_path, monkeypatch):
@@ -106,7 +104,7 @@ def test_a_project_may_be_copied_with_its_runs(project, tmp_path, monkeypatch):
 def test_a_run_whose_economy_is_gone_says_what_is_missing(project):
     shutil.rmtree(project / "models/olg")
     with pytest.raises(UserError, match=r"tiny/one: its economy's folder .*models/olg is not there; put it back"):
-        experiment_of(RunFolder(project / "runs/tiny/one"))
+        parameter_file_of(RunFolder(project / "runs/tiny/one"))
 
 
 @pytest.mark.parametrize("text", ["{half", "[]", json.dumps({"seed": 1}), json.dumps({"parameter_file": 3})])
@@ -114,4 +112,4 @@ def test_a_provenance_that_names_no_parameter_file_is_refused(project, text):
     run = RunFolder(project / "runs/tiny/one")
     run.provenance.write_text(text)
     with pytest.raises(UserError, match=r"provenance\.json: does not name the run's parameter file"):
-        experiment_of(run)
+        parameter_file_of(run)

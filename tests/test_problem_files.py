@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from small import typed
+from projects import make_project
+from small import file_of, typed
 
 from deqn.project.errors import UserError
-from deqn.tasks.parameter_file import read_experiment
 from deqn.training.validation import Validations
 
 PROBLEM = '''
@@ -79,7 +79,7 @@ validate_every: 10
 def project(tmp_path_factory):
     """A project with the problem and one run of it, line/one."""
     folder = tmp_path_factory.mktemp("project")
-    (folder / "runs").mkdir()
+    make_project(folder)
     (folder / "models/line").mkdir(parents=True)
     for name, text in {"problem": PROBLEM, "parameters": PARAMETERS, "figures": FIGURES}.items():
         (folder / f"models/line/{name}.py").write_text(text)
@@ -169,7 +169,7 @@ def test_a_mistake_is_told_in_one_line(project, arguments, message):
 )
 def test_an_error_in_the_users_own_python_is_told_with_its_line(project, tmp_path, text, instead, place):
     shutil.copytree(project / "models", tmp_path / "models")
-    (tmp_path / "runs").mkdir()
+    make_project(tmp_path)
     assert text in PROBLEM
     (tmp_path / "models/line/problem.py").write_text(PROBLEM.replace(text, instead))
     done = typed(tmp_path, "train", "models/line/line.yaml", "--run", "one", "--set", "phases.0.updates=2")
@@ -180,7 +180,7 @@ def test_an_error_in_the_users_own_python_is_told_with_its_line(project, tmp_pat
 
 
 def test_the_schema_named_after_the_class_comes_before_the_common_one(project):
-    assert read_experiment(project / "models/line/line.yaml").parameters.slope == 2.0
+    assert file_of(project / "models/line/line.yaml").parameters.slope == 2.0
 
 
 def test_training_goes_on_after_an_interruption_as_if_there_had_been_none(project):
@@ -207,6 +207,6 @@ def test_patience_ends_a_training_that_has_stopped_improving(project):
 
 
 def test_patience_needs_a_validation(project):
-    experiment = read_experiment(project / "models/line/line.yaml", ["patience=3"])
+    file = file_of(project / "models/line/line.yaml", "patience=3")
     with pytest.raises(UserError, match="patience: this problem does not validate"):
-        Validations(experiment.file).begin({})
+        Validations(file.settings).begin({})

@@ -37,6 +37,12 @@ class Report(NamedTuple):
     binding: a policy, [batch] or [batch, N], above 0 where a constraint binds; errors are shown with and without it.
     products: the errors that are products (a multiplier times a slack) and not relative to anything.
     output: the definition with which moments show the correlation of all others.
+    aggregates: definitions that are drawn along the simulated path and must not drift, each with its name in words; by
+        default all that are one number a period.
+    condition_names: what a reader calls an error; else its name in `errors`.
+    figures: by the name of a figure, the variables by age that it shows, "log10_" before the name of an error; else
+        each variable has a figure NAME_by_age.
+    stage_variables, shock_variables: rows of the figure of stages, panels of the figure by shock.
     """
 
     letters: Mapping[str, str] = {}
@@ -46,6 +52,11 @@ class Report(NamedTuple):
     binding: str | None = None
     products: Sequence[str] = ()
     output: str | None = None
+    aggregates: Mapping[str, str] = {}
+    condition_names: Mapping[str, str] = {}
+    figures: Mapping[str, Sequence[str]] = {}
+    stage_variables: Sequence[str] = ()
+    shock_variables: Sequence[str] = ()
 
 
 class Economy(abc.ABC):

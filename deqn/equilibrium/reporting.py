@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from deqn.equilibrium.decision_rule import DecisionRule
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.evaluation import Evaluation, evaluate
 from deqn.equilibrium.settings import EvaluationSettings
-from deqn.report.tables import condition_name
 from deqn.training.problem import Results
 
 _STAGE_PERIODS, _STAGE_BURN_IN, _STAGE_SEED = 1200, 200, 2  # the stages of training need shape, not precision
@@ -35,20 +34,14 @@ def results_of(rule: DecisionRule, path: EvaluationSettings) -> Results:
     shares = {name: float(np.mean(flag)) for name, flag in evaluation.flags.items()}
     active = ", ".join(f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
     return Results(
-        headline=_headline(errors[0]),
+        headline=_headline(errors[0], report.condition_names),
         tables=tables,
         arrays=arrays_by_letter(economy, evaluation),
         arrays_in="simulation",
-        printed=(),
+        printed=("errors",),
         description={
-            "economy": type(economy).__name__,
-            "shock_names": list(economy.describe_shocks()),
-            "ages": ages,
-            "age_label": report.age_label,
-            "units": dict(report.units),
-            "letters": dict(report.letters),
-            "states": list(economy.State._fields),
-            "policies": list(economy.Policy._fields),
+            **_description(economy, ages),
+            "aggregates": dict(report.aggregates) or {name: name for name in _series(evaluation)},
             "evaluation": path.model_dump(),
             "shares_of_active_guards": shares,
         },
@@ -76,11 +69,34 @@ def by_age_at_stage(rule: DecisionRule) -> list[dict[str, Any]]:
     return [row for row in _age_rows(rule.economy, evaluation, ages) if row["shock"] == "all"]
 
 
-def _headline(row: dict[str, Any]) -> str:
+def _description(economy: Economy, ages: list[float] | None) -> dict[str, Any]:
+    """What tables and figures need to know of the economy; what it does not say is left out."""
+    report = economy.report
+    letters = report.letters
+    said: dict[str, Any] = {
+        "axis": report.age_label,
+        "figures": report.figures,
+        "stage_variables": report.stage_variables,
+        "shock_variables": report.shock_variables,
+        "condition_names": report.condition_names,
+        "binding": dict.fromkeys(report.foreseen, report.binding) if report.binding else {},
+    }
+    return {
+        "shock_names": list(economy.describe_shocks()),
+        "ages": ages,
+        "units": dict(report.units),
+        "letters": dict(letters),
+        "states": list(economy.State._fields),
+        "policies": list(economy.Policy._fields),
+        **{name: value for name, value in said.items() if value},
+    }
+
+
+def _headline(row: dict[str, Any], names: Mapping[str, str]) -> str:
     """The first condition's error over all states, from its row of errors.csv."""
-    if row["unit"] == "product":
-        return f"{condition_name(row['condition'])}: mean {row['mean']:.2g}, p99.9 {row['p99.9']:.2g}"
-    return f"{condition_name(row['condition'])}: mean {100 * row['mean']:.2g} %, p99.9 {100 * row['p99.9']:.2g} %"
+    name = names.get(row["condition"], row["condition"].replace("_", " "))
+    percent, scale = ("", 1) if row["unit"] == "product" else (" %", 100)
+    return f"{name} mean {scale * row['mean']:.2g}{percent}, p99.9 {scale * row['p99.9']:.2g}{percent}"
 
 
 def _age_rows(economy: Economy, evaluation: Evaluation, ages: list[float]) -> Iterator[dict[str, Any]]:
@@ -90,6 +106,11 @@ def _age_rows(economy: Economy, evaluation: Evaluation, ages: list[float]) -> It
 
 def _variables(evaluation: Evaluation) -> dict[str, np.ndarray]:
     return {**evaluation.state._asdict(), **evaluation.policy._asdict(), **evaluation.definitions}
+
+
+def _series(evaluation: Evaluation) -> list[str]:
+    """The definitions that are one number a period."""
+    return [name for name, values in evaluation.definitions.items() if values.ndim == 1]
 
 
 def _ages(economy: Economy) -> list[float] | None:

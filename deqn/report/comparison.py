@@ -129,7 +129,7 @@ def _panels(described: dict[str, Any], data: pd.DataFrame, scalar: str | None) -
                 # The first runs in larger dots, so that they show beneath those that agree with them.
                 looks = {"linestyle": "", "marker": ".", "markersize": 2.0 * (len(runs) - number), "rasterized": True}
             panel.plot(mine["x"], mine["y"], color=colour, label=run, **looks)
-        x = described["age_label"] if by_age else axis_label(names[scalar], described["units"].get(scalar, ""))
+        x = described["axis"] if by_age else axis_label(names[scalar], described["units"].get(scalar, ""))
         panel.set_xlabel(x.replace("\n", " "))
         panel.set_ylabel(axis_label(names[letter], described["units"].get(letter, "")))
     handles = panels[0].get_legend_handles_labels()

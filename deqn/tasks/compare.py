@@ -79,7 +79,8 @@ def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int
         "units": {letters.get(name, name): unit for name, unit in economy.report.units.items()},
         "names": {letter: name for name, letter in letters.items()},
         "ages": None if economy.ages is None else [float(age) for age in economy.ages],
-        "age_label": economy.report.age_label,
+        "axis": economy.report.age_label,
+        "condition_names": dict(economy.report.condition_names),
     }
     _write(comparison, description, folder)
 
@@ -101,7 +102,7 @@ def compared(all_solved: Sequence[Solved], path: EvaluationSettings) -> Comparis
         _, policy, _, conditions, _, _ = at_states(each.rule, states)
         policy = policy._asdict()
         reference = reference or policy
-        errors += _errors(each.run, conditions)
+        errors += _errors(each.run, conditions, each.rule.economy.report.products)
         policies += _distances(each.run, policy, reference)
         moments += _moments(each, path)
         costs.append(_cost(each))
@@ -159,9 +160,9 @@ def _check_alike(all_solved: Sequence[Solved]) -> None:
                 )
 
 
-def _errors(run: RunFolder, conditions: dict[str, np.ndarray]) -> Rows:
+def _errors(run: RunFolder, conditions: dict[str, np.ndarray], products: Sequence[str]) -> Rows:
     return [
-        {"run": str(run), "condition": name, "unit": "product" if name.startswith("kkt") else "relative",
+        {"run": str(run), "condition": name, "unit": "product" if name in products else "relative",
          "mean": figures["mean"], "p99.9": figures["p99.9"], "max": figures["max"]}
         for name, values in conditions.items()
         for figures in [accuracy.summary(values)]

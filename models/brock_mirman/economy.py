@@ -50,6 +50,8 @@ class BrockMirman(Economy):
         },
         foreseen=["savings"],
         output="Y",
+        aggregates={"Y": "output", "C": "consumption", "I": "investment", "K": "capital"},
+        condition_names={"euler": "relative Euler error"},
     )
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:

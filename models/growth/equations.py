@@ -125,6 +125,8 @@ class GrowthOnChain(GrowthEconomy):
         units=UNITS,
         foreseen=["savings"],
         output="Y",
+        aggregates={"Y": "output", "C": "consumption", "I": "investment", "K": "capital"},
+        condition_names={"euler": "relative Euler error"},
     )
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:

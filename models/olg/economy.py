@@ -50,6 +50,21 @@ class OverlappingGenerations(Economy):
         binding="multiplier",
         products=["kkt"],
         output="Y",
+        aggregates={"Y": "output", "C": "consumption", "I": "investment", "K": "capital"},
+        condition_names={
+            "optimality": "Euler error, multiplier-free",
+            "euler": "relative Euler error",
+            "kkt": "KKT error",
+        },
+        figures={
+            "capital_by_age": ["capital"],
+            "consumption_by_age": ["consumption"],
+            "multiplier_by_age": ["multiplier"],
+            "euler_by_age": ["log10_euler", "log10_optimality"],
+            "kkt_by_age": ["log10_kkt"],
+        },
+        stage_variables=["capital", "multiplier", "consumption", "log10_euler"],
+        shock_variables=["financial_wealth", "total_income", "consumption"],
     )
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:

@@ -55,6 +55,8 @@ class AnalyticOLG(Economy):
         age_label="cohort",
         foreseen=["savings"],
         output="Y",
+        aggregates={"Y": "output", "C": "consumption", "I": "investment", "K": "capital"},
+        condition_names={"euler": "relative Euler error"},
     )
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:

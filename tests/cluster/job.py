@@ -14,12 +14,11 @@ import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import toys  # noqa: E402
+from small import economy_of, file_of  # noqa: E402
 
 from deqn.equilibrium.decision_rule import NetworkRule  # noqa: E402
 from deqn.equilibrium.network import build_network  # noqa: E402
 from deqn.project.errors import Diverged, UserError  # noqa: E402
-from deqn.tasks.build import build_economy  # noqa: E402
-from deqn.tasks.parameter_file import read_experiment  # noqa: E402
 from deqn.training.problem import Losses, Problem  # noqa: E402
 from deqn.training.trainer import Trainer  # noqa: E402
 from deqn.workers.ranks import together  # noqa: E402
@@ -34,9 +33,9 @@ class FedOverlappingGenerations(Problem):
 
     def __init__(self, rank, ranks):
         # A perceptron: behind an output layer that begins at zero gradients would be rounding, which Adam enlarges.
-        experiment = read_experiment(TINY, ["network.kind=mlp", "network.own=false"])
-        self.economy = build_economy(experiment, "float32")
-        network = build_network(self.economy, experiment.file.network, seed=0)
+        self.economy = economy_of(TINY, dtype="float32")
+        settings = file_of(TINY, "network.kind=mlp", "network.own=false").settings
+        network = build_network(self.economy, settings.network, seed=0)
         self.rule = NetworkRule(self.economy, network, heads=True)
         states = self.economy.initial_states(STATES, np.random.default_rng(5))
         network.adapt(np.asarray(self.economy.features(self.economy.tensors(states))))

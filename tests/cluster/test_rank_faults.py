@@ -14,7 +14,8 @@ import time
 import numpy as np
 import pytest
 from faults import can_mount
-from launchers import DEQN, ROOT, finished, needs_ranks, on_ranks, pids_of_ranks, started, wait_until
+from launchers import DEQN, finished, needs_ranks, on_ranks, pids_of_ranks, started, wait_until
+from projects import make_project
 
 from deqn.project.run import RunFolder
 from deqn.training import checkpoint
@@ -42,8 +43,7 @@ def typed(*settings, **options):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "models", folder / "models", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "runs").mkdir()
+    make_project(folder, "*")
     return folder
 
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from one_machine import one_machine
+from projects import make_project
 from standins import ROOT, SBATCH, program
 
 from deqn.commands.cli import main
@@ -23,7 +24,7 @@ def project(tmp_path, monkeypatch):
     """A project folder, the current one, without any SLURM on the path."""
     for name in ("models", "slurm"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "runs").mkdir()
+    make_project(tmp_path)
     (tmp_path / "bin").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from faults import can_mount
 from one_machine import missing
+from projects import make_project
 
 from deqn.project.run import RunFolder
 from deqn.training import checkpoint
@@ -43,7 +44,7 @@ def project(slurm, tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     for name in ("models", "slurm"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "runs").mkdir()
+    make_project(folder)
     for name, of in ((FILE, "models/olg/tiny.yaml"), (QUICK, "models/brock_mirman/brock_mirman.yaml")):
         (folder / name).write_text(yaml.safe_dump(yaml.safe_load((ROOT / of).read_text()) | CHANGES))
     return folder
