@@ -11,6 +11,7 @@ from deqn.project.errors import Diverged, UserError
 from deqn.project.run import RunFolder
 from deqn.training import checkpoint
 from deqn.training.trainer import Trainer
+from deqn.training.validation import Validations
 
 
 @pytest.fixture
@@ -273,13 +274,23 @@ def test_a_threshold_on_an_error_that_is_not_validated_is_refused_before_anythin
     assert [each.name for each in folder.path.iterdir()] == [".lock"]
 
 
+def test_the_cost_of_each_level_of_the_deciding_error_is_recorded_once():
+    validations = Validations(settings())
+    for cpu_seconds, error in enumerate([0.3, 0.25, 0.015, 0.03, 0.004, -1.0]):
+        validations.add({"first": error, "second": 1e-9}, cpu_seconds)
+    assert validations.cost_to_accuracy == {"50 %": 0, "20 %": 2, "10 %": 2, "5 %": 2, "2 %": 2, "1 %": 4, "0.5 %": 4}
+
+
 # ---- files
 
 
-def test_weights_are_kept_at_the_stages_of_the_figure(folder):
-    train(Bowl(updates_per_call=70), settings(200, validate_every=1000), folder)
-    for percent, update in ((1, 2), (5, 10), (100, 200)):
-        weights, meta = checkpoint.load(folder.checkpoints / f"stage-{percent}.npz")
+def test_weights_are_kept_at_the_stages_of_the_file(folder):
+    chosen = settings(200, validate_every=1000, checkpoints={"stages": [5, 30]})
+    train(Bowl(updates_per_call=70), chosen, folder)
+    stages = checkpoint.stages(folder.checkpoints)
+    assert list(stages) == [5, 30]
+    for (percent, path), update in zip(stages.items(), (10, 60), strict=True):
+        weights, meta = checkpoint.load(path)
         np.testing.assert_allclose(
             weights["networks/x/000"], (1 - 0.1 * Bowl.curvature) ** update, rtol=1e-3, atol=1e-30
         )
