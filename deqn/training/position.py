@@ -117,7 +117,8 @@ def pack(now: Position, last_good: Position, best_weights: Arrays, workers: Work
 
     last_good: where a roll-back would lead. best_weights: as `read` gives the networks; empty if there are none.
     """
-    arrays, own, meta = dict(now.shared), dict(now.own), {**now.counts, "ranks": workers.size}
+    arrays, own = dict(now.shared), dict(now.own)
+    meta: dict[str, Any] = {**now.counts, "ranks": workers.size}
     if last_good.counts["update"] != now.counts["update"]:  # else it is this very position
         arrays |= _under("good/", last_good.shared)
         own |= _under("good/", last_good.own)
