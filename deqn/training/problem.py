@@ -151,4 +151,4 @@ class Problem(abc.ABC):
 
         Raises UserError unless the problem decides in an economy.
         """
-        raise UserError(f"{type(self).__name__} decides in no economy; expected a problem that does")
+        raise UserError(f"{type(self).__name__} decides in no economy and has no states; expected an economy")
