@@ -216,11 +216,7 @@ def test_a_risk_aversion_that_the_family_was_not_trained_for_is_refused():
         ("growth_family", "parameters.risk_aversion=[5, 1]", r"got \[5.0, 1.0\], expected \[lowest, highest\]"),
         ("growth", "parameters.nodes=7", "^parameters: productivity moves on a chain here: give states"),
         ("growth_ar1", "parameters.nodes=null", "^parameters: productivity is an AR\\(1\\) here: give nodes"),
-        (
-            "growth",
-            "parameters.risk_aversion=[1, 5]",
-            r"^parameters.risk_aversion: got \[1.0, 5.0\], expected a num",
-        ),
+        ("growth", "parameters.risk_aversion=[1, 5]", r"^parameters.risk_aversion: got \[1.0, 5.0\], expected a num"),
         ("growth_family", "parameters.risk_aversion=2", "^parameters.risk_aversion: got 2, expected an interval"),
     ],
 )

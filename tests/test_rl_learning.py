@@ -3,16 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from rl_worlds import (
-    Bandit,
-    Chain,
-    FedDQN,
-    LinearQuadratic,
-    TargetReinforce,
-    small_ddpg,
-    small_dqn,
-    small_reinforce,
-)
+from rl_worlds import Bandit, Chain, FedDQN, LinearQuadratic, TargetReinforce, small_ddpg, small_dqn, small_reinforce
 from toys import advance_of, settings
 
 from deqn.rl.dqn import huber

@@ -109,10 +109,7 @@ def test_each_loss_moves_its_own_variables_only():
     problem = ActorCritic()
     problem.networks["critic"].vector.assign([0.2, 0.5, -0.3])
     problem.networks["actor"].vector.assign([0.4])
-    optimizer = {
-        "actor": {"name": "SGD", "learning_rate": 0.1},
-        "critic": {"name": "SGD", "learning_rate": 0.05},
-    }
+    optimizer = {"actor": {"name": "SGD", "learning_rate": 0.1}, "critic": {"name": "SGD", "learning_rate": 0.05}}
     advance, carry, _ = advance_of(problem, optimizer)
     _, tally = run(advance, carry, 0, 1)
     act = drawn(lambda key: tf.random.stateless_uniform([256], key, -1.0, 2.0), tf.constant(0)).numpy().astype(float)
