@@ -79,7 +79,7 @@ def rows(state, chosen):
     return tf.nest.map_structure(lambda x: tf.gather(x, chosen), state)
 
 
-def train(folder, file, *settings, run="one"):
+def train(folder, file, *settings, run="one", seed=0):
     """What `deqn train models/FILE.yaml` leaves in a project made for it: errors of all states, path, run folder.
 
     The errors are by condition; the path has an array for each letter.
@@ -87,7 +87,7 @@ def train(folder, file, *settings, run="one"):
     if not (folder / "models").exists():
         make_project(folder, file.split("/")[0])
     words = [word for each in settings for word in ("--set", each)]
-    done = deqn(folder, "train", f"models/{file}.yaml", "--run", run, *words)
+    done = deqn(folder, "train", f"models/{file}.yaml", "--run", run, "--seed", seed, *words)
     assert done.returncode == 0, done.stderr
     made = folder / "runs" / file.split("/")[1] / run
     errors = pd.read_csv(made / "errors.csv").query("group == 'all'").set_index("condition")

@@ -102,9 +102,9 @@ def test_parameters_out_of_range_are_refused(override, message):
         file_of(FILE, override)
 
 
-def trained(folder, *settings):
+def trained(folder, *settings, **options):
     """(closed-form errors, Euler errors) in % on the reported path of a run."""
-    errors, path, _ = train(folder, "brock_mirman/brock_mirman", *settings)
+    errors, path, _ = train(folder, "brock_mirman/brock_mirman", *settings, **options)
     closed_form = (1 - ALPHA * BETA) * output_of(path["k"], path["z"].astype(int))
     return 100 * np.abs(path["c"] / closed_form - 1), 100 * errors.loc["euler", ["mean", "p99.9"]].astype(float)
 
@@ -119,7 +119,7 @@ def test_a_short_training_comes_within_a_thousandth_of_the_closed_form(tmp_path)
 
 @pytest.mark.slow
 def test_the_shipped_parameter_file_reaches_the_figures_of_its_readme(tmp_path):
-    consumption, euler = trained(tmp_path, "seed=3")
+    consumption, euler = trained(tmp_path, seed=3)
     assert consumption.mean() < 0.0005
     assert np.percentile(consumption, 99.9) < 0.005
     assert euler["mean"] < 0.0005

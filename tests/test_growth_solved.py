@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def solved(folder, stem, *overrides, run="one"):
     """The arrays of the reported path, and the errors in % by condition."""
-    errors, path, _ = train(folder, f"growth/{stem}", "seed=3", *overrides, run=run)
+    errors, path, _ = train(folder, f"growth/{stem}", *overrides, run=run, seed=3)
     return path, 100 * errors[["mean", "p99.9", "max"]].astype(float)
 
 

@@ -215,9 +215,9 @@ def test_parameters_out_of_range_are_refused_in_one_line(override, message):
 # ---- training
 
 
-def trained(folder, *settings):
+def trained(folder, *settings, **options):
     """(savings against the closed form in % of cash [M, N-1], Euler errors in %) on the reported path of a run."""
-    errors, path, _ = train(folder, "olg_analytic/six", *settings)
+    errors, path, _ = train(folder, "olg_analytic/six", *settings, **options)
     cash = np.concatenate([path["w"][:, None], path["r"][:, None] * path["k"][:, 1:]], axis=1)[:, :-1]
     saved = path["a"] / cash - saving_shares(6, 0.7)[:-1]
     return 100 * np.abs(saved), 100 * errors.loc["euler", ["mean", "p99.9"]].astype(float)
@@ -225,7 +225,7 @@ def trained(folder, *settings):
 
 @pytest.mark.slow
 def test_the_shipped_parameter_file_reaches_the_figures_of_its_readme(tmp_path):
-    saved, euler = trained(tmp_path, "seed=3")
+    saved, euler = trained(tmp_path, seed=3)
     assert saved.mean() < 0.005
     assert np.percentile(saved, 99.9) < 0.05
     assert euler["mean"] < 0.005

@@ -41,7 +41,6 @@ class FedOverlappingGenerations(Problem):
         network.adapt(np.asarray(self.economy.features(self.economy.tensors(states))))
         self.states = self.economy.tensors(tf.nest.map_structure(lambda x: x[rank::ranks], states))
         self.networks = {"policy": network}
-        self.trainable = {"policy": network.trainable_variables}
 
     def batches(self, episode):
         yield self.states
