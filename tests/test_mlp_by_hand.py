@@ -265,18 +265,16 @@ def test_a_damaged_idx_file_is_refused_by_name(ten_images):
     (folder / "stub").write_bytes(b"\0\0\x08")
     (folder / "nine").write_bytes(struct.pack(">ii", idx.LABELS, 9) + bytes(9))
     (folder / "little").write_bytes(struct.pack("<ii", idx.LABELS, 9) + bytes(9))
-    with pytest.raises(ValueError, match=r"short: got 59 bytes of data, expected \[10, 3, 2\]"):
-        idx.read_images(folder / "short")
-    with pytest.raises(ValueError, match="stub: got 3 bytes, expected a header of 16"):
-        idx.read_images(folder / "stub")
-    with pytest.raises(ValueError, match="images: got magic number 2051, expected 2049"):
-        idx.read_labels(folder / "images")
-    with pytest.raises(ValueError, match="little: got magic number"):
-        idx.read_labels(folder / "little")
-    with pytest.raises(ValueError, match="nine: got 9 labels, expected 10"):
-        idx.read_pair(folder / "images", folder / "nine")
-    with pytest.raises(ValueError, match="none: cannot be read"):
-        idx.read_labels(folder / "none")
+    for read, names, words in (
+        (idx.read_images, ["short"], r"short: got 59 bytes of data, expected \[10, 3, 2\]"),
+        (idx.read_images, ["stub"], "stub: got 3 bytes, expected a header of 16"),
+        (idx.read_labels, ["images"], "images: got magic number 2051, expected 2049"),
+        (idx.read_labels, ["little"], "little: got magic number"),
+        (idx.read_pair, ["images", "nine"], "nine: got 9 labels, expected 10"),
+        (idx.read_labels, ["none"], "none: cannot be read"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            read(*(folder / name for name in names))
 
 
 # ---- bad input

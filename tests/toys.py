@@ -104,9 +104,7 @@ class ActorCritic(Problem):
 class Tracks(Problem):
     """x' = 0.8 x + 0.1 e on 64 tracks that live between updates; the network learns the persistence 0.8."""
 
-    updates_per_call = 7  # so that calls end at other updates than phases, validations and stages
-
-    def __init__(self, updates_per_call=7, validates=True):
+    def __init__(self, updates_per_call=7, validates=True):  # 7: not where phases, validations and stages end
         self.updates_per_call, self.validates = updates_per_call, validates
         self.networks = {"persistence": Weights([0.1])}
         self.phase = None
