@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from problems import module, problem_of, tables_of
 
-from deqn.project.errors import UserError
-
 functions = module("genz", "functions")
 FORMULAS, Genz, difficulty, drawn = functions.FORMULAS, functions.Genz, functions.difficulty, functions.drawn
 
@@ -81,15 +79,6 @@ def test_a_function_that_cannot_be_is_refused(make, words):
 
 
 # ---- the exercise
-
-
-def test_a_mistake_in_a_parameter_file_is_told_as_one_of_the_user():
-    with pytest.raises(UserError, match="dimension: got 1, expected 2 or more for disc"):
-        problem_of("genz/discontinuous", "parameters.dimensions=[1, 2]")
-    with pytest.raises(UserError, match="activation: got 'swich', expected one of"):
-        problem_of("genz/gaussian", "parameters.activation=swich")
-    with pytest.raises(UserError, match=r"parameters\.function: 'gauss'; expected one of"):
-        problem_of("genz/gaussian", "parameters.function=gauss")
 
 
 def test_samples_of_a_repetition_are_nested_share_the_tests_and_are_scaled_by_themselves_alone():

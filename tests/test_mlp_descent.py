@@ -5,17 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deqn.mlp.descent import (
-    Adam,
-    GradientDescent,
-    Momentum,
-    adagrad,
-    batches,
-    cosine,
-    descend,
-    inverse_time,
-    rmsprop,
-)
+from deqn.mlp.descent import Adam, GradientDescent, Momentum, adagrad, batches, cosine, descend, inverse_time, rmsprop
 
 A, CENTRE = np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([1.0, -0.5])
 RATE = 2.0**-10  # Keras holds rates and betas in float32: here in numbers that lose nothing by it
