@@ -137,29 +137,19 @@ def network_and_data(output, hidden=(5,), name="tanh", slope=1.0):
 
 
 @pytest.mark.parametrize(
-    ("hidden", "name", "slope"), [((5,), "sigmoid", 1.0), ((6, 5), "swish", 1.0), ((5,), "tanh", 1.7)]
+    ("hidden", "name", "slope"), [((5,), "sigmoid", 1.0), ((6, 5), "swish", 1.0), ((6, 5), "tanh", 1.7)]
 )
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_back_propagated_gradients_agree_with_central_differences(output, hidden, name, slope):
+def test_back_propagated_gradients_are_those_of_a_gradient_tape(output, hidden, name, slope):
     network, x, targets = network_and_data(output, hidden, name, slope)
-    gradient = network.gradient(x, targets)
-    steps = 1e-5 * np.eye(len(gradient))
-    loss = [[network.loss(x, targets, network.weights + sign * step) for sign in (1, -1)] for step in steps]
-    differences = (np.array(loss)[:, 0] - np.array(loss)[:, 1]) / 2e-5
-    assert np.linalg.norm(gradient - differences) / np.linalg.norm(gradient) < 1e-6
-
-
-@pytest.mark.parametrize("output", OUTPUTS)
-def test_back_propagated_gradients_are_those_of_a_gradient_tape(output):
-    network, x, targets = network_and_data(output, hidden=(6, 5))
-    layers = [tf.Variable(each) for each in network.layers()]
+    layers, g = [tf.Variable(each) for each in network.layers()], getattr(tf.keras.activations, name)
     with tf.GradientTape() as tape:
         a = tf.constant(x)
         for number, V in enumerate(layers):
-            a = tf.concat([tf.tanh(a) if number else a, -tf.ones([9, 1], tf.float64)], axis=1) @ V
+            a = tf.concat([g(slope * a) if number else a, -tf.ones([9, 1], tf.float64)], axis=1) @ V
         loss = {
             "linear": lambda: tf.reduce_sum((a - targets) ** 2) / 18,
-            "logistic": lambda: tf.reduce_sum((tf.sigmoid(a) - targets) ** 2) / 2,
+            "logistic": lambda: tf.reduce_sum((tf.sigmoid(slope * a) - targets) ** 2) / 2,
             "softmax": lambda: tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, a)),
         }[output]()
     np.testing.assert_allclose(network.loss(x, targets), loss, rtol=1e-12)

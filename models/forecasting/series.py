@@ -82,10 +82,8 @@ def make_series(parameters: ForecastParameters, generator: np.random.Generator) 
     Raises UserError for a file that can't be used.
     """
     if not parameters.file:
-        y, clock = (
-            made_law(parameters).sample(parameters.rows, generator),
-            np.arange(parameters.rows) / parameters.period,
-        )
+        y = made_law(parameters).sample(parameters.rows, generator)
+        clock = np.arange(parameters.rows) / parameters.period
         return Series(np.column_stack([y, _circle(clock)]), "a made seasonal AR(2)")
     try:
         weather = read_weather(Path(parameters.file), parameters.columns, parameters.repair)
