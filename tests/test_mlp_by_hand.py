@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from problems import module
-from scipy.optimize import minimize_scalar
 
 from deqn.mlp import metrics
-from deqn.mlp.activations import ACTIVATIONS, activation, log_sum_exp, sigmoid, softmax, softmax_jacobian, swish
+from deqn.mlp.activations import ACTIVATIONS, activation, log_sum_exp, sigmoid, softmax, softmax_jacobian
 from deqn.mlp.backpropagation import OUTPUTS, HandWrittenMLP
 from deqn.mlp.checks import one_hot
 from deqn.mlp.descent import Adam, GradientDescent, Momentum
@@ -101,11 +100,6 @@ def test_activations_do_not_overflow(name):
         x = np.array([-1e3, 1e3])
         assert np.isfinite([activation(name).value(x), activation(name).derivative(x)]).all()
         assert np.isfinite([softmax(x), log_sum_exp(x) + 0 * x]).all()
-
-
-def test_swish_has_its_minimum_where_it_should():
-    lowest = minimize_scalar(swish, bounds=(-5, 0), method="bounded", options={"xatol": 1e-9})
-    np.testing.assert_allclose([lowest.x, lowest.fun], [-1.2785, -0.2785], atol=5e-5)
 
 
 def test_softmax_sums_to_one_and_does_not_change_with_the_level():
