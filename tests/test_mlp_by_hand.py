@@ -169,10 +169,8 @@ def test_batch_minibatch_and_stochastic_updates_all_find_the_least_squares_line(
 
 def test_learning_stops_after_some_passes_without_better_weights_and_takes_the_best():
     x, network = generator().normal(size=(8, 3)), HandWrittenMLP([3, 20, 1], "linear", generator(1), "tanh")
-    noise, other = (
-        generator(2).normal(size=(8, 1)),
-        (generator(3).normal(size=(50, 3)), generator(4).normal(size=(50, 1))),
-    )
+    noise = generator(2).normal(size=(8, 1))
+    other = generator(3).normal(size=(50, 3)), generator(4).normal(size=(50, 1))
     fit = network.fit(x, noise, Adam(0.05), 1000, validation=other, patience=15)
     assert fit.passes == fit.best + 15 < 1000
     assert fit.validation[fit.best - 1] == min(fit.validation)
