@@ -15,6 +15,7 @@ from projects import ROOT, deqn, make_project
 
 from deqn.commands.cli import main
 from deqn.equilibrium.decision_rule import NetworkRule
+from deqn.equilibrium.expectation import Expectation
 from deqn.equilibrium.network import build_network
 from deqn.equilibrium.settings import NetworkSettings
 from deqn.project.project import Project
@@ -72,6 +73,14 @@ def constant(economy, output):
         return [economy.policy(tf.fill(shape, tf.constant(output, tf.float64)), state) for state in states]
 
     return decide
+
+
+def euler_of(economy, decide, count=100):
+    """Euler errors where these are the decisions at a list of states, with initial states and the policies there."""
+    state = states_of(economy, count)
+    (policy,) = decide([state])
+    E = Expectation(economy, state, policy, decide)
+    return economy.residuals(state, policy, E)["euler"].numpy(), state, policy
 
 
 def rows(state, chosen):

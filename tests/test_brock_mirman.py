@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import ROOT, constant, economy_of, file_of, states_of, train
+from small import ROOT, constant, economy_of, euler_of, file_of, states_of, train
 
-from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
 
 FILE = ROOT / "models/brock_mirman/brock_mirman.yaml"
@@ -32,13 +31,6 @@ def saving(economy, share):
         return [economy.policy(o, s) for o, s in zip(outputs, states, strict=True)]
 
     return decide
-
-
-def euler_of(economy, decide, count=200):
-    state = states_of(economy, count)
-    (policy,) = decide([state])
-    E = Expectation(economy, state, policy, decide)
-    return economy.residuals(state, policy, E)["euler"].numpy(), state, policy
 
 
 def test_the_closed_form_solves_the_euler_equation(economy):

@@ -15,13 +15,6 @@ def law():
     return series.SeasonalAR2(10.0, 5.0, 24, (1.2, -0.4), 1.0)
 
 
-def test_the_best_forecast_is_as_good_as_the_theory_of_autoregressions_says():
-    y = law().sample(60_000, np.random.default_rng(0))
-    origins = np.arange(2, len(y) - 6)
-    errors = y[origins[:, None] + np.arange(6)] - law().conditional_mean(y, origins, 6)
-    np.testing.assert_allclose(np.abs(errors).mean(axis=0), law().mean_absolute_errors(6), rtol=0.03)
-
-
 def test_the_best_forecast_is_what_the_series_does_without_further_chance():
     # From any two values on, with e = 0, the recursion itself written out.
     y, t = law().sample(50, np.random.default_rng(1)), 30

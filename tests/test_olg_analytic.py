@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from oracles.olg_analytic import saving_shares
 from scipy.optimize import minimize
-from small import ROOT, constant, economy_of, rule_of, states_of, train
+from small import ROOT, constant, economy_of, euler_of, rule_of, states_of, train
 
 from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
@@ -39,13 +39,6 @@ def saving(economy, shares):
         return policies
 
     return decide
-
-
-def euler_of(economy, decide, count=100):
-    state = states_of(economy, count)
-    (policy,) = decide([state])
-    E = Expectation(economy, state, policy, decide)
-    return economy.residuals(state, policy, E)["euler"], state, policy
 
 
 # ---- the closed form

@@ -89,19 +89,6 @@ def test_back_propagation_through_time_agrees_with_finite_differences(letter):
     np.testing.assert_allclose(getattr(gradients, letter), expected, rtol=1e-6, atol=1e-9)
 
 
-def test_back_propagation_through_time_agrees_with_tensorflow():
-    x, labels, cell, readout = _problem()
-    loss, gradients = loss_and_gradients(x, labels, cell, readout)
-    layer, V, c = keras_layer("rnn"), tf.Variable(readout.V), tf.Variable(readout.c)
-    with tf.GradientTape() as tape:
-        logits = tf.matmul(layer(x)[0], V) + c
-        expected_loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-    expected = tape.gradient(expected_loss, [*(v.value for v in layer.trainable_variables), V, c])
-    assert loss == pytest.approx(float(expected_loss), rel=1e-12)
-    for mine, theirs in zip(gradients[:5], expected, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-12)
-
-
 def test_the_gradient_of_a_shared_weight_is_the_sum_over_its_uses():
     # A copy of U for every step, each changed alone.
     x, labels, cell, readout = _problem()

@@ -1,13 +1,11 @@
-"""HMM, Kalman and particle filters against enumeration, against each other, and against two other packages."""
+"""HMM, Kalman and particle filters against enumeration, against each other, and against hmmlearn."""
 
 import itertools
 
 import keras
 import numpy as np
-import particles as particles_package
 import pytest
 from hmmlearn.hmm import CategoricalHMM
-from particles import distributions, state_space_models
 
 from deqn.sequence.hmm import HMM, random_hmm
 from deqn.sequence.hmm_cell import HMMCell
@@ -69,14 +67,6 @@ def test_the_forward_algorithm_is_the_sum_over_all_hidden_paths(hmm, paths):
         np.testing.assert_allclose(np.exp(found.log_likelihood[n]), p[-1], rtol=1e-12)
         following = [enumerated(hmm, [*x[:3], symbol])[0][-1] / p[2] for symbol in range(hmm.symbols)]
         np.testing.assert_allclose(found.predictions[n, 2], following, atol=1e-12)
-
-
-def test_hmmlearn_has_the_same_likelihoods_and_on_each_prefix_the_same_filter(hmm, paths):
-    other, found = in_hmmlearn(hmm), hmm.filter(paths)
-    for n, x in enumerate(paths):
-        np.testing.assert_allclose(found.log_likelihood[n], other.score(x[:, None]), atol=1e-10)
-        prefixes = [other.predict_proba(x[: t + 1, None])[-1] for t in range(len(x))]
-        np.testing.assert_allclose(found.states[n], prefixes, atol=1e-10)
 
 
 def test_a_filter_does_not_look_ahead_as_smoothed_probabilities_do(hmm, paths):
@@ -233,28 +223,6 @@ def test_summing_out_the_last_state_brings_the_same_particles_closer_to_the_forw
     np.testing.assert_allclose(summed[:, 0], exact[:, 0], atol=1e-12)
     assert np.abs(summed - exact).mean() < 0.5 * np.abs(drawn - exact).mean()
     assert (summed.argmax(axis=2) == exact.argmax(axis=2)).mean() >= 0.98
-
-
-def test_the_package_particles_finds_the_same_likelihood(system):
-    class Other(state_space_models.StateSpaceModel):
-        def PX0(self):
-            return distributions.Normal(loc=0.3, scale=np.sqrt(0.7))
-
-        def PX(self, t, xp):
-            return distributions.Normal(loc=0.9 * xp, scale=np.sqrt(0.4))
-
-        def PY(self, t, xp, x):
-            return distributions.Normal(loc=1.2 * x, scale=np.sqrt(0.3))
-
-    x = system.sample(1, 25, np.random.default_rng(14))[1]
-    theirs = []
-    for seed in range(10):
-        np.random.seed(seed)
-        smc = particles_package.SMC(fk=state_space_models.Bootstrap(ssm=Other(), data=x[0, :, 0]), N=500)
-        smc.run()
-        theirs.append(smc.logLt)
-    ours = log_estimates(LinearGaussianParticles(system), x, 500, 200)
-    assert abs(np.mean(theirs) - ours.mean()) < 3 * np.sqrt(np.var(theirs) / 10 + ours.var() / 200)
 
 
 @pytest.mark.parametrize("scheme", ["multinomial", "systematic"])

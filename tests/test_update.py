@@ -1,5 +1,7 @@
 """One compiled update: what it minimises, what it carries on, and what it does with numbers that are not finite."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -99,13 +101,8 @@ def test_ranks_move_each_network_by_the_gradient_of_its_own_loss():
 
 
 def test_keys_differ_between_updates_ranks_and_seeds():
-    keys = [
-        tuple(update_key(seed, rank, tf.constant(update)).numpy())
-        for seed in (0, 1)
-        for rank in (0, 1)
-        for update in range(50)
-    ]
-    assert len(set(keys)) == 200
+    of = itertools.product((0, 1), (0, 1), range(50))
+    assert len({tuple(update_key(seed, rank, tf.constant(update)).numpy()) for seed, rank, update in of}) == 200
 
 
 def test_each_loss_moves_its_own_variables_only():
