@@ -85,6 +85,7 @@ class Trainer:
         self.validations = Validations(settings)
         self.records = RunRecords(folder if self.workers.rank == 0 else None, settings.checkpoints, self.total, say)
         self.update, self.episode, self.rollbacks, self.skipped = 0, 0, 0, 0
+        self.best_update = 0  # after which the best weights were reached
         self.carry = self._start()
         self.errors: dict[str, float] = {}  # of this episode's validation, if there was one
         self.cpu_before = 0.0  # of earlier sittings of this training
@@ -125,6 +126,7 @@ class Trainer:
                 on_first(self.workers, write)  # a full disk, which rank 0 alone meets, ends all ranks alike
         if not stopped:
             use_averages(self.phases.optimizers, self.problem.trainable)
+            self._repair_best()
             if self.validations.best_weights:
                 position.assign(position.network_groups(self.problem), self.validations.best_weights)
         reached = self.validations
@@ -218,8 +220,13 @@ class Trainer:
             return f"after update {self.update} {diverged}"
         if self.validations.add(errors, self.cpu_seconds()):
             self.validations.best_weights = position.read(position.network_groups(self.problem))
+            self.best_update = self.update
             self.records.write_best(self.validations.best_weights, {"update": self.update, **errors})
         return None
+
+    def _repair_best(self) -> None:
+        """What an evaluation reads becomes the best weights that this training knows, if it is not."""
+        self.records.repair_best(self.validations.best_weights, {"update": self.best_update, **self.validations.best})
 
     def _roll_back(self, reason: str) -> None:
         """Goes back to the last good position with a smaller rate, or raises Diverged; the best weights stay."""
@@ -262,8 +269,8 @@ class Trainer:
         """The arrays and the meta of a checkpoint from which training can be resumed."""
         assert self._last_good is not None
         rest = {
-            **self.validations.summary(), "rollbacks": self.rollbacks, "rate_scale": self.phases.cut,
-            "cpu_seconds": self.cpu_seconds(),
+            **self.validations.summary(), "best_update": self.best_update, "rollbacks": self.rollbacks,
+            "rate_scale": self.phases.cut, "cpu_seconds": self.cpu_seconds(),
         }  # fmt: skip
         best_weights = self.validations.best_weights
         saved = position.Saved(self._position(), self._last_good, best_weights, rest)
@@ -280,6 +287,8 @@ class Trainer:
         self._go_to(saved.position)
         self._last_good = saved.last_good
         self.validations.restore(saved.best_weights, meta)
+        self.best_update = meta.get("best_update", meta["update"])
+        self._repair_best()
         self.rollbacks = meta["rollbacks"]
         self.phases.cut_rates(meta["rate_scale"])
         self.cpu_before = float(meta["cpu_seconds"])
