@@ -332,8 +332,9 @@ import sys
 import deqn
 import numpy as np
 from deqn.project.errors import UserError
-solution = deqn.load(sys.argv[1])
-policy = solution.policy(capital=np.array([[0.0, 0.1, 0.2, 0.3]]), shock=np.array([2]))
+solution = deqn.load(sys.argv[1], trust=True)
+low, high = solution.rule.visited
+policy = solution.policy(capital=((low + high) / 2)[None, :4], shock=np.array([2]))
 path = solution.simulate(periods=20, seed=3)
 print(policy.savings.shape, policy.savings.dtype, path["k"].shape, path["z"].min() >= 0)
 try:

@@ -13,7 +13,7 @@ TFP, DELTA = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
 
 @pytest.fixture(scope="module")
 def solution():
-    return deqn.load(trained_project() / "runs/tiny/one")
+    return deqn.load(trained_project() / "runs/tiny/one", trust=True)
 
 
 @pytest.fixture(scope="module")

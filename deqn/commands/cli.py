@@ -18,7 +18,7 @@ import typer
 from deqn.project.errors import Diverged, Stopped, UserError
 from deqn.project.project import Project
 from deqn.project.run import RunFolder
-from deqn.tasks.parameter_file import ParameterFile, read_parameter_file
+from deqn.tasks.parameter_file import ParameterFile, edited_since, read_parameter_file
 from deqn.workers.collective import on_first
 from deqn.workers.launch import read_launch
 from deqn.workers.ranks import refuse_ranks, together
@@ -44,6 +44,9 @@ _INTERRUPTED = 130
 Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="override a setting, such as parameters.borrowing_limit=-0.5"),
+]
+AsTrained = Annotated[
+    bool, typer.Option("--as-trained", help="with the Python that the run folder keeps, not the present one")
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="of weights, sampling and tracks")]
 
@@ -154,8 +157,7 @@ def train(
     several = launched is not None and launched.size > 1
     folder = _train(asked, request, None if several else choose_run(asked, request), workers.value)
     if folder is not None:
-        _evaluate(folder, {})
-        _plot(folder)
+        _evaluate(folder, {}, as_trained=False)
 
 
 def _command() -> str:
@@ -263,25 +265,41 @@ def evaluate(
     burn_in: Annotated[int | None, typer.Option("--burn-in", min=0, help="first periods dropped")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="of the path")] = None,
     tracks: Annotated[int | None, typer.Option("--tracks", min=1, help="paths of so many periods each")] = None,
+    as_trained: AsTrained = False,
 ) -> None:
     """Simulate a run's best policy in float64 (of a problem: compute its tables anew); write and print the errors."""
     refuse_ranks("evaluate")
     given = {"periods": periods, "burn_in": burn_in, "seed": seed, "tracks": tracks}
-    _with_tensorflow(_evaluate)(_run(run), {name: value for name, value in given.items() if value is not None})
+    folder = _run(run)
+    _warn_of_edits(folder, as_trained)
+    changes = {name: value for name, value in given.items() if value is not None}
+    _with_tensorflow(_evaluate)(folder, changes, as_trained)
 
 
-def _evaluate(folder: RunFolder, changes: dict[str, int]) -> None:
+def _warn_of_edits(run: RunFolder, as_trained: bool) -> None:
+    """One line on stderr if the economy's Python is not what the run was trained with, and is used all the same."""
+    edited = None if as_trained else edited_since(run)
+    if edited:
+        print(
+            f"deqn: warning: {edited}, and is used as it is now; --as-trained uses the copy in "
+            f"{_shown(run.as_trained)}, from which you can also set it back",
+            file=sys.stderr,
+        )
+
+
+def _evaluate(folder: RunFolder, changes: dict[str, int], as_trained: bool) -> None:
     from deqn.report.tables import text, to_print
     from deqn.tasks.evaluate import evaluate_run
 
     start = time.process_time()
-    results = evaluate_run(folder, changes)
+    place, results = evaluate_run(folder, changes, as_trained)
     print(f"\n{folder}: {results.headline}\n")
-    for title, table in to_print(folder.path):
+    for title, table in to_print(place):
         print(f"{title}\n\n{text(table)}")
     for note in results.notes:
         print(note)
-    print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}")
+    print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(place)}")
+    _draw(folder, place, as_trained)
 
 
 @app.command()
@@ -291,6 +309,7 @@ def policy(
         str, typer.Option("--states", metavar="FILE.npz", help="arrays by letter: z [M] from 0, k [M, N]")
     ],
     out: Annotated[str, typer.Option("--out", metavar="FILE.npz", help="where the policy goes: a, lam, c")],
+    as_trained: AsTrained = False,
 ) -> None:
     """Evaluate a run's decision rule at states of your own."""
     refuse_ranks("policy")
@@ -299,15 +318,15 @@ def policy(
         raise UserError(f"--states: {states} not found; expected an .npz with an array for each state variable")
     if not Path(out).parent.is_dir():
         raise UserError(f"--out: {Path(out).parent} is no folder; make it first")
-    _policy(folder, states, out)
+    _warn_of_edits(folder, as_trained)
+    _policy(folder, states, out, as_trained)
 
 
 @_with_tensorflow
-def _policy(folder: RunFolder, states: str, out: str) -> None:
+def _policy(folder: RunFolder, states: str, out: str, as_trained: bool) -> None:
     from deqn.tasks.solution import write_policy
 
-    count = write_policy(folder, states, out)
-    print(f"policy at {count} states written to {out}")
+    print(write_policy(folder, states, out, as_trained))
 
 
 @app.command()
@@ -344,16 +363,24 @@ def new(
 
 
 @app.command()
-def plot(run: RunName) -> None:
-    """Draw the figures that a run's files allow; also of a run in progress."""
-    _plot(_run(run))
+def plot(run: RunName, as_trained: AsTrained = False) -> None:
+    """Draw the figures that a run's files allow, its further evaluations too; also of a run in progress."""
+    from deqn.tasks.evaluate import of_earlier_weights
+
+    folder = _run(run)
+    _warn_of_edits(folder, as_trained)
+    if earlier := of_earlier_weights(folder):
+        print(f"deqn: warning: {earlier}", file=sys.stderr)
+    for place in (folder.path, *sorted(each.parent for each in folder.evaluations.glob("*/description.json"))):
+        _draw(folder, place, as_trained)
 
 
-def _plot(folder: RunFolder) -> None:
+def _draw(folder: RunFolder, place: Path, as_trained: bool) -> None:
+    """Draws into the run's folder or that of one of its evaluations, `place`."""
     from deqn.report.figures import draw_all
 
-    drawn = draw_all(folder.path)
-    print(f"figures in {_shown(folder)}/figures: {', '.join(path.stem for path in drawn)} (PNG, PDF, CSV)")
+    drawn = draw_all(place, as_trained, folder.path)
+    print(f"figures in {_shown(place)}/figures: {', '.join(path.stem for path in drawn)} (PNG, PDF, CSV)")
 
 
 @app.command()
@@ -365,25 +392,29 @@ def compare(
     periods: Annotated[int | None, typer.Option(min=2, help="periods simulated, the burn-in among them")] = None,
     burn_in: Annotated[int | None, typer.Option("--burn-in", min=0, help="first periods dropped")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="of the path")] = None,
+    as_trained: AsTrained = False,
 ) -> None:
     """Errors, policies, moments and cost of several solutions of one economy, at the same states, with figures."""
     refuse_ranks("compare")
     folders = [_run(run) for run in runs]
+    for each in folders:
+        _warn_of_edits(each, as_trained)
     given = {"periods": periods, "burn_in": burn_in, "seed": seed}
     names = "_".join(str(each).replace("/", "-") for each in folders)
     folder = Path(out) if out else _project(folders[0].path).runs / "compare" / names
-    _compare(folders, folder, {name: value for name, value in given.items() if value is not None})
+    changes = {name: value for name, value in given.items() if value is not None}
+    _compare(folders, folder, changes, as_trained)
 
 
 @_with_tensorflow
-def _compare(folders: list[RunFolder], folder: Path, given: dict[str, int]) -> None:
+def _compare(folders: list[RunFolder], folder: Path, given: dict[str, int], as_trained: bool) -> None:
     from deqn.report import comparison, tables
     from deqn.tasks.compare import compare_runs, differing_parameters
 
     start = time.process_time()
     for line in differing_parameters(folders):
         print(line)
-    compare_runs(folders, folder, given)
+    compare_runs(folders, folder, given, as_trained)
     for title, table in comparison.tables(folder):
         print(f"\n{title}\n\n{tables.text(table)}", end="")
     drawn = ", ".join(path.stem for path in comparison.figures(folder))

@@ -12,13 +12,18 @@ import tensorflow as tf
 
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.expectation import Expectation
+from deqn.equilibrium.visited import Visited
 from deqn.project.errors import UserError
 
 
 class DecisionRule(abc.ABC):
-    """state -> policy, in the precision of `economy`."""
+    """state -> policy, in the precision of `economy`.
+
+    visited: where it was trained; None where that is not known, as of a rule on a grid.
+    """
 
     economy: Economy
+    visited: Visited | None = None
 
     @abc.abstractmethod
     def __call__(self, state: Any) -> Any:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from deqn.equilibrium import simulation
 from deqn.equilibrium.decision_rule import DecisionRule
+from deqn.equilibrium.economy import Economy
 from deqn.project.errors import UserError
 
 _CHUNK = 1024  # states evaluated at a time: bounds the memory of the expectation
@@ -21,7 +22,8 @@ class Evaluation(NamedTuple):
     state, policy: the economy's NamedTuples of arrays [T, ...]. successors: the policies that its report calls
     `foreseen` at every value of next period's shock, [T, S, ...], empty for a continuous shock. errors: by condition,
     [T, ages] or [T]. definitions: prices, aggregates, by-age variables. flags: where a floor or guard was active.
-    track: int [T].
+    track: int [T]. inside: whether the economy's `is_inside` holds, bool [T]. visited: whether the state lies in the
+    ranges where the rule was trained, bool [T], true where these are not known.
     """
 
     state: Any
@@ -31,6 +33,8 @@ class Evaluation(NamedTuple):
     definitions: Mapping[str, np.ndarray]
     flags: Mapping[str, np.ndarray]
     track: np.ndarray
+    inside: np.ndarray
+    visited: np.ndarray
 
 
 def evaluate(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: int = 1) -> Evaluation:
@@ -39,7 +43,8 @@ def evaluate(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: 
         raise UserError(f"burn-in: got {burn_in} of {periods} periods, expected fewer than the periods")
     state = simulated_states(rule, periods - burn_in, burn_in, seed, tracks)
     values = at_states(rule, state)
-    return Evaluation(*values, track=np.repeat(np.arange(tracks), periods - burn_in))
+    inside, visited = inside_and_visited(rule, state)
+    return Evaluation(*values, np.repeat(np.arange(tracks), periods - burn_in), inside, visited)
 
 
 def simulated_states(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: int) -> Any:
@@ -73,6 +78,23 @@ def at_states(rule: DecisionRule, state: Any) -> tuple[Any, Any, dict, dict, dic
 
     pieces = map_chunks(tf.function(everything, jit_compile=True), state)
     return (state, *pieces)
+
+
+def inside_and_visited(rule: DecisionRule, state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Whether `is_inside` holds, and whether the rule was trained there, at states of NumPy arrays: bool [T] each."""
+    economy = rule.economy
+
+    def both(state: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        inside = economy.is_inside(state)
+        return inside, tf.ones_like(inside) if rule.visited is None else rule.visited.holds(economy.features(state))
+
+    return map_chunks(both, state)
+
+
+def largest_error(economy: Economy, errors: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The largest absolute error at each state, [T]: of the relative conditions, if there are any, else of all."""
+    relative = {name: values for name, values in errors.items() if name not in economy.report.products} or errors
+    return np.max([np.abs(values).reshape(len(values), -1).max(axis=1) for values in relative.values()], axis=0)
 
 
 def map_chunks(f: Callable[[Any], Any], state: Any) -> Any:

@@ -15,6 +15,7 @@ from deqn.equilibrium.network import build_network, inputs_of
 from deqn.equilibrium.reporting import by_age_at_stage, results_of
 from deqn.equilibrium.sampling import Sampler, Tracks, check_sampling, drawn, of_one_worker
 from deqn.equilibrium.settings import NextPeriodSettings
+from deqn.equilibrium.visited import Visited, visited_by
 from deqn.equilibrium.warm_start import fit_wide_part
 from deqn.training.problem import Losses, Problem, Results
 
@@ -54,6 +55,7 @@ class Equilibrium(Problem):
         self.pool = economy.initial_states(_POOL, np.random.default_rng([settings.seed, 1]))
         self.network.adapt(np.asarray(economy.features(economy.tensors(self.pool))))
         self.copy_to_target()
+        self._visited = tf.function(visited_by, jit_compile=True)
         self._validation = tf.function(self._errors_on_fresh_paths, jit_compile=True)
 
     def set_pool(self, state: Any) -> None:
@@ -169,8 +171,19 @@ class Equilibrium(Problem):
             "expectation": f"{_expectation(economy)}; next period decided by {decided}",
         }
 
+    def visited(self) -> Visited:
+        """Where training is with the present weights: on tracks moved as it moves them, from its pool of states."""
+        key = tf.constant([self.settings.validation.seed, 1], tf.int32)
+        low, high = self._visited(self.sampler, self.economy.tensors(self.pool), key, self.settings.validation.burn_in)
+        return Visited(low.numpy().astype(np.float64), high.numpy().astype(np.float64))
+
     def rule(self) -> NetworkRule:
-        """The decision rule of the present weights, in an economy of float64."""
+        """The decision rule of the present weights, in an economy of float64, which knows where it was trained."""
+        rule = self._exact_rule()
+        rule.visited = self.visited()
+        return rule
+
+    def _exact_rule(self) -> NetworkRule:
         economy = self.economy_type(self.parameters, "float64")
         network = build_network(economy, self.settings.network, self.settings.seed)
         for exact, weight in zip(network.weights, self.network.weights, strict=True):
@@ -183,7 +196,7 @@ class Equilibrium(Problem):
 
     def at_stage(self) -> Sequence[Mapping[str, Any]]:
         """Distributions by age under the present weights, on a short path."""
-        return by_age_at_stage(self.rule())
+        return by_age_at_stage(self._exact_rule())
 
 
 def _by_state(squared: tf.Tensor) -> tf.Tensor:

@@ -44,8 +44,13 @@ def results_of(rule: DecisionRule, path: EvaluationSettings) -> Results:
             "aggregates": dict(report.aggregates) or {name: name for name in _series(evaluation)},
             "evaluation": path.model_dump(),
             "shares_of_active_guards": shares,
+            **_where(rule, evaluation),
         },
-        notes=[f"share of entries where a constraint or guard was active: {active or 'the economy has none'}"],
+        notes=[
+            f"share of entries where a constraint or guard was active: {active or 'the economy has none'}",
+            f"share of periods outside the economy's is_inside {np.mean(~evaluation.inside):.4%}, outside the ranges "
+            f"where the rule was trained {np.mean(~evaluation.visited):.4%}",
+        ],
     )
 
 
@@ -57,7 +62,7 @@ def arrays_by_letter(economy: Economy, evaluation: Evaluation) -> dict[str, np.n
         arrays |= {letters[name]: getattr(named, name) for name in named._fields if name in letters}
     arrays |= {f"{letters[name]}_next": value for name, value in evaluation.successors.items()}
     arrays |= {name: value for name, value in evaluation.definitions.items() if value.ndim == 1}
-    return {**arrays, "track": evaluation.track}
+    return {**arrays, "track": evaluation.track, "inside": evaluation.inside & evaluation.visited}
 
 
 def by_age_at_stage(rule: DecisionRule) -> list[dict[str, Any]]:
@@ -90,6 +95,13 @@ def _description(economy: Economy, ages: list[float] | None) -> dict[str, Any]:
         "policies": list(economy.Policy._fields),
         **{name: value for name, value in said.items() if value},
     }
+
+
+def _where(rule: DecisionRule, evaluation: Evaluation) -> dict[str, Any]:
+    """The shares of periods at which the rule's answer deserves doubt, and the ranges where it was trained."""
+    shares = {"is_inside": float(np.mean(~evaluation.inside)), "visited": float(np.mean(~evaluation.visited))}
+    ranges = None if rule.visited is None else {name: x.tolist() for name, x in rule.visited._asdict().items()}
+    return {"shares_outside": shares, "visited": ranges}
 
 
 def _headline(row: dict[str, Any], names: Mapping[str, str]) -> str:

@@ -30,6 +30,8 @@ class RunFolder:
         self.moments = self.path / "moments.csv"
         self.by_age = self.path / "by_age.csv"
         self.figures = self.path / "figures"
+        self.as_trained = self.path / "as_trained"  # the Python beside the parameter file when the run was trained
+        self.evaluations = self.path / "evaluations"  # with other settings than those of the parameter file
 
     def __str__(self) -> str:
         """stem/run, as a command takes it."""

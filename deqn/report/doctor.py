@@ -72,6 +72,7 @@ def _arrays(path: Path, described: dict[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of simulation.npz that findings look at, by their names; {} before the evaluation."""
     if not path.is_file():
         return {}
+    files.check_one_evaluation(path)
     letters = described.get("letters", {})
     names = [*described.get("states", ()), *described.get("policies", ())]
     wanted = {"track": "track", **{letters.get(name, name): name for name in names}, **described.get("aggregates", {})}

@@ -1,31 +1,35 @@
 """All figures of a run for which it has written the data: `deqn plot`, and the end of `deqn train`."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from deqn.project.errors import UserError
+from deqn.project.identity import recorded
 from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.project.user_code import load_module
+from deqn.report import files
 from deqn.report.bands import by_age, by_shock, stages
 from deqn.report.paper import Drawing, paper_style, save
 from deqn.report.path import aggregates, decision_rule
 from deqn.report.training import training_figure
 
 
-def draw_all(folder: Path) -> list[Path]:
+def draw_all(folder: Path, as_trained: bool = False, run: Path | None = None) -> list[Path]:
     """Draws what the run folder has data for, into folder/figures: PNG, PDF and the data behind each as CSV.
 
     A run in progress has metrics.csv only and gets the figure of training; by_age.csv adds variables and errors by age
     and the means by shock; stages/ adds the stages of training; simulation.npz the path of aggregates and, where the
     state is a few numbers, the decision rule. What `drawings(folder)` of a figures.py beside the parameter file draws
     comes on top.
+
+    as_trained: figures.py is the copy that the run keeps. run: whose evaluation the folder holds, if it is none itself.
     Returns the paths of the PNG files. Raises UserError if nothing can be drawn, or a file is damaged.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run folder; `deqn list` names the runs")
-    own = _own_figures(folder)
+    files.check_evaluation(folder)
+    own = _own_figures(RunFolder(run or folder), as_trained)
     with paper_style():
         made = [save(folder, drawing) for drawing in (*_drawings(folder), *own(folder))]
     if not made:
@@ -35,13 +39,14 @@ def draw_all(folder: Path) -> list[Path]:
     return made
 
 
-def _own_figures(folder: Path) -> Callable[[Path], Iterable[Drawing]]:
+def _own_figures(run: RunFolder, as_trained: bool) -> Callable[[Path], Iterable[Drawing]]:
     """The function `drawings` of figures.py beside the run's parameter file; draws nothing where there is none."""
     try:
-        parameter_file = json.loads(RunFolder(folder).provenance.read_text())["parameter_file"]
-        home = (Project.around(folder).root / parameter_file).parent
-    except (UserError, OSError, ValueError, KeyError, TypeError):
+        home = (Project.around(run.path).root / recorded(run)["parameter_file"]).parent
+    except (UserError, KeyError, TypeError):
         return lambda folder: ()
+    if as_trained:
+        home = run.as_trained
     if not (home / "figures.py").is_file():
         return lambda folder: ()
     module = load_module(home, "figures")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deqn.project.errors import UserError
+from deqn.project.identity import checksum
 
 EVALUATE = "run `deqn evaluate` on this run"
 
@@ -28,8 +29,10 @@ def rows(
     cure: what the user should do about a missing or damaged file, for the error.
 
     A last line without its end is left out: a run in progress may be writing it at this moment.
-    Raises UserError if the file is missing, lacks a column or holds something that is no number.
+    Raises UserError if the file is missing, lacks a column or holds something that is no number, or is not of the
+    evaluation that description.json describes.
     """
+    check_one_evaluation(path)
     try:
         content = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -77,6 +80,38 @@ def description(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds a {type(content).__name__}, expected a mapping; {EVALUATE}")
     return content
+
+
+def check_one_evaluation(path: Path) -> None:
+    """Raises UserError if a file beside (or below) a description.json is not the one that this evaluation wrote.
+
+    Files that it does not list are of the training or the user's own.
+    """
+    for folder in (path.parent, path.parent.parent):
+        written = description(folder).get("files", {})
+        name = path.relative_to(folder).as_posix()
+        if name in written:
+            _check(path, written[name])
+            return
+
+
+def check_evaluation(folder: Path) -> None:
+    """Raises UserError if one of the files of a folder's evaluation is missing or of another evaluation."""
+    for name, wanted in description(folder).get("files", {}).items():
+        _check(folder / name, wanted)
+
+
+def _check(path: Path, wanted: str) -> None:
+    try:
+        found = checksum(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found, though description.json lists it; repeat `deqn evaluate`") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error}); {EVALUATE}") from None
+    if found != wanted:
+        raise UserError(
+            f"{path}: is not of the evaluation that description.json beside it describes; repeat `deqn evaluate`"
+        )
 
 
 def shock_names(folder: Path, shocks: Sequence[str]) -> dict[str, str]:

@@ -103,6 +103,7 @@ def _arrays(folder: Path, letters: list[str]) -> dict[str, Any] | None:
     path = folder / "simulation.npz"
     if not path.exists():
         return None
+    files.check_one_evaluation(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             return {letter: file[letter] for letter in letters if letter in file.files}

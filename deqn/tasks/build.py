@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from deqn.project.identity import recorded
 from deqn.project.run import RunFolder
 from deqn.project.user_code import mistakes_in_user_code
 from deqn.tasks.parameter_file import EconomyFile, ParameterFile, named_class, parameter_file_of
@@ -53,7 +54,7 @@ def load_problem(run: RunFolder, file: ParameterFile | None = None) -> Problem:
     from deqn.training import position
 
     problem = _unchecked(file or parameter_file_of(run), 0, 1)
-    position.load_run(problem, run.checkpoints)
+    position.load_run(problem, run.checkpoints, recorded(run).get("identity"))
     return problem
 
 

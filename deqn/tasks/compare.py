@@ -48,27 +48,28 @@ class Comparison(NamedTuple):
     arrays: dict[str, np.ndarray]
 
 
-def solved(run: RunFolder) -> Solved:
+def solved(run: RunFolder, as_trained: bool = False) -> Solved:
     """The solution of a run. Raises UserError if what it trained decides in no economy."""
-    problem = load_problem(run)
+    problem = load_problem(run, parameter_file_of(run, as_trained))
     try:
         return Solved(run, problem.rule(), problem.states_per_update)
     except UserError as error:
         raise UserError(f"{run}: {error}") from error
 
 
-def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int]) -> None:
+def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int], as_trained: bool = False) -> None:
     """Every run at the states that the first one's path visits; writes tables, arrays and what figures need.
 
-    path: changes to the evaluation settings of the first run's file: periods, burn_in, seed.
+    path: changes to the evaluation settings of the first run's file: periods, burn_in, seed. as_trained: with the
+    Python that each run folder keeps.
     Raises UserError for fewer than two runs, or runs whose states or policies are of another kind or size.
     """
     if len(runs) < 2:
         raise UserError(f"deqn compare: got {len(runs)} run, expected two or more")
-    settings = _evaluation(parameter_file_of(runs[0])).model_copy(update=dict(path))
+    settings = _evaluation(parameter_file_of(runs[0], as_trained)).model_copy(update=dict(path))
     if settings.burn_in >= settings.periods:
         raise UserError(f"--burn-in: got {settings.burn_in} of {settings.periods} periods, expected fewer")
-    all_solved = [solved(run) for run in runs]
+    all_solved = [solved(run, as_trained) for run in runs]
     _check_alike(all_solved)
     comparison = compared(all_solved, settings)
     economy = all_solved[0].rule.economy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from deqn.equilibrium.settings import EquilibriumSettings, NextPeriodSettings
 from deqn.project.errors import UserError, nearest
+from deqn.project.identity import changed_python, check_whole, recorded, without_lengths
 from deqn.project.parameter_yaml import differences, read_yaml
 from deqn.project.project import Project
 from deqn.project.run import RunFolder
@@ -17,8 +17,6 @@ from deqn.project.schema import Section, setting, validate
 from deqn.project.user_code import load_module
 from deqn.training.settings import TrainingSettings
 
-# What may differ between a run and its continuation: how long and how often, not what.
-_LENGTHS = ("stop", "patience", "validate_every", "checkpoints", "evaluation", "updates_per_call")
 _THRESHOLDS = ("error_mean", "error_p999", "error_max")  # what an equilibrium's validation reports
 
 
@@ -113,29 +111,52 @@ def _changed(file: ParameterFile, mapping: Mapping[str, Any]) -> list[tuple[str,
     return differences(before, file.resolved())
 
 
-def parameter_file_of(run: RunFolder) -> ParameterFile:
+def parameter_file_of(run: RunFolder, as_trained: bool = False) -> ParameterFile:
     """The file that a run was trained with, from its own parameters.yaml; the Python beside it is the project's.
 
-    Raises UserError if the run does not name its parameter file, or the economy's folder is not in this project.
+    as_trained: the Python is the run folder's own copy.
+    Raises UserError if the run does not name its parameter file, the economy's folder is not in this project, or
+    parameters.yaml has been edited.
     """
-    project = Project.around(run.path)
-    try:
-        path = project.root / json.loads(run.provenance.read_text())["parameter_file"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{run.provenance}: does not name the run's parameter file; was it edited?") from error
+    project, path = Project.around(run.path), file_named_by(run)
+    if as_trained:
+        if not run.as_trained.is_dir():
+            raise UserError(f"{run}: has no copy of its Python in {run.as_trained}; leave --as-trained out")
+        path = run.as_trained / path.name
     if not path.parent.is_dir():
-        raise UserError(f"{run}: its economy's folder {path.parent} is not there; put it back")
-    return _validated(path, read_yaml(run.parameters), project)
+        raise UserError(f"{run}: its economy's folder {path.parent} is not there; put it back, or use --as-trained")
+    settings = read_yaml(run.parameters)
+    check_whole(run, settings)
+    return _validated(path, settings, project)
+
+
+def file_named_by(run: RunFolder) -> Path:
+    """The parameter file that a run names, in the project around it. Raises UserError if it names none."""
+    try:
+        return Project.around(run.path).root / recorded(run)["parameter_file"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{run.provenance}: does not name the run's parameter file; was it edited?") from error
+
+
+def edited_since(run: RunFolder) -> str | None:
+    """A line that names the Python edited since a run was trained and how to go back; None if all is as it was."""
+    try:
+        path = file_named_by(run)
+        named = read_yaml(run.parameters)
+        kind = ProblemFile.names if ProblemFile.names in named else EconomyFile.names
+        module = str(named[kind]).rpartition(".")[0] or kind
+    except (UserError, KeyError):
+        return None  # who needs the file says what is wrong with it
+    changed = changed_python(run, path.parent, module)
+    if not changed:
+        return None
+    shown = Project.around(run.path).shown(path.parent / changed[0])
+    more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+    return f"{shown}{more} has changed since {run} was trained"
 
 
 def settings_that_differ(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Settings other than lengths in which a run (`then`) differs from what is asked (`now`)."""
-
-    def without_lengths(mapping: Mapping[str, Any]) -> dict[str, Any]:
-        kept = {key: value for key, value in mapping.items() if key not in _LENGTHS}
-        phases = [{k: v for k, v in phase.items() if k != "updates"} for phase in mapping.get("phases", [])]
-        return {**kept, "phases": phases}
-
     return differences(without_lengths(then), without_lengths(now))
 
 

@@ -7,7 +7,10 @@ path = solution.simulate(periods=1000, seed=3)
 
 from __future__ import annotations
 
+import functools
+import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,45 +21,101 @@ from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_arrays
 from deqn.tasks.build import load_problem
+from deqn.tasks.parameter_file import edited_since, file_named_by, parameter_file_of
 
 
-def load(run: str | Path) -> Solution:
+def load(run: str | Path, as_trained: bool = True, trust: bool = False) -> Solution:
     """The solution with a run's best weights: a run folder's path, stem/run, or stem for its latest run.
 
-    Raises UserError if there is no such run, if its checkpoint is damaged or of another economy, or if what it trained
-    decides in no economy.
+    A solution is Python that runs: the equations. as_trained: those that the run folder keeps from its training, else
+    the present ones in models/, with a warning if they have been edited since. trust: run Python that lies outside the
+    project around the working directory, such as that of a run folder of somebody else.
+
+    Raises UserError if there is no such run, if its Python lies outside the project and is not trusted, if its
+    checkpoint is damaged or of another economy, or if what it trained decides in no economy.
     """
     folder = RunFolder(Path(run))
-    return Solution(folder if folder.is_run else Project.around(Path.cwd()).run(run))
+    folder = folder if folder.is_run else Project.around(Path.cwd()).run(run)
+    as_trained = as_trained and folder.as_trained.is_dir()  # an earlier release kept no copy
+    if not trust:
+        _refuse_strangers(folder, as_trained)
+    edited = None if as_trained else edited_since(folder)
+    if edited:
+        warnings.warn(f"{edited}, and is used as it is now; as_trained=True uses the run's own copy", stacklevel=2)
+    return Solution(folder, as_trained)
+
+
+def _refuse_strangers(run: RunFolder, as_trained: bool) -> None:
+    """Raises UserError if the Python of a run lies outside the project around the working directory."""
+    home = run.as_trained if as_trained else file_named_by(run).parent
+    try:
+        root = Project.around(Path.cwd()).root
+    except UserError:
+        root = None
+    files = [home, *home.rglob("*.py")]
+    if root is None or not all(path.resolve().is_relative_to(root) for path in files):
+        raise UserError(
+            f"{run.path}: its equations are Python in {home.resolve()}, outside the project of the working directory; "
+            "read them, then load with trust=True, or go to that project"
+        )
 
 
 class Solution:
     """Decision rules of an economy in float64."""
 
-    def __init__(self, run: RunFolder) -> None:
-        problem = load_problem(run)
+    def __init__(self, run: RunFolder, as_trained: bool = False) -> None:
+        problem = load_problem(run, parameter_file_of(run, as_trained))
         import tensorflow as tf
 
         self.run = run
         self.rule = problem.rule()
         self.economy = self.rule.economy
         self._compiled_rule = tf.function(self.rule, jit_compile=True)
+        self._policy_type = _with_evidence(self.economy.Policy)
 
     def policy(self, **state: Any) -> Any:
-        """The policy at given states, as the economy's Policy of float64 arrays [M, ...].
+        """The policy at given states, as the economy's Policy of float64 arrays [M, ...], with two attributes more:
+
+        inside: bool [M], whether the state lies where the rule was trained and the economy's is_inside holds.
+        error: [M], the largest absolute error of the relative conditions there; computed when first asked for.
 
         state: one array for each field of the economy's State, such as capital [M, N] and shock [M] (from 0).
-        Raises UserError for a missing or unknown field, a wrong shape, NaN, or a state the economy does not allow.
+        Warns of states that are not inside. Raises UserError for a missing or unknown field, a wrong shape, NaN, or a
+        state the economy does not allow.
         """
         from deqn.equilibrium.evaluation import map_chunks
 
-        return map_chunks(self._compiled_rule, self.economy.check_states(state))
+        states = self.economy.check_states(state)
+        policy = self._policy_type(*map_chunks(self._compiled_rule, states))
+        policy.inside = self._inside(states, policy)
+        policy.errors_there = lambda: self._error(states)
+        if not policy.inside.all():
+            warnings.warn(
+                f"policy: {(~policy.inside).sum()} of {len(policy.inside)} states lie where the rule was not trained; "
+                "look at .inside and .error of what it returns",
+                stacklevel=2,
+            )
+        return policy
+
+    def _inside(self, states: Any, policy: Any) -> np.ndarray:
+        """Bool [M]; false too where the policy is no number."""
+        from deqn.equilibrium.evaluation import inside_and_visited
+
+        inside, visited = inside_and_visited(self.rule, states)
+        finite = [np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in policy]
+        return np.all([inside, visited, *finite], axis=0)
+
+    def _error(self, states: Any) -> np.ndarray:
+        from deqn.equilibrium.evaluation import at_states, largest_error
+
+        _, _, _, errors, _, _ = at_states(self.rule, states)
+        return largest_error(self.economy, errors)
 
     def simulate(self, periods: int, seed: int = 0, burn_in: int = 0, tracks: int = 1) -> dict[str, np.ndarray]:
         """Paths under the true process, `tracks` one after the other, from the first initial states.
 
         Returns arrays by their letters, float64: for the overlapping generations k, z, a, lam, c, and the economy's
-        definitions (K, Y, r, w, ...).
+        definitions (K, Y, r, w, ...); and inside, bool: whether the state lies where the rule was trained.
         """
         from deqn.equilibrium.evaluation import evaluate
         from deqn.equilibrium.reporting import arrays_by_letter
@@ -64,22 +123,44 @@ class Solution:
         return arrays_by_letter(self.economy, evaluate(self.rule, periods + burn_in, burn_in, seed, tracks))
 
 
-def write_policy(run: RunFolder, states: str, out: str) -> int:
+def write_policy(run: RunFolder, states: str, out: str, as_trained: bool = False) -> str:
     """`deqn policy`: reads states by their letters (z, k) from an .npz and writes the policy's (a, lam, c).
 
-    Returns their number. Raises UserError for states that are missing, misshapen, not finite or not of this economy.
+    It also writes `inside` and `error` of each state. Returns a line that says how many there are, and how many are
+    outside. Raises UserError for states that are missing, misshapen, not finite or not of this economy.
     """
-    solution = Solution(run)
+    solution = Solution(run, as_trained)
     letters = solution.economy.report.letters
     given = _read_arrays(states)
     fields = {letters.get(name, name): name for name in solution.economy.State._fields}
     missing = sorted(set(fields) - set(given))
     if missing:
         raise UserError(f"{states}: no array {', '.join(missing)} among {sorted(given)}; expected {', '.join(fields)}")
-    policy = solution.policy(**{name: given[letter] for letter, name in fields.items()})
+    with warnings.catch_warnings(action="ignore"):  # the line below says it
+        policy = solution.policy(**{name: given[letter] for letter, name in fields.items()})
     arrays = {letters[name]: value for name, value in policy._asdict().items() if name in letters}
-    write_arrays(Path(out), arrays)
-    return len(next(iter(arrays.values())))
+    write_arrays(Path(out), {**arrays, "inside": policy.inside, "error": policy.error})
+    outside = ~policy.inside
+    line = f"policy at {len(outside)} states written to {out}; largest error {100 * policy.error.max():.2g} %"
+    if outside.any():
+        worst = 100 * policy.error[outside].max()
+        line += f"; {outside.sum()} of them lie where the rule was not trained (largest error there {worst:.2g} %)"
+    return line
+
+
+def _with_evidence(policy: type) -> type:
+    """The economy's own Policy, whose instances also have `inside` and `error`; as tuples they are the same."""
+
+    class Policy(policy):  # type: ignore[misc, valid-type]
+        inside: np.ndarray
+        errors_there: Callable[[], np.ndarray]
+
+        @functools.cached_property
+        def error(self) -> np.ndarray:
+            return self.errors_there()
+
+    Policy.__name__ = Policy.__qualname__ = policy.__name__
+    return Policy
 
 
 def _read_arrays(path: str) -> dict[str, np.ndarray]:

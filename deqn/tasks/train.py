@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deqn.project.errors import CannotWrite, Diverged, Stopped, UserError
+from deqn.project.identity import identity, keep_python, python_of
 from deqn.project.parameter_yaml import read_yaml, to_yaml
 from deqn.project.provenance import record_of_end, record_of_start
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_atomically
 from deqn.tasks.build import build_problem, in_user_code
-from deqn.tasks.parameter_file import ParameterFile, settings_that_differ
+from deqn.tasks.parameter_file import ParameterFile, edited_since, settings_that_differ
 from deqn.training import checkpoint
 from deqn.workers.collective import on_first
 from deqn.workers.launch import read_launch
@@ -66,6 +67,12 @@ def _check_same_settings(run: RunFolder, file: ParameterFile) -> None:
         raise UserError(
             f"--resume: {key} is {now} but {run} was trained with {then}{more}; only lengths may change: set it back "
             "or choose another --run"
+        )
+    edited = edited_since(run)
+    if edited:
+        raise UserError(
+            f"--resume: {edited}; set it back ({file.project.shown(run.as_trained)} holds it as it was), or train a "
+            "new run with another --run"
         )
 
 
@@ -121,6 +128,8 @@ def train_run(
                 each(progress)
 
         trainer = Trainer(problem, file.settings, run, workers, to_all, stop_requested, say=say)
+        if record is not None:
+            trainer.records.identity = record["identity"]
         trainer.cpu_before = time.process_time()  # the warm start and all before it are part of the cost
         if latest is not None:
             trainer.resume(*latest)
@@ -159,12 +168,15 @@ def _record(run: RunFolder, file: ParameterFile, request: Request, workers: Work
     if workers.rank:
         return None
     launched = read_launch(os.environ)
+    python = python_of(file.path.parent, file.module)
     return {
         **record_of_start(request.command, file.settings.seed, workers.size, file.project.root),
         "launcher": launched.launcher if launched else None,
         "workers_kind": workers.kind,
         "hosts": hosts,
         "parameter_file": file.project.shown(file.path),
+        "identity": identity(file.resolved(), python),
+        "python": python,
         "start_from": request.start_from,
         "earlier_sittings": _earlier(run) if request.resume else [],
     }
@@ -173,6 +185,7 @@ def _record(run: RunFolder, file: ParameterFile, request: Request, workers: Work
 def _begin(run: RunFolder, file: ParameterFile, record: Mapping[str, Any] | None) -> None:
     if record is not None:
         write_atomically(run.parameters, to_yaml(file.resolved()))
+        keep_python(file.path.parent, run)
         write_atomically(run.provenance, json.dumps(record, indent=1) + "\n")
 
 

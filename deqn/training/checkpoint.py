@@ -49,6 +49,12 @@ def stages(folder: Path) -> dict[int, Path]:
     return dict(sorted((int(match[1]), path) for match, path in named if match))
 
 
+def weights_of(folder: Path) -> Path:
+    """What an evaluation reads among a run's checkpoints: the best weights, the last ones if it does not validate."""
+    last, best = folder / LAST, folder / BEST
+    return last if last.is_file() and not best.is_file() else best
+
+
 def save(folder: Path, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Path:
     """Writes folder/name, a checkpoint of named arrays (any shapes, no objects) and of meta, which JSON can hold.
 

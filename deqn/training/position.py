@@ -156,21 +156,31 @@ def _within(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
-def load_networks(problem: Problem, path: Path) -> None:
-    """Gives the problem's networks the weights of a checkpoint. Raises UserError if they do not fit."""
-    arrays, _ = checkpoint.load(path)
+def load_networks(problem: Problem, path: Path, identity: str | None = None) -> None:
+    """Gives the problem's networks the weights of a checkpoint. Raises UserError if they do not fit.
+
+    identity: of the run whose weights these should be; None takes those of any run.
+    """
+    arrays, meta = checkpoint.load(path)
+    found = meta.get("identity")
+    if identity is not None and found is not None and found != identity:
+        raise UserError(
+            f"{path}: weights of another training (identity {found}, expected {identity}); put the run's own file "
+            "back, or train the run anew"
+        )
     try:
         assign(network_groups(problem), arrays)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
 
-def load_run(problem: Problem, folder: Path) -> None:
+def load_run(problem: Problem, folder: Path, identity: str | None = None) -> None:
     """Gives the problem the best weights among a run's checkpoints, the last ones if it does not validate.
 
-    It also restores the host state of the run's end. Raises UserError if there is no checkpoint, or it does not fit.
+    identity: of the run, if it has one. It also restores the host state of the run's end. Raises UserError if there is
+    no checkpoint, or it does not fit, or is another run's.
     """
-    load_networks(problem, _weights(folder))
+    load_networks(problem, checkpoint.weights_of(folder), identity)
     last = folder / checkpoint.LAST
     if last.is_file() and (host_state := _host_state(last)):
         problem.restore(host_state)
@@ -178,14 +188,9 @@ def load_run(problem: Problem, folder: Path) -> None:
 
 def start_from(problem: Problem, folder: Path) -> None:
     """Gives an untrained problem the weights of another run, and of its host state what the problem wants."""
-    load_networks(problem, _weights(folder))
+    load_networks(problem, checkpoint.weights_of(folder))
     latest = checkpoint.latest(folder, warn=lambda _: None)
     problem.start_from(_host_state(latest) if latest else {})
-
-
-def _weights(folder: Path) -> Path:
-    last, best = folder / checkpoint.LAST, folder / checkpoint.BEST
-    return last if last.is_file() and not best.is_file() else best
 
 
 def _host_state(path: Path) -> Arrays:

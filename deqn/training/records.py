@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from deqn.project.errors import CannotWrite
+from deqn.project.errors import CannotWrite, UserError
 from deqn.project.metrics import Metrics
 from deqn.project.run import RunFolder
 from deqn.training import checkpoint
@@ -22,7 +22,8 @@ class RunRecords:
     """Writes into a run folder; a full disk is told to `say` and training goes on.
 
     folder: None writes nothing (tests, all workers but the first). total: the updates of the whole training.
-    stages: the percentage of training by the update after which weights are kept.
+    stages: the percentage of training by the update after which weights are kept. identity: of the run, written into
+    every checkpoint; None where nobody has given it one.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class RunRecords:
     ) -> None:
         self.folder, self.settings, self.say = folder, settings, say
         self.stages = {max(1, round(total * percent / 100)): percent for percent in settings.stages}
+        self.identity: str | None = None
         self._metrics: Metrics | None = None
         self._row_lost = False
         self._last_saved = time.monotonic()
@@ -55,6 +57,18 @@ class RunRecords:
         """Writes best.npz, which an evaluation reads."""
         self._write(checkpoint.BEST, weights, meta)
 
+    def repair_best(self, weights: Arrays, meta: Mapping[str, Any]) -> None:
+        """Writes best.npz unless it holds these weights: a full disk may have kept an earlier one there."""
+        if self.folder is None or not weights:
+            return
+        try:
+            there, _ = checkpoint.load(self.folder.checkpoints / checkpoint.BEST)
+        except UserError:  # it is missing or damaged
+            there = {}
+        same = there.keys() == weights.keys() and all(np.array_equal(there[name], weights[name]) for name in weights)
+        if not same:
+            self.write_best(weights, meta)
+
     def write_stage(self, update: int, weights: Arrays) -> None:
         """Writes stage-5.npz or another after an update that is in `stages`."""
         percent = self.stages[update]
@@ -72,7 +86,7 @@ class RunRecords:
         if self.folder is None:
             return
         if last:
-            checkpoint.save(self.folder.checkpoints, checkpoint.LAST, arrays, meta)
+            checkpoint.save(self.folder.checkpoints, checkpoint.LAST, arrays, self._signed(meta))
         elif self._write(checkpoint.LAST, arrays, meta) and self.settings.keep:
             self._write(checkpoint.numbered(update), arrays, meta)
             checkpoint.prune(self.folder.checkpoints, self.settings.keep)
@@ -82,8 +96,12 @@ class RunRecords:
         if self.folder is None:
             return False
         try:
-            checkpoint.save(self.folder.checkpoints, name, arrays, meta)
+            checkpoint.save(self.folder.checkpoints, name, arrays, self._signed(meta))
         except CannotWrite as error:
             self.say(f"{error}; training goes on")
             return False
         return True
+
+    def _signed(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """The meta of a checkpoint with the run's identity."""
+        return dict(meta) if self.identity is None else {**meta, "identity": self.identity}

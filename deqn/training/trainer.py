@@ -86,6 +86,7 @@ class Trainer:
         self.validations = Validations(settings)
         self.records = RunRecords(folder if self.workers.rank == 0 else None, settings.checkpoints, self.total, say)
         self.update, self.episode, self.rollbacks, self.skipped = 0, 0, 0, 0
+        self.best_update = 0  # after which the best weights were reached
         self.carry = self._start()
         self.errors: dict[str, float] = {}  # of this episode's validation, if there was one
         self.cpu_before = 0.0  # of earlier sittings of this training
@@ -126,6 +127,7 @@ class Trainer:
                 on_first(self.workers, write)  # a full disk, which rank 0 alone meets, ends all ranks alike
         if not stopped:
             use_averages(self.phases.optimizers, self.problem.trainable)
+            self._repair_best()
             if self.validations.best_weights:
                 position.assign(position.network_groups(self.problem), self.validations.best_weights)
         reached = self.validations
@@ -220,8 +222,13 @@ class Trainer:
             return f"after update {self.update} {diverged}"
         if self.validations.add(errors, self.cpu_seconds()):
             self.validations.best_weights = position.read(position.network_groups(self.problem))
+            self.best_update = self.update
             self.records.write_best(self.validations.best_weights, {"update": self.update, **errors})
         return None
+
+    def _repair_best(self) -> None:
+        """What an evaluation reads becomes the best weights that this training knows, if it is not."""
+        self.records.repair_best(self.validations.best_weights, {"update": self.best_update, **self.validations.best})
 
     def _roll_back(self, reason: str) -> None:
         """Goes back to the last good position with a smaller rate, or raises Diverged; the best weights stay."""
@@ -266,7 +273,8 @@ class Trainer:
         best_weights = self.validations.best_weights
         arrays, meta = position.pack(self._position(), self._last_good, best_weights, self.workers)
         return arrays, meta | self.validations.summary() | {
-            "rollbacks": self.rollbacks, "rate_scale": self.phases.cut, "cpu_seconds": self.cpu_seconds(),
+            "best_update": self.best_update, "rollbacks": self.rollbacks, "rate_scale": self.phases.cut,
+            "cpu_seconds": self.cpu_seconds(),
         }  # fmt: skip
 
     def resume(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
@@ -283,6 +291,8 @@ class Trainer:
         self._go_to(now)
         self._last_good = last_good
         self.validations.restore(best_weights, meta)
+        self.best_update = meta.get("best_update", meta["update"])
+        self._repair_best()
         self.rollbacks = meta["rollbacks"]
         self.phases.cut_rates(meta["rate_scale"])
         self.cpu_before = float(meta["cpu_seconds"])

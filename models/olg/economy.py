@@ -141,6 +141,13 @@ class OverlappingGenerations(Economy):
             raise UserError(
                 f"states: capital[{bad}, 0] is {checked.capital[bad, 0]:g}, expected 0: nobody is born rich"
             )
+        debt = checked.capital[:, 1:] < self.p.borrowing_limit - 1e-6  # rounding of the savings that led there
+        if debt.any():
+            state, cohort = np.argwhere(debt)[0] + [0, 1]
+            raise UserError(
+                f"states: capital[{state}, {cohort}] is {checked.capital[state, cohort]:g}, expected at least the "
+                f"borrowing limit of {self.p.borrowing_limit:g}: nobody can have saved less"
+            )
         return checked
 
     def describe_shocks(self) -> list[str]:
