@@ -152,6 +152,9 @@ def unpack(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], rank: int)
     mine = {**arrays, **_within(f"rank{rank}/", arrays)}
     position = _position(mine, meta)
     good = _position(_within("good/", mine), meta["good"]) if "good" in meta else position
+    for kept in (good.shared, _within("best/", arrays)):  # where training stands may be worse: it can still go back
+        if bad := _not_finite(kept):
+            raise UserError(f"the checkpoint's {bad}; train the run anew")
     return Saved(position, good, _within("best/", arrays), dict(meta))
 
 
@@ -183,8 +186,13 @@ def _within(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
 
 
 def load_networks(problem: Problem, path: Path) -> None:
-    """Gives the problem's networks the weights of a checkpoint. Raises UserError if they do not fit."""
+    """Gives the problem's networks the weights of a checkpoint.
+
+    Raises UserError if they do not fit, or if one of them is not a finite number.
+    """
     arrays, _ = checkpoint.load(path)
+    if bad := _not_finite(arrays):
+        raise UserError(f"{path}: {bad}; use another checkpoint, or train the run anew")
     try:
         assign(network_groups(problem), arrays)
     except UserError as error:
@@ -207,6 +215,14 @@ def start_from(problem: Problem, folder: Path) -> None:
     load_networks(problem, _weights(folder))
     latest = checkpoint.latest(folder, warn=lambda _: None)
     problem.start_from(_host_state(latest) if latest else {})
+
+
+def _not_finite(arrays: Mapping[str, np.ndarray]) -> str:
+    """Which weights of the networks are NaN or infinite, in words; empty if none is."""
+    for name, values in arrays.items():
+        if name.startswith("networks/") and values.dtype.kind == "f" and not np.isfinite(values).all():
+            return f"{name} holds {np.count_nonzero(~np.isfinite(values))} of {values.size} weights that are not finite"
+    return ""
 
 
 def _weights(folder: Path) -> Path:
