@@ -198,5 +198,5 @@ def test_four_cohorts_consume_what_the_solution_on_a_coarser_grid_says(tmp_path)
 def test_a_few_hundred_updates_after_the_warm_start_bring_twenty_cohorts_below_a_hundredth_of_a_percent(tmp_path):
     errors, record, _ = train(tmp_path, "twenty", "phases.0.updates=800", "evaluation.periods=3000")
     assert errors.loc["optimality", "mean"] < 1e-4
-    assert errors.loc["optimality", "mean"] < record["validation_before_training"]["error_mean"] / 2
+    assert errors.loc["optimality", "mean"] < record["validation_before_training"]["optimality.mean"] / 2
     assert errors.loc["kkt", "max"] == 0

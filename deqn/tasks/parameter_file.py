@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from deqn.equilibrium import judging
 from deqn.equilibrium.settings import EquilibriumSettings, NextPeriodSettings
 from deqn.project.errors import UserError, nearest
 from deqn.project.parameter_yaml import differences, read_yaml
@@ -19,7 +20,6 @@ from deqn.training.settings import TrainingSettings
 
 # What may differ between a run and its continuation: how long and how often, not what.
 _LENGTHS = ("stop", "patience", "validate_every", "checkpoints", "evaluation", "updates_per_call")
-_THRESHOLDS = ("error_mean", "error_p999", "error_max")  # what an equilibrium's validation reports
 
 
 class ProblemFile(TrainingSettings):
@@ -183,8 +183,11 @@ def _check_equilibrium(settings: EconomyFile) -> None:
         changed_in_phase = {**settings.next_period.model_dump(), **phase.problem}
         validate(NextPeriodSettings, changed_in_phase, f"phases.{number}.problem")
     for name in settings.stop:
-        if name not in _THRESHOLDS:
-            raise UserError(f"stop.{name}: unknown;{nearest(name, _THRESHOLDS)}")
+        if not judging.has_form(name):  # which conditions there are, only the economy's equations can say
+            raise UserError(
+                f"stop.{name}: unknown; expected a condition and .mean, .p99.9 or .max after it, such as euler.mean or "
+                "worst.max"
+            )
 
 
 def _schema(file: ParameterFile) -> type[Section]:
