@@ -111,7 +111,7 @@ def run_row(run: RunFolder) -> list[str]:
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{run}: provenance.json does not say what training cost; let it train to the end") from error
     (errors,) = (row for row in tables.error_rows(run.path) if row["condition"] == "optimality")
-    costs = [f"{reached[each]:.0f}" if each in reached else "–" for each in MILESTONES]
+    costs = [f"{reached[each]:.0f}" if each in reached else "" for each in MILESTONES]
     sizes = [tables.digits(100 * errors[each]) for each in ERRORS]
     return [str(run), f"{updates:,}", f"{seconds:,.0f}", *costs, *sizes]
 
@@ -122,10 +122,10 @@ def comparison(cost: Cost, runs: Sequence[RunFolder]) -> Table:
     names = [f"to {each}" for each in MILESTONES]
     for name in ("", "updates", "CPU-s", *names, *(f"{each} %" for each in ERRORS)):
         table.add_column(name, justify="right" if name else "left")
-    nothing = ["–"] * len(MILESTONES)
+    nothing = [""] * len(MILESTONES)
     estimated = f"{cost.total().cpu:,.0f}"
-    table.add_row("paper60 here, estimated", f"{cost.updates:,}", estimated, *nothing, *["–"] * len(ERRORS))
-    table.add_row("AGS19, Table 3", "1,000,000", "–", *nothing, *TABLE_3)
+    table.add_row("paper60 here, estimated", f"{cost.updates:,}", estimated, *nothing, *[""] * len(ERRORS))
+    table.add_row("AGS19, Table 3", "1,000,000", "", *nothing, *TABLE_3)
     for run in runs:
         table.add_row(*run_row(run))
     return table

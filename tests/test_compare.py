@@ -1,4 +1,4 @@
-"""`deqn compare` on a hardly trained Brock-Mirman economy and on its closed form, which a problem of the user's gives."""
+"""`deqn compare` on a hardly trained Brock-Mirman economy and on its closed form, which a problem of its own gives."""
 
 import json
 import shutil

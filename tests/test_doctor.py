@@ -7,7 +7,7 @@ import pytest
 
 from deqn.project.errors import UserError
 from deqn.project.run import RunFolder
-from deqn.report.doctor import diagnosis, findings
+from deqn.report.doctor import diagnosis, findings, in_short
 
 ROWS, T, N = 40, 1000, 4
 
@@ -19,7 +19,7 @@ def metrics(**changes):
     columns = {
         "update": 100 * at,
         "loss": np.maximum(1e-3 * 10.0 ** (-at / 4), 1e-8) * noise,
-        "error_mean": np.where(at % 5 == 0, 5e-5 + 1e-2 * np.exp(-at / 2.0), np.nan),
+        "worst.mean": np.where(at % 5 == 0, 5e-5 + 1e-2 * np.exp(-at / 2.0), np.nan),
         "rollbacks": 0 * at,
         "skipped": 0 * at,
         "share_consumption_floor": 0.0 * at,
@@ -106,7 +106,7 @@ def test_the_dominating_condition_age_and_shock_are_named(tmp_path):
 
 def test_small_training_errors_beside_large_ones_on_fresh_paths_mean_stuck_tracks(tmp_path):
     at = np.arange(ROWS)
-    (finding,) = findings(a_run(tmp_path, columns=metrics(error_mean=np.where(at % 5 == 4, 2e-3, np.nan))))
+    (finding,) = findings(a_run(tmp_path, columns=metrics(**{"worst.mean": np.where(at % 5 == 4, 2e-3, np.nan)})))
     assert finding.name == "tracks away from the ergodic set"
     assert "0.2 %, is 20 times the training error, 0.0101 %" in finding.seen
 
@@ -143,21 +143,45 @@ def test_a_learning_rate_too_high_shows_in_jumps_roll_backs_or_skipped_updates(t
     assert finding.name == "learning rate too high"
 
 
+def test_a_household_at_its_constraint_is_no_finding(tmp_path):
+    run = a_run(tmp_path, columns=metrics(constrained_borrowing_limit=np.full(ROWS, 0.3)))
+    assert list(in_short(run)) == ["findings: nothing conspicuous"]
+
+
+def test_an_error_that_training_did_not_lower_is_named_with_its_condition(tmp_path):
+    figures = {"worst.mean": 0.043, "euler.mean": 1e-4, "resources.mean": 0.043}
+    record = {"updates": 100, "validation_before_training": figures, "validation_of_best": figures}
+    (line,) = list(in_short(a_run(tmp_path, record=record)))[1:]
+    assert line.startswith("- training made it no better: mean resources error on fresh paths 4.3 % before training")
+
+
+def test_an_identity_dominates_nothing_and_a_shock_never_visited_is_named(tmp_path):
+    rows = errors(optimality=3e-15) + "euler,unvisited,4,relative,300,4e-3,1e-2\n"
+    (finding,) = findings(a_run(tmp_path, rows=rows))
+    assert (
+        finding.seen == "mean euler error 0.004 %, dominated by shock 4, never visited, (100 times the mean over all)"
+    )
+
+
+def test_a_problem_whose_errors_have_other_columns_is_diagnosed(tmp_path):
+    assert names(a_run(tmp_path, rows="split,accuracy\n1,0.97\n")) == []
+
+
 def test_a_loss_that_may_be_negative_does_not_jump(tmp_path):
-    columns = {name: column for name, column in metrics().items() if not name.startswith("error_")}
+    columns = {name: column for name, column in metrics().items() if not name.startswith("worst.")}
     columns["loss"] = np.where(np.arange(ROWS) % 2, -3.0, -1.0)
     assert not findings(a_run(tmp_path, columns=columns))
 
 
 def test_missed_thresholds_say_whether_the_error_was_still_falling(tmp_path):
-    record = {"thresholds_reached": False, "validation_of_best": {"error_mean": 5e-5}}
-    (finding,) = findings(a_run(tmp_path / "flat", record=record, stop={"error_mean": 1e-5}))
+    record = {"thresholds_reached": False, "validation_of_best": {"worst.mean": 5e-5}}
+    (finding,) = findings(a_run(tmp_path / "flat", record=record, stop={"worst.mean": 1e-5}))
     assert finding.name == "thresholds not reached"
-    assert "error_mean 5e-05 (asked for 1e-05)" in finding.seen
+    assert "worst.mean 5e-05 (asked for 1e-05)" in finding.seen
     assert "no longer fell" in finding.cure
     at = np.arange(ROWS)
-    falling = metrics(error_mean=np.where(at % 2 == 1, 2e-4 * np.exp(-at / 30), np.nan))
-    (finding,) = findings(a_run(tmp_path / "falling", columns=falling, record=record, stop={"error_mean": 1e-5}))
+    falling = metrics(**{"worst.mean": np.where(at % 2 == 1, 2e-4 * np.exp(-at / 30), np.nan)})
+    (finding,) = findings(a_run(tmp_path / "falling", columns=falling, record=record, stop={"worst.mean": 1e-5}))
     assert "still falling" in finding.cure
 
 

@@ -206,7 +206,7 @@ def test_validation_is_the_same_twice_and_sees_the_present_weights():
     problem = problem_of("validation.tracks=4", "validation.periods=5", "validation.burn_in=3")
     first = problem.validate()
     assert problem.validate() == first
-    assert 0 < first["error_mean"] < first["error_p999"] <= first["error_max"]
+    assert 0 < first["euler.mean"] < first["euler.p99.9"] <= first["euler.max"]
     randomize(problem.network, seed=3)
     assert problem.validate() != first
 

@@ -64,6 +64,20 @@ def test_a_finished_run_with_errors_of_several_percent_is_not_called_done(tmp_pa
     assert row(tmp_path, "olg/first")[-1] == "far from an equilibrium; see deqn doctor olg/first"
 
 
+def test_the_worst_condition_is_shown_with_its_unit_and_a_smaller_product_is_not(tmp_path):
+    for name, size, shown in (("small", "1e-9", "optimality"), ("large", "5e-3", "kkt (x1e-2)")):
+        run = a_run(tmp_path, f"olg/{name}", errors=True, status="done")
+        with run.errors.open("a") as file:
+            file.write(f"kkt,all,,product,9,{size},{size},0,0,0,0,{size}\n")
+        assert row(tmp_path, f"olg/{name}")[1] == shown
+
+
+def test_an_error_that_is_not_a_number_is_shown_as_such_and_is_not_done(tmp_path):
+    a_run(tmp_path, "olg/first", errors=True, mean="nan", status="done")
+    cells = row(tmp_path, "olg/first")
+    assert (cells[2], cells[-1]) == ("NaN", "far from an equilibrium; see deqn doctor olg/first")
+
+
 def test_a_run_whose_process_lives_is_training_and_one_whose_process_died_was_killed(tmp_path):
     run = a_run(tmp_path, "olg/first")
     (run.path / ".lock").write_text(f"process {os.getpid()} on {socket.gethostname()}\n")

@@ -199,7 +199,7 @@ def test_a_network_trained_without_shocks_settles_where_scipy_does():
     randomize(problem.network, seed=4)  # an output of zero, where this network begins, would be the answer
     problem.copy_to_target()
     outcome = Trainer(problem, experiment.file).train()
-    assert outcome.initial["error_mean"] > 0.01
+    assert outcome.initial["optimality.mean"] > 0.01
     capital = 1.2 * problem.economy.steady.capital[None]
     for _ in range(60):
         state = problem.economy.State(tf.constant(capital), tf.constant([0]))

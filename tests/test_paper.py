@@ -121,7 +121,7 @@ def test_the_file_asks_for_the_recipe_of_the_paper():
     (phase,) = file.phases
     assert (phase.updates, phase.optimizer.name, phase.optimizer.learning_rate) == (10_000 * 10 * 10, "Adam", 1e-5)
     assert phase.optimizer.schedule == "constant"
-    assert {"error_mean", "error_max"} == set(file.stop)
+    assert {"euler.mean", "euler.max", "kkt.mean", "kkt.max"} == set(file.stop)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-10), ("float32", 1e-5)])
@@ -298,4 +298,12 @@ def test_the_benchmark_reads_the_cost_to_each_accuracy_of_a_run_that_has_ended(o
     run.errors.write_text(f"{columns}\n{row}\n{row.replace('optimality', 'euler')}\n")
     name, updates, *numbers = olg60.run_row(run)
     assert (name, updates) == ("benchmark60/first", "8,000")
-    assert numbers == ["251", "12", "46", "–", "–", "–", ".0032", ".0020", ".0061", ".054", ".40"]
+    assert numbers == ["251", "12", "46", "", "", "", ".0032", ".0020", ".0061", ".054", ".40"]
+
+
+def test_the_benchmark_refuses_a_run_that_did_not_end(olg60, tmp_path):
+    run = RunFolder(tmp_path / "benchmark60/first")
+    run.path.mkdir(parents=True)
+    run.provenance.write_text(json.dumps({"updates": 8000}))
+    with pytest.raises(UserError, match="let it train to the end"):
+        olg60.run_row(run)

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from small import ROOT, TINY, file_of, trained_project
 
+from deqn.equilibrium.judging import figures_of
 from deqn.project.errors import UserError
 from deqn.project.parameter_yaml import to_yaml
 from deqn.project.run import RunFolder
 from deqn.tasks.build import build_problem
-from deqn.tasks.parameter_file import _THRESHOLDS, parameter_file_of, settings_that_differ
+from deqn.tasks.parameter_file import parameter_file_of, settings_that_differ
 from deqn.tasks.solution import load
 
 
@@ -33,7 +34,7 @@ def test_what_set_changes_is_listed_with_old_and_new_value():
     ("override", "differs"),
     [
         ("phases.0.updates=9", []),
-        ("stop={error_mean: 0.1}", []),
+        ("stop={worst.mean: 0.1}", []),
         ("checkpoints.minutes=1", []),
         ("evaluation.periods=99", []),
         ("phases.0.optimizer.learning_rate=1", ["phases.0.optimizer.learning_rate"]),
@@ -49,7 +50,12 @@ def test_only_lengths_may_differ_between_a_run_and_its_continuation(override, di
 
 def test_the_names_that_stop_may_use_are_those_that_validation_reports():
     problem = build_problem(file_of(TINY, "validation.tracks=2", "validation.periods=2", "validation.burn_in=0"))
-    assert set(problem.validate()) == set(_THRESHOLDS)
+    assert set(problem.judged(problem.validate())) == set(figures_of(["optimality", "euler", "kkt"]))
+
+
+def test_a_threshold_may_be_set_key_by_key():
+    stop = file_of(TINY, "stop.euler.mean=1e-4", "stop.euler.p99.9=0.01", "stop.kkt.max=1").settings.stop
+    assert stop == {"euler.mean": 1e-4, "euler.p99.9": 0.01, "kkt.max": 1}
 
 
 def test_weights_name_the_conditions_of_the_economy():

@@ -97,12 +97,13 @@ def write_by_age(path, noise=1.0, level=-4.6):
 
 
 def write_metrics(folder, updates=400, validated=True):
-    header = ["update", "episode", "loss", "error_mean", "error_p999", "error_max", "cpu_seconds", "learning_rate"]
+    header = ["update", "episode", "loss", "loss_max", *(f"worst.{each}" for each in ("mean", "p99.9", "max"))]
+    header += ["cpu_seconds", "learning_rate"]
     rows = []
     for update in range(1, updates + 1):
         loss = 1e-2 * update**-1.5 * (1 + 0.3 * math.sin(update**2))
         error = [2e-2 / update, 0.3 / update, 2 / update] if validated and update % 20 == 0 else [""] * 3
-        rows.append([update, update, loss, *error, 18 + 0.04 * update, 1e-3])
+        rows.append([update, update, loss, 2 * loss, *error, 18 + 0.04 * update, 1e-3])
     write(folder / "metrics.csv", header, rows)
 
 
@@ -143,7 +144,7 @@ def test_the_error_table_prints_the_papers_table_3_as_the_paper_does(run):
 @pytest.mark.parametrize(
     ("value", "printed"),
     [(0.0032, ".0032"), (0.0996, ".100"), (0.996, "1.00"), (12.34, "12.3"), (123.4, "123.4"), (9.4e-10, "9.4e-10")]
-    + [(0, "0"), (math.nan, "–"), (math.inf, "inf"), (-0.35, "-.35")],
+    + [(0, "0"), (math.nan, "NaN"), (math.inf, "inf"), (-0.35, "-.35")],
 )
 def test_a_number_keeps_two_significant_digits(value, printed):
     assert tables.digits(value) == printed
@@ -162,6 +163,26 @@ def test_an_economy_with_one_condition_and_no_ages_has_its_tables(tmp_path):
     write(tmp_path / "errors.csv", header, [["euler", "all", "", "relative", 10, *[0.001] * 7]])
     assert cells(tables.error_table(tmp_path))[1] == ["euler", "%", *[".10"] * 7]
     assert len(cells(tables.where_table(tmp_path))) == 1
+
+
+def test_an_empty_group_is_an_empty_cell_and_what_is_no_number_is_nan(tmp_path):
+    header = ["condition", "group", "key", "unit", "n", *STATISTICS]
+    some = ["euler", "all", "", "relative", 10, math.nan, *[0.001] * 6]
+    free = ["euler", "binding", "free", "relative", 10, *[0.001] * 7]
+    write(tmp_path / "errors.csv", header, [some, ["euler", "binding", "binding", "relative", 0, *[""] * 7], free])
+    assert cells(tables.error_table(tmp_path))[1][2:4] == ["NaN", ".10"]
+    assert cells(tables.where_table(tmp_path))[1] == ["euler", "%", "", ".10 / .10"]
+
+
+def test_a_shock_that_was_never_visited_has_its_column_and_no_share(tmp_path):
+    header = ["condition", "group", "key", "unit", "n", *STATISTICS]
+    rows = [
+        ["euler", group, key, "relative", 10, *[0.001 * key] * 7] for group, key in (("shock", 1), ("unvisited", 2))
+    ]
+    write(tmp_path / "errors.csv", header, rows)
+    table = cells(tables.where_table(tmp_path))
+    assert table[0][2:] == ["shock 1", "shock 2, never visited"]
+    assert [row[2:] for row in table[1:]] == [[".10 / .10", ".20 / .20"], ["100.0", "0"]]
 
 
 def test_the_moments_table_has_a_row_for_each_variable_and_leaves_unknown_moments_blank(run):
@@ -270,7 +291,7 @@ def test_the_data_behind_the_stages_carry_the_percent_of_training(run):
 
 def test_the_data_behind_the_training_figure_are_those_of_the_metrics(run):
     folder, _ = run
-    columns = ["update", "loss", "cpu_seconds", "error_max", "error_p999", "error_mean"]
+    columns = ["update", "loss", "cpu_seconds", "worst.max", "worst.p99.9", "worst.mean"]
     expected = pd.read_csv(folder / "metrics.csv")[columns]
     pd.testing.assert_frame_equal(pd.read_csv(folder / "figures" / "training.csv")[columns], expected)
 

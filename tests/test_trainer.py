@@ -257,8 +257,8 @@ def test_weights_within_all_thresholds_are_the_best_though_the_first_error_was_o
 
 
 @pytest.mark.parametrize(("problem", "message"), [
-    (Bowl(), "stop: largest is not validated; expected any of error"),
-    (ActorCritic(), "stop: largest is not validated; expected no thresholds: this problem does not validate"),
+    (Bowl(), "stop.largest: not validated; known: error"),
+    (ActorCritic(), "stop.largest: not validated; expected no thresholds: this problem does not validate"),
 ])  # fmt: skip
 def test_a_threshold_on_an_error_that_is_not_validated_is_refused_before_anything_is_written(folder, problem, message):
     with pytest.raises(UserError, match=message):

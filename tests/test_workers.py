@@ -78,6 +78,8 @@ def test_errors_of_several_ranks_are_averaged_and_maxima_stay_maxima():
     others = [{"error_mean": 2.0, "error_max": 9.0}, {"error_mean": 6.0, "error_max": 4.0}]
     assert reduced(Several(others), {"error_mean": 1.0, "error_max": 3.0}) == {"error_mean": 3.0, "error_max": 9.0}
     assert reduced(SingleWorker(), {"error_max": 3.0}) == {"error_max": 3.0}
+    assert reduced(Several([{"kkt.max": 9.0}]), {"kkt.max": 3.0}) == {"kkt.max": 9.0}
+    assert np.isnan(reduced(Several([{"kkt.max": np.nan}]), {"kkt.max": 3.0})["kkt.max"])
 
 
 def test_what_rank_0_cannot_do_is_an_error_that_all_ranks_share():

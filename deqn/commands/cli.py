@@ -176,15 +176,15 @@ def _train(file: ParameterFile, request: Request, folder: RunFolder | None, kind
     with together(kind, file.settings.workers) as workers:
         run = folder or on_first(workers, lambda: choose_run(file, request))
         problem = prepare(file, request, workers)
-        console = Console(silent=workers.rank > 0)
+        console = Console(problem.in_words, silent=workers.rank > 0)
         for line in header(file, request.start_from, run, problem, workers):
             console.say(line)
         outcome = train_run(file, request, run, problem, workers, console.say, console.report)
-        for line in costs(outcome):
+        for line in costs(outcome, problem.in_words):
             console.say(line)
         if outcome.thresholds is False:
             wanted = ", ".join(f"{name} {value:g}" for name, value in file.settings.stop.items())
-            reached = ", ".join(f"{name} {value:.3g}" for name, value in outcome.best.items())
+            reached = ", ".join(f"{name} {outcome.best.get(name, float('nan')):.3g}" for name in file.settings.stop)
             console.say(f"thresholds not reached: asked for {wanted}; best {reached}; deqn doctor {run} says more")
     return run if workers.rank == 0 else None
 
@@ -288,6 +288,7 @@ def _warn_of_edits(run: RunFolder, as_trained: bool) -> None:
 
 
 def _evaluate(folder: RunFolder, changes: dict[str, int], as_trained: bool) -> None:
+    from deqn.report.doctor import in_short
     from deqn.report.tables import text, to_print
     from deqn.tasks.evaluate import evaluate_run
 
@@ -296,8 +297,8 @@ def _evaluate(folder: RunFolder, changes: dict[str, int], as_trained: bool) -> N
     print(f"\n{folder}: {results.headline}\n")
     for title, table in to_print(place):
         print(f"{title}\n\n{text(table)}")
-    for note in results.notes:
-        print(note)
+    for line in (*results.notes, *in_short(RunFolder(place))):
+        print(line)
     print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(place)}")
     _draw(folder, place, as_trained)
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from deqn.workers.launch import read_launch
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from deqn.workers.workers import Workers
 
 _LOG_SECONDS = 30.0  # between two lines in a log
-_WORDS = {"error_mean": "mean error on fresh paths"}
 
 
 def header(
@@ -72,13 +71,15 @@ def _many(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def costs(outcome: Outcome) -> Iterator[str]:
-    """After training: updates, CPU-seconds, and the CPU-seconds at which each accuracy was first passed."""
+def costs(outcome: Outcome, in_words: Callable[[Mapping[str, float]], str]) -> Iterator[str]:
+    """After training: updates, CPU-seconds, and the CPU-seconds at which each accuracy was first passed.
+
+    in_words: says the figure of a validation that decides.
+    """
     yield f"trained: {outcome.updates} updates, {outcome.cpu_seconds:.0f} CPU-seconds"
     if outcome.best:
-        name, best = next(iter(outcome.best.items()))
-        before = outcome.initial.get(name, float("nan"))
-        yield f"{measured(name, before)} before training, {shown(name, best)} after, best weights"
+        yield f"before training: {in_words(outcome.initial)}"
+        yield f"best weights: {in_words(outcome.best)}"
     if outcome.cost_to_accuracy:
         passed = ", ".join(f"{level} {seconds:g}" for level, seconds in outcome.cost_to_accuracy.items())
         yield f"CPU-seconds until it first passed: {passed}"
@@ -86,20 +87,11 @@ def costs(outcome: Outcome) -> Iterator[str]:
         yield f"not applied: {_many(outcome.skipped, 'update')}; {_many(outcome.rollbacks, 'roll-back')}"
 
 
-def measured(name: str, value: float) -> str:
-    """A validation's first figure with its name, in words."""
-    return f"{_WORDS.get(name, name.replace('_', ' '))} {shown(name, value)}"
-
-
-def shown(name: str, value: float) -> str:
-    """An economy's error in %, any other figure as it is."""
-    return f"{100 * value:.3g} %" if name in _WORDS else f"{value + 0.0:.4g}"  # never -0
-
-
 class Console:
     """Shows progress: in a terminal one line that changes, elsewhere a plain line every half minute."""
 
-    def __init__(self, silent: bool = False) -> None:
+    def __init__(self, in_words: Callable[[Mapping[str, float]], str], silent: bool = False) -> None:
+        self.in_words = in_words  # says the figure of a validation that decides
         self.silent = silent  # all ranks but the first
         self.live = sys.stdout.isatty()
         self.start = time.monotonic()
@@ -119,7 +111,7 @@ class Console:
             # The first call compiles: speed is measured after it.
             self.first_update, self.start = progress.update, now
         if progress.errors:
-            self.error = f"  {measured(*next(iter(progress.errors.items())))}"
+            self.error = f"  {self.in_words(progress.errors)}"
         finished = progress.update >= progress.updates
         if not (self.live or finished or now - self.last_line >= _LOG_SECONDS):
             return

@@ -33,11 +33,13 @@ def error_rows(
     shock: np.ndarray | None,
     binding: np.ndarray | None,
     products: Sequence[str] = (),
+    unvisited: tuple[np.ndarray, Mapping[str, np.ndarray]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The rows of errors.csv: each condition over all states, by age, by shock (from 1), where a constraint binds.
 
     errors: [T, ages] or [T], fractions. shock: int [T] from 0, or None. binding: bool [T, ages], or None.
     products: the conditions that are products of two numbers; the others are relative errors.
+    unvisited: shocks that the path lacks, from 0, [n], and the errors there, [n, ...].
     """
     for condition, error in errors.items():
         unit = "product" if condition in products else "relative"
@@ -52,6 +54,9 @@ def error_rows(
         if shock is not None:
             for z in np.unique(shock):
                 yield row("shock", int(z) + 1, error[shock == z])
+        if unvisited is not None:
+            for z in np.unique(unvisited[0]):
+                yield row("unvisited", int(z) + 1, unvisited[1][condition][unvisited[0] == z])
         if binding is not None and binding.shape == error.shape:
             yield row("binding", "binding", error[binding])
             yield row("binding", "free", error[~binding])

@@ -36,6 +36,8 @@ class Report(NamedTuple):
     foreseen: policies that are written for every shock that may follow, under their letter and "_next".
     binding: a policy, [batch] or [batch, N], above 0 where a constraint binds; errors are shown with and without it.
     products: the errors that are products (a multiplier times a slack) and not relative to anything.
+    constraints: the flags that say where a constraint holds, which is information; all others are guards, and where
+        one of them is active something is wrong.
     output: the definition with which moments show the correlation of all others.
     aggregates: definitions that are drawn along the simulated path and must not drift, each with its name in words; by
         default all that are one number a period.
@@ -51,6 +53,7 @@ class Report(NamedTuple):
     foreseen: Sequence[str] = ()
     binding: str | None = None
     products: Sequence[str] = ()
+    constraints: Sequence[str] = ()
     output: str | None = None
     aggregates: Mapping[str, str] = {}
     condition_names: Mapping[str, str] = {}
@@ -116,7 +119,7 @@ class Economy(abc.ABC):
         """States from which simulations begin, NumPy arrays; the first of them start evaluation paths."""
 
     def errors(self, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
-        """What is reported, by condition; the first one decides which weights are best. By default the residuals."""
+        """What is reported, by condition; the worst one decides which weights are best. By default the residuals."""
         return self.residuals(state, policy, E)
 
     def is_inside(self, state: AnyState) -> tf.Tensor:
@@ -125,7 +128,10 @@ class Economy(abc.ABC):
         return tf.reduce_all(tf.concat(finite, axis=1), axis=1)
 
     def flags(self, state: AnyState, policy: AnyPolicy) -> Mapping[str, tf.Tensor]:
-        """Where a floor, clip or guard was active, by name: bool [batch, ...]; their shares are printed."""
+        """Where a floor or clip was active, by name: bool [batch, ...]; their shares are printed.
+
+        Those that the report calls `constraints` say where a constraint holds.
+        """
         return {}
 
     def definitions(self, state: AnyState, policy: AnyPolicy) -> Mapping[str, tf.Tensor]:

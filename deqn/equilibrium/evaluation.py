@@ -21,8 +21,9 @@ class Evaluation(NamedTuple):
 
     state, policy: the economy's NamedTuples of arrays [T, ...]. successors: the policies that its report calls
     `foreseen` at every value of next period's shock, [T, S, ...], empty for a continuous shock. errors: by condition,
-    [T, ages] or [T]. definitions: prices, aggregates, by-age variables. flags: where a floor or guard was active.
-    track: int [T]. inside: whether the economy's `is_inside` holds, bool [T]. visited: whether the state lies in the
+    [T, ages] or [T]. definitions: prices, aggregates, by-age variables. flags: where a floor, guard or
+    constraint was active. track: int [T].
+    inside: whether the economy's `is_inside` holds, bool [T]. visited: whether the state lies in the
     ranges where the rule was trained, bool [T], true where these are not known.
     """
 
@@ -47,6 +48,32 @@ def evaluate(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: 
     return Evaluation(*values, np.repeat(np.arange(tracks), periods - burn_in), inside, visited)
 
 
+def check_finite(evaluation: Evaluation) -> None:
+    """Raises UserError, with the first period, if a state, a policy or an error is NaN or infinite."""
+    named = {
+        "state": evaluation.state._asdict(), "policy": evaluation.policy._asdict(), "condition": evaluation.errors
+    }  # fmt: skip
+    found = [
+        (int(np.argmax(bad)), kind, name, int(bad.sum()))
+        for kind, values in named.items()
+        for name, array in values.items()
+        if np.issubdtype(array.dtype, np.floating)
+        and (bad := ~np.isfinite(array).reshape(len(array), -1).all(axis=1)).any()
+    ]
+    if not found:
+        return
+    # What breaks first is the cause; of one period the state comes before the policy, the policy before the error.
+    period, kind, name, count = min(found, key=lambda each: each[0])
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    track = evaluation.track[period]
+    within = period - int(np.argmax(evaluation.track == track))
+    where = f"period {within + 1} after the burn-in" + (f" of track {track + 1}" if np.ptp(evaluation.track) else "")
+    raise UserError(
+        f"evaluation: the {kind} {name} is not finite in {count} of {len(evaluation.track)} periods{more}, first in "
+        f"{where}; nothing was written; look for a power or log of what is below 0, or train longer"
+    )
+
+
 def simulated_states(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: int) -> Any:
     """The states [tracks * periods, ...] visited after `burn_in`; they begin at the first initial states."""
     economy = rule.economy
@@ -60,6 +87,23 @@ def simulated_states(rule: DecisionRule, periods: int, burn_in: int, seed: int, 
 
     path = run(start, key)
     return tf.nest.map_structure(lambda x: np.swapaxes(x.numpy(), 0, 1).reshape(-1, *x.shape[2:]), path)
+
+
+def under_unvisited(rule: DecisionRule, state: Any, count: int = 2048) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The errors where a shock follows that the path never visited: these shocks, from 0, by row, and the errors there.
+
+    state: of the path. At most `count` of its states, evenly spread, are followed by every shock that it lacks.
+    """
+    economy = rule.economy
+    lacking = np.setdiff1d(np.arange(economy.shocks.discrete or 0), getattr(state, "shock", []))
+    if not lacking.size:
+        return lacking, {}
+    every = np.linspace(0, len(state[0]) - 1, min(count, len(state[0]))).astype(int)
+    chosen = economy.tensors(tf.nest.map_structure(lambda x: x[every], state))
+    policy = rule(chosen)
+    following = [economy.transition(chosen, policy, tf.fill([len(every)], tf.constant(z, tf.int32))) for z in lacking]
+    stacked = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *following)
+    return np.repeat(lacking, len(every)), at_states(rule, stacked)[3]
 
 
 def at_states(rule: DecisionRule, state: Any) -> tuple[Any, Any, dict, dict, dict, dict]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium import simulation
+from deqn.equilibrium import judging, simulation
+from deqn.equilibrium.checks.dry_run import conditions_that_move
 from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.network import build_network, inputs_of
@@ -85,8 +87,9 @@ class Equilibrium(Problem):
         record = {f"loss_{name}": mean for name, mean in means.items()} if len(means) > 1 else {}
         left, at_random = tf.unstack(tf.cast(carry.resets - before, tf.float32))
         record |= {"tracks_left": left, "tracks_reset_at_random": at_random}
+        constraints = self.economy.report.constraints
         flags = {
-            f"share_{name}": tf.reduce_mean(tf.cast(flag, tf.float32))
+            f"{'constrained' if name in constraints else 'share'}_{name}": tf.reduce_mean(tf.cast(flag, tf.float32))
             for name, flag in self.economy.flags(state, policy).items()
         }
         return Losses(
@@ -109,11 +112,30 @@ class Equilibrium(Problem):
         self.copy_to_target()
 
     def validate(self) -> Mapping[str, float]:
-        """Errors of the first reported condition on fresh paths under the true process, fractions."""
-        mean, p999, largest = self._validation(self.economy.tensors(self.pool))
-        return {"error_mean": float(mean), "error_p999": float(p999), "error_max": float(largest)}
+        """Mean, 99.9th percentile and maximum of every condition on fresh paths under the true process, fractions."""
+        return {
+            f"{condition}.{statistic}": value if np.isfinite(mean) else mean  # XLA's maximum may pass over a NaN
+            for condition, figures in self._validation(self.economy.tensors(self.pool)).items()
+            for mean, values in [(float(figures[0]), figures.numpy().tolist())]
+            for statistic, value in zip(judging.STATISTICS, values, strict=True)
+        }
 
-    def _errors_on_fresh_paths(self, pool: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def judged(self, errors: Mapping[str, float]) -> Mapping[str, float]:
+        """In front the figures of the condition that the file names, then those of the worst one.
+
+        A condition that holds whatever the network says is reported and is not among those that may be the worst.
+        """
+        return judging.deciding_first(errors, self._counting, self.settings.validation.decided_by)
+
+    def in_words(self, errors: Mapping[str, float]) -> str:
+        """The mean error that decides, in the unit of its condition, which is named."""
+        return judging.in_words(errors, self.economy.report.products)
+
+    @functools.cached_property
+    def _counting(self) -> list[str]:
+        return conditions_that_move(self.economy_type(self.parameters, "float64"))
+
+    def _errors_on_fresh_paths(self, pool: Any) -> dict[str, tf.Tensor]:
         settings, rule = self.settings.validation, self.policy_rule
         key = tf.constant([settings.seed, self.rank], tf.int32)
         start = drawn(pool, settings.tracks, key)
@@ -123,10 +145,7 @@ class Equilibrium(Problem):
         state = tf.nest.map_structure(lambda x: tf.reshape(x, [-1, *x.shape[2:]]), path)
         policy = rule(state)
         errors = self.economy.errors(state, policy, rule.expectation(state, policy))
-        first = tf.abs(next(iter(errors.values())))
-        ordered = tf.sort(tf.reshape(first, [-1]))
-        count = ordered.shape[0]
-        return tf.reduce_mean(first), ordered[int(0.999 * (count - 1))], ordered[-1]
+        return {name: _mean_p999_max(error) for name, error in errors.items()}
 
     # --- where training begins -------------------------------------------------------------------------------------
 
@@ -202,6 +221,13 @@ class Equilibrium(Problem):
 def _by_state(squared: tf.Tensor) -> tf.Tensor:
     """Mean over everything but the batch: [batch, ...] -> [batch]."""
     return tf.reduce_mean(tf.reshape(squared, [tf.shape(squared)[0], -1]), axis=1)
+
+
+def _mean_p999_max(error: tf.Tensor) -> tf.Tensor:
+    """Of absolute values, all entries pooled: [3]."""
+    ordered = tf.sort(tf.reshape(tf.abs(error), [-1]))
+    count = ordered.shape[0]
+    return tf.stack([tf.reduce_mean(ordered), ordered[int(0.999 * (count - 1))], ordered[-1]])
 
 
 def _expectation(economy: Economy) -> str:

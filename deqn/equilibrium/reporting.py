@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from deqn.equilibrium import accuracy
 from deqn.equilibrium.decision_rule import DecisionRule
-from deqn.equilibrium.economy import Economy
-from deqn.equilibrium.evaluation import Evaluation, evaluate
+from deqn.equilibrium.economy import Economy, Report
+from deqn.equilibrium.evaluation import Evaluation, check_finite, evaluate, under_unvisited
 from deqn.equilibrium.settings import EvaluationSettings
+from deqn.report.tables import worst_row
 from deqn.training.problem import Results
 
 _STAGE_PERIODS, _STAGE_BURN_IN, _STAGE_SEED = 1200, 200, 2  # the stages of training need shape, not precision
@@ -21,9 +22,11 @@ def results_of(rule: DecisionRule, path: EvaluationSettings) -> Results:
     """Errors, moments and distributions by age of a rule in float64 on the simulated paths that the file asks for."""
     economy = rule.economy
     evaluation = evaluate(rule, path.periods, path.burn_in, path.seed, path.tracks)
+    check_finite(evaluation)
     ages, shock, report = _ages(economy), _shock(economy, evaluation), economy.report
     binding = getattr(evaluation.policy, report.binding) > 0 if report.binding else None
-    errors = [*accuracy.error_rows(evaluation.errors, ages, shock, binding, report.products)]
+    unvisited = under_unvisited(rule, evaluation.state)
+    errors = [*accuracy.error_rows(evaluation.errors, ages, shock, binding, report.products, unvisited)]
     tables = {"errors": errors}
     moments = [*accuracy.moment_rows(evaluation.definitions, shock, evaluation.track, report.output)]
     if ages is not None:
@@ -31,10 +34,10 @@ def results_of(rule: DecisionRule, path: EvaluationSettings) -> Results:
         tables["by_age"] = [*_age_rows(economy, evaluation, ages)]
     if moments:
         tables["moments"] = moments
-    shares = {name: float(np.mean(flag)) for name, flag in evaluation.flags.items()}
-    active = ", ".join(f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
+    constrained, guards = _shares(report, evaluation, binding)
+    lacking = [int(z) + 1 for z in np.unique(unvisited[0])]
     return Results(
-        headline=_headline(errors[0], report.condition_names),
+        headline=_headline(worst_row([row for row in errors if row["group"] == "all"]), report.condition_names),
         tables=tables,
         arrays=arrays_by_letter(economy, evaluation),
         arrays_in="simulation",
@@ -43,11 +46,14 @@ def results_of(rule: DecisionRule, path: EvaluationSettings) -> Results:
             **_description(economy, ages),
             "aggregates": dict(report.aggregates) or {name: name for name in _series(evaluation)},
             "evaluation": path.model_dump(),
-            "shares_of_active_guards": shares,
+            "shares_at_constraints": constrained,
+            "shares_of_active_guards": guards,
+            "unvisited_shocks": lacking,
             **_where(rule, evaluation),
         },
         notes=[
-            f"share of entries where a constraint or guard was active: {active or 'the economy has none'}",
+            f"share of entries at a constraint: {_listed(constrained)}; where a guard was active: {_listed(guards)}",
+            *_unvisited_notes(economy, lacking),
             f"share of periods outside the economy's is_inside {np.mean(~evaluation.inside):.4%}, outside the ranges "
             f"where the rule was trained {np.mean(~evaluation.visited):.4%}",
         ],
@@ -104,8 +110,36 @@ def _where(rule: DecisionRule, evaluation: Evaluation) -> dict[str, Any]:
     return {"shares_outside": shares, "visited": ranges}
 
 
-def _headline(row: dict[str, Any], names: Mapping[str, str]) -> str:
-    """The first condition's error over all states, from its row of errors.csv."""
+def _shares(
+    report: Report, evaluation: Evaluation, binding: np.ndarray | None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The shares of entries at a constraint, and of those where a guard was active, by name."""
+    shares = {name: float(np.mean(flag)) for name, flag in evaluation.flags.items()}
+    constrained = {name: shares.pop(name) for name in report.constraints}
+    if not constrained and binding is not None:
+        constrained = {f"{report.binding} above 0": float(np.mean(binding))}
+    return constrained, shares
+
+
+def _listed(shares: Mapping[str, float]) -> str:
+    named = (f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
+    return ", ".join(named) or "the economy has none"
+
+
+def _unvisited_notes(economy: Economy, lacking: Sequence[int]) -> list[str]:
+    if not lacking:
+        return []
+    names = economy.describe_shocks()
+    default = [f"shock {number}" for number in range(1, len(names) + 1)]
+    named = ", ".join(str(z) if names[z - 1] == default[z - 1] else f"{z} ({names[z - 1]})" for z in lacking)
+    return [
+        f"shocks that the path never visited: {named}; the errors there are of the states that follow the path's own "
+        "under such a shock"
+    ]
+
+
+def _headline(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """The worst condition's error over all states, from its row of errors.csv."""
     name = names.get(row["condition"], row["condition"].replace("_", " "))
     percent, scale = ("", 1) if row["unit"] == "product" else (" %", 100)
     return f"{name} mean {scale * row['mean']:.2g}{percent}, p99.9 {scale * row['p99.9']:.2g}{percent}"

@@ -58,12 +58,16 @@ class NextPeriodSettings(Section):
 
 
 class ValidationSettings(Section):
-    """Fresh paths under the true process, whose errors choose the best weights and are shown during training."""
+    """Fresh paths under the true process, whose errors choose the best weights and are shown during training.
+
+    decided_by: the condition whose mean error chooses; by default the one with the largest.
+    """
 
     tracks: int = setting(64, unit="parallel paths", ge=1)
     periods: int = setting(60, unit="periods after the burn-in", ge=1)
     burn_in: int = setting(120, unit="periods dropped", ge=0)
     seed: int = setting(1_000_003, source="never used for a reported figure")
+    decided_by: str | None = setting(None, source="a condition of the economy")
 
 
 class EvaluationSettings(Section):
@@ -101,7 +105,9 @@ class EquilibriumSettings(Section):
     network: NetworkSettings = setting(NetworkSettings())
     sampling: SamplingSettings = setting(SamplingSettings())
     next_period: NextPeriodSettings = setting(NextPeriodSettings())
-    weights: dict[str, float] = setting({}, unit="relative weight of a condition's squared errors")
+    weights: dict[str, Annotated[float, pydantic.Field(gt=0)]] = setting(
+        {}, unit="relative weight of a condition's squared errors"
+    )
     warm_start: WarmStartSettings | None = setting(None)
     validation: ValidationSettings = setting(ValidationSettings())
     evaluation: EvaluationSettings = setting(EvaluationSettings())

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from deqn.report import files
 from deqn.report.paper import DASHES, Drawing, axis_label, palette, paper_style, save
-from deqn.report.tables import SCALES, condition_name, digits
+from deqn.report.tables import SCALES, condition_name, digits, worst_row
 
 _CURE = "repeat deqn compare"
 _DOTS = 2000  # states drawn of each run
@@ -24,9 +24,10 @@ def tables(folder: Path) -> Iterator[tuple[str, Table]]:
     """Yields title and table of errors, policies, moments and costs, from the files of `deqn compare`."""
     described = json.loads((folder / "comparison.json").read_text())
     table = _table("run", "error", "unit", "mean", "p99.9", "max")
-    for row in files.rows(folder / "errors.csv", ("run", "condition", "unit"), ("mean", "p99.9", "max"), cure=_CURE):
+    for row, is_worst in _error_rows(folder):
         numbers = (digits(100 * row[name]) for name in ("mean", "p99.9", "max"))
-        table.add_row(row["run"], condition_name(row["condition"], described), SCALES[row["unit"]], *numbers)
+        name = condition_name(row["condition"], described) + (", the worst" if is_worst else "")
+        table.add_row(row["run"], name, SCALES[row["unit"]], *numbers)
     yield "errors at the same states, those of the first run's path", table
     table = _table("run", "policy", "mean %", "max %")
     for row in files.rows(folder / "policies.csv", ("run", "policy"), ("mean", "max"), cure=_CURE):
@@ -43,6 +44,13 @@ def tables(folder: Path) -> Iterator[tuple[str, Table]]:
     for row in files.rows(folder / "costs.csv", ("run",), ("CPU-seconds", "updates", "states"), cure=_CURE):
         table.add_row(row["run"], *(f"{row[name]:,.0f}" for name in ("CPU-seconds", "updates", "states")))
     yield "cost of training", table
+
+
+def _error_rows(folder: Path) -> list[tuple[dict[str, Any], bool]]:
+    """The rows of errors.csv, and whether each is the worst of several conditions of its run."""
+    rows = files.rows(folder / "errors.csv", ("run", "condition", "unit"), ("mean", "p99.9", "max"), cure=_CURE)
+    by_run = {run: [row for row in rows if row["run"] == run] for run in dict.fromkeys(row["run"] for row in rows)}
+    return [(row, len(by_run[row["run"]]) > 1 and row is worst_row(by_run[row["run"]])) for row in rows]
 
 
 def _table(*columns: str) -> Table:
@@ -64,10 +72,10 @@ def figures(folder: Path) -> list[Path]:
 
 
 def _errors(described: dict[str, Any], arrays: dict[str, np.ndarray], folder: Path) -> Drawing:
-    """The figure of the percentiles of each run's first error at the common states."""
+    """The figure of the percentiles of each run's error at the common states, of the condition that is the worst."""
     runs = described["runs"]
-    rows = files.rows(folder / "errors.csv", ("run", "condition"), (), cure=_CURE)
-    condition = rows[0]["condition"]
+    worst = worst_row([row for row, _ in _error_rows(folder)])
+    condition = worst["condition"]
     data = pd.concat([
         pd.DataFrame({"run": run, "percentile": _PERCENTILES,
                       "error": np.percentile(np.abs(arrays[f"{number}/{condition}"]), _PERCENTILES)})
@@ -82,7 +90,7 @@ def _errors(described: dict[str, Any], arrays: dict[str, np.ndarray], folder: Pa
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("percentile of the states")
-    axes.set_ylabel(f"|{condition_name(condition, described)}| [%]")
+    axes.set_ylabel(f"|{condition_name(condition, described)}| [{SCALES[worst['unit']]}]")
     axes.legend()
     return Drawing("errors", figure, data)
 

@@ -24,6 +24,18 @@ def diagnosis(run: RunFolder) -> Iterator[str]:
         yield f"not evaluated: deqn evaluate {run} would show where the errors sit, by condition, age and shock"
 
 
+def in_short(run: RunFolder) -> Iterator[str]:
+    """Yields the findings as they stand under the tables of a run: one line each, without what helps."""
+    try:
+        found = findings(run)
+    except UserError as error:
+        yield f"findings: {error}"
+        return
+    yield f"findings: {len(found)}; deqn doctor {run} says what helps" if found else "findings: nothing conspicuous"
+    for finding in found:
+        yield f"- {finding.name}: {finding.seen}"
+
+
 def findings(run: RunFolder) -> list[Finding]:
     """Returns what is wrong with a run, causes before consequences.
 
@@ -37,7 +49,7 @@ def findings(run: RunFolder) -> list[Finding]:
 
 def _read(run: RunFolder) -> Evidence:
     errors = []
-    if run.errors.is_file():
+    if run.errors.is_file() and "condition" in files.header(run.errors):  # a problem's errors.csv has its own columns
         errors = files.rows(run.errors, text=("condition", "group", "key", "unit"), numbers=("n", "mean", "max"))
     return Evidence(
         parameters=read_yaml(run.parameters) if run.is_run else {},

@@ -53,7 +53,7 @@ def _files_table(project: Project, known: list[tuple[Path, str, str]]) -> Table:
 
 
 def _runs_table(runs: list[RunFolder]) -> Table:
-    """Errors are those of the first condition in errors.csv, over all states of the evaluation's path."""
+    """Errors are those of the worst condition in errors.csv, over all states of the evaluation's path."""
     table = Table("run", "error", box=box.SIMPLE_HEAD)
     for name in ("mean %", "p99.9 %", "max %", "CPU-seconds", "updates"):
         table.add_column(name, justify="right")
@@ -72,24 +72,28 @@ def _provenance(run: RunFolder) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _first_row(run: RunFolder) -> dict[str, Any] | None:
-    """The first condition's errors over all states; None where they cannot be read."""
+def _worst_row(run: RunFolder) -> dict[str, Any] | None:
+    """The worst condition's errors over all states; None where they cannot be read."""
     try:
-        return tables.error_rows(run.path)[0]
-    except (UserError, IndexError):
+        return tables.worst_row(tables.error_rows(run.path))
+    except (UserError, ValueError):
         return None
 
 
 def _mean_error(run: RunFolder) -> float:
-    row = _first_row(run)
-    return row["mean"] if row else math.nan
+    """The worst condition's mean error; infinite if that is not a number, and 0 where there is none."""
+    row = _worst_row(run)
+    if row is None:
+        return 0.0
+    return math.inf if math.isnan(row["mean"]) else float(row["mean"])
 
 
 def _errors(run: RunFolder) -> list[str]:
-    row = _first_row(run)
+    row = _worst_row(run)
     if row is None:
         return [_headline(run), "", "", ""]
     name = tables.condition_name(row["condition"], files.description(run.path))
+    name += "" if row["unit"] == "relative" else f" ({tables.SCALES[row['unit']]})"
     return [name, *(tables.digits(100 * row[s]) for s in ("mean", "p99.9", "max"))]
 
 

@@ -11,6 +11,8 @@ import numpy as np
 _CLIPPED_SHARE = 1e-4  # of entries at a floor, above which a solution is said to be infeasible in places
 _JUMP = 10.0  # times the median of the five rows before
 _DOMINATES = 3.0  # times the mean over all, or the next condition
+_ROUNDING = 1e-12  # below it a condition holds by construction
+_NO_BETTER, _SMALL = 0.9, 1e-5  # of the error before training; an error before training that needs no lowering
 _STUCK = 3.0  # fresh-path error over training error; a converged run has less than one
 _DRIFT_SHARE, _DRIFT_T = 0.05, 4.0  # of the mean along the path, and in standard errors
 _FALLING = 0.9  # the error of the last quarter over the one before
@@ -69,7 +71,7 @@ def loss_jumps(run: Evidence) -> Finding | None:
 
 
 def clipped(run: Evidence) -> Finding | None:
-    """Floors or guards that were active, on the evaluation's path or at the end of training."""
+    """Floors or guards that were active, on the evaluation's path or at the end of training; constraints are none."""
     shares = {f"{name} on the evaluation's path": share
               for name, share in run.description.get("shares_of_active_guards", {}).items()}  # fmt: skip
     for name, column in run.metrics.items():
@@ -89,20 +91,35 @@ def clipped(run: Evidence) -> Finding | None:
 
 def stuck_tracks(run: Evidence) -> Finding | None:
     """Small errors where the network is trained, large ones where the economy goes."""
-    loss, fresh = run.metrics.get("loss", np.zeros(0)), run.metrics.get("error_mean", np.zeros(0))
-    fresh = fresh[np.isfinite(fresh)]
-    if not (len(loss) and len(fresh)):
+    pairs = [(name, *_trained_and_fresh(run, name, loss)) for name, loss in _losses(run)]
+    stuck = {name: (trained, fresh) for name, trained, fresh in pairs if fresh > _STUCK * trained}
+    if not stuck:
         return None
-    trained = float(np.sqrt(np.median(loss[-(len(loss) // 4 + 1) :])))
-    if not fresh[-1] > _STUCK * trained:
-        return None
+    name, (trained, fresh) = max(stuck.items(), key=lambda item: item[1][1])
     return Finding(
         "tracks away from the ergodic set",
-        f"the error on fresh paths, {100 * fresh[-1]:.3g} %, is {fresh[-1] / max(trained, 1e-300):.0f} times the "
+        f"the error on fresh paths of {name}, {100 * fresh:.3g} %, is {fresh / max(trained, 1e-300):.0f} times the "
         f"training error, {100 * trained:.3g} %: the states trained on are not those that the economy visits",
         "more sampling.tracks, a few sampling.resets, longer training; with a frozen next period, a smaller "
         "next_period.average",
     )
+
+
+def _losses(run: Evidence) -> list[tuple[str, str]]:
+    """Conditions that are validated and their column of the loss; the one that decides where there is one loss only."""
+    names = [name.removesuffix(".mean") for name in run.metrics if name.endswith(".mean")]
+    own = [(name, f"loss_{name}") for name in names if f"loss_{name}" in run.metrics]
+    alone = not any(name.startswith("loss_") and name != "loss_max" for name in run.metrics)
+    return own or ([(names[0], "loss")] if names and alone else [])
+
+
+def _trained_and_fresh(run: Evidence, condition: str, column: str) -> tuple[float, float]:
+    """Late training's error of a condition, and the last one on fresh paths; NaN before the first."""
+    loss, fresh = run.metrics[column], run.metrics[f"{condition}.mean"]
+    fresh = fresh[np.isfinite(fresh)]
+    if not (len(loss) and len(fresh)):
+        return np.nan, np.nan
+    return float(np.sqrt(np.median(loss[-(len(loss) // 4 + 1) :]))), float(fresh[-1])
 
 
 def drift(run: Evidence) -> Finding | None:
@@ -174,13 +191,15 @@ def dominating(run: Evidence) -> Finding | None:
         return None
     worst = overall[0]
     seen = []
-    if len(overall) > 1 and worst["mean"] > _DOMINATES * overall[1]["mean"]:
-        seen.append(f"condition {worst['condition']} ({_times(worst['mean'], overall[1]['mean'])} the next)")
+    others = [row["mean"] for row in overall[1:] if row["mean"] > _ROUNDING]
+    if others and worst["mean"] > _DOMINATES * others[0]:
+        seen.append(f"condition {worst['condition']} ({_times(worst['mean'], others[0])} the next)")
     for group in dict.fromkeys(row["group"] for row in rows if row["group"] not in ("all", "binding")):
         within = [row for row in rows if row["group"] == group and row["condition"] == worst["condition"]]
         peak = max(within, key=lambda row: row["mean"], default=None)
         if peak and peak["mean"] > _DOMINATES * worst["mean"]:
-            seen.append(f"{group} {peak['key']} ({_times(peak['mean'], worst['mean'])} the mean over all)")
+            place = f"shock {peak['key']}, never visited," if group == "unvisited" else f"{group} {peak['key']}"
+            seen.append(f"{place} ({_times(peak['mean'], worst['mean'])} the mean over all)")
     if not seen:
         return None
     return Finding(
@@ -195,6 +214,22 @@ def _times(value: float, other: float) -> str:
     return f"{value / other:.0f} times" if other > 0 else "against zero for"
 
 
+def no_better(run: Evidence) -> Finding | None:
+    """The error on fresh paths that decides was hardly lowered by training."""
+    best = run.provenance.get("validation_of_best", {})
+    name = next((name for name in best if name.endswith(".mean")), "")
+    before = run.provenance.get("validation_before_training", {}).get(name, 0.0)
+    if not (run.provenance.get("updates") and name and before > _SMALL and best[name] > _NO_BETTER * before):
+        return None
+    means = {each.removesuffix(".mean"): x for each, x in best.items() if each.endswith(".mean") and each != name}
+    condition = next((each for each, x in means.items() if x == best[name]), name.removesuffix(".mean"))
+    return Finding(
+        "training made it no better",
+        f"mean {condition} error on fresh paths {100 * before:.3g} % before training, {100 * best[name]:.3g} % after",
+        f"a larger weights.{condition} if it is among the residuals, else validation.decided_by another condition",
+    )
+
+
 def thresholds_missed(run: Evidence) -> Finding | None:
     """Algorithm 1's thresholds were asked for and not reached."""
     if run.provenance.get("thresholds_reached") is not False:
@@ -202,7 +237,7 @@ def thresholds_missed(run: Evidence) -> Finding | None:
     reached = run.provenance.get("validation_of_best", {})
     asked = run.parameters.get("stop", {})
     seen = ", ".join(f"{name} {reached.get(name, float('nan')):.3g} (asked for {at:g})" for name, at in asked.items())
-    errors = run.metrics.get("error_mean", np.zeros(0))
+    errors = next((column for name, column in run.metrics.items() if name.endswith(".mean")), np.zeros(0))
     errors = errors[np.isfinite(errors)]
     quarter = len(errors) // 4
     falling = quarter and errors[-quarter:].mean() < _FALLING * errors[-2 * quarter : -quarter].mean()
@@ -223,5 +258,6 @@ SYMPTOMS: tuple[Callable[[Evidence], Finding | None], ...] = (
     drift,
     saturated,
     dominating,
+    no_better,
     thresholds_missed,
 )

@@ -23,6 +23,8 @@ QUANTILES = ("p0.1", "p10", "p50", "p90", "p99.9")
 STATISTICS = ("mean", "max", *QUANTILES)
 # Both units are printed times 100. A product, such as that of a multiplier and its slack, is no share of anything.
 SCALES = {"relative": "%", "product": "x1e-2"}
+# The groups of errors.csv that say where errors sit, and their columns' titles.
+WORDS = {"shock": "shock {}", "unvisited": "shock {}, never visited", "binding": "{}"}
 MOMENTS = ("mean", "std", "autocorrelation", "correlation_with_output")
 
 
@@ -52,7 +54,7 @@ def error_table(folder: Path) -> Table:
         table.add_column(statistic, justify="right")
     described = files.description(folder)
     for row in error_rows(folder):
-        values = (digits(100 * row[statistic]) for statistic in STATISTICS)
+        values = (_cell(row, statistic) for statistic in STATISTICS)
         table.add_row(condition_name(row["condition"], described), SCALES[row["unit"]], *values)
     return table
 
@@ -60,15 +62,13 @@ def error_table(folder: Path) -> Table:
 def where_table(folder: Path) -> Table:
     """Returns a table of where errors are large: mean and max by shock, and with the constraint binding or free.
 
-    The last row is the share of observations in each column, in % of its group. Columns the file lacks are left out.
+    A shock that the path never visited has its column too: its errors are of the states that follow the path's own
+    under that shock. The last row is the share of observations in each column, in % of its group. Columns the file
+    lacks are left out.
     Raises UserError as `error_rows`.
     """
-    groups = {group: error_rows(folder, group) for group in ("shock", "binding")}
-    columns = {
-        (group, row["key"]): f"shock {row['key']}" if group == "shock" else row["key"]
-        for group, rows in groups.items()
-        for row in rows
-    }
+    groups = {group: error_rows(folder, group) for group in WORDS}
+    columns = {(group, row["key"]): WORDS[group].format(row["key"]) for group, rows in groups.items() for row in rows}
     cells = {(row["condition"], group, row["key"]): row for group, rows in groups.items() for row in rows}
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("error, mean / max")
@@ -79,17 +79,30 @@ def where_table(folder: Path) -> Table:
     units = {row["condition"]: SCALES[row["unit"]] for rows in groups.values() for row in rows}
     for condition, unit in units.items():
         found = [cells.get((condition, *column)) for column in columns]
-        pairs = (f"{digits(100 * row['mean'])} / {digits(100 * row['max'])}" if row else "" for row in found)
+        pairs = (f"{_cell(row, 'mean')} / {_cell(row, 'max')}" if row and row["n"] else "" for row in found)
         table.add_row(condition_name(condition, described), unit, *pairs)
     if columns:
         table.add_row("share of observations", "%", *_shares(groups, list(columns)))
     return table
 
 
+def worst_row(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns of the rows over all states that of the largest mean, or of the first mean that is not a number."""
+    return max(rows, key=lambda row: math.inf if math.isnan(row["mean"]) else row["mean"])
+
+
+def _cell(row: Mapping[str, Any], statistic: str) -> str:
+    """A statistic of a group of errors; empty if the group is."""
+    return digits(100 * row[statistic]) if row["n"] else ""
+
+
 def _shares(groups: dict[str, list[dict[str, Any]]], columns: list[tuple[str, str]]) -> list[str]:
     """Share of each column within its group, counted on the group's first condition."""
     shares = []
     for group, key in columns:
+        if group == "unvisited":
+            shares.append("0")
+            continue
         first = groups[group][0]["condition"]
         counts = {row["key"]: row["n"] for row in groups[group] if row["condition"] == first}
         total = sum(counts.values())
@@ -168,10 +181,10 @@ def digits(value: float) -> str:
     """Writes a non-negative number as journals print it: .0032, .061, .54, 1.31, 12.3; at least two significant digits.
 
     An exact zero is 0 and nothing else is, so that a reader can tell "zero" from "small"; below .00001 the number is in
-    scientific form. An empty group (NaN) is an en dash.
+    scientific form. What is not a number is NaN.
     """
     if math.isnan(value):
-        return "–"
+        return "NaN"
     if value == 0 or math.isinf(value):
         return f"{value:g}"
     if abs(value) < 1e-5:

@@ -12,7 +12,7 @@ from deqn.report import files
 from deqn.report.paper import COLOURS, DASHES, Drawing, axis_label
 
 CLOCKS = {"update": "updates", "cpu_seconds": "CPU time [s]"}
-ERRORS = {"error_max": "maximum", "error_p999": "99.9th percentile", "error_mean": "mean"}
+ERRORS = {"max": "maximum", "p99.9": "99.9th percentile", "mean": "mean"}
 _CURE = "training writes it; is this a run?"
 _MOST = 3  # validation figures drawn of a problem that is no economy
 _DECADE = 10  # between smallest and largest: below it a logarithmic scale has hardly a number to show
@@ -29,7 +29,8 @@ class Panel(NamedTuple):
 def training_figure(folder: Path) -> Drawing | None:
     """Draws the loss and what validation measured; the scale is logarithmic where they fall to a tenth.
 
-    Of an economy these are mean, 99.9th percentile and maximum of the error on fresh paths, else the problem's own.
+    Of an economy these are mean, 99.9th percentile and maximum of the error on fresh paths of the condition that
+    decides, else the problem's own.
     One column of panels over updates, one over CPU-seconds where metrics.csv has them; a figure of validation appears
     with the first one. None if there is no metrics.csv or it has no row yet. Data: the columns of metrics.csv that are
     drawn, errors as fractions.
@@ -63,14 +64,15 @@ def _validated(path: Path) -> list[str]:
     """The columns of metrics.csv that hold figures of validation: those between loss_max and cpu_seconds."""
     header = files.header(path)
     if "loss_max" not in header or "cpu_seconds" not in header:
-        return [name for name in ERRORS if name in header]
+        return []
     return header[header.index("loss_max") + 1 : header.index("cpu_seconds")]
 
 
 def _panels(validated: list[str]) -> list[Panel]:
-    errors = {name: label for name, label in ERRORS.items() if name in validated}
-    if errors:
-        return [Panel("error on fresh paths [%]", errors, 100.0)]
+    if validated and validated[0].endswith(".mean"):  # of an economy: the figures of the condition that decides
+        condition = validated[0].removesuffix(".mean")
+        errors = {f"{condition}.{statistic}": label for statistic, label in ERRORS.items()}
+        return [Panel(f"{condition} error on fresh paths [%]", errors, 100.0)]
     return [Panel(axis_label(name, ""), {name: name}) for name in validated[:_MOST]]
 
 

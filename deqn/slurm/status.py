@@ -183,11 +183,12 @@ def _verdict(run: RunFolder, number: str) -> str | None:
 
 
 def _progress(run: RunFolder | None) -> tuple[str, str, str]:
-    """Update reached and planned, episode, and the latest mean error on fresh paths in percent."""
+    """Update reached and planned, episode, and the latest mean error on fresh paths that decides, in percent."""
     try:
         with (run.metrics if run else Path()).open() as file:
             rows = list(csv.DictReader(file))
-        errors = [float(row["error_mean"]) for row in rows if row.get("error_mean")]
+        deciding = next((name for name in rows[0] if name.endswith(".mean")), "")
+        errors = [float(row[deciding]) for row in rows if row.get(deciding)]
         update, episode = rows[-1]["update"], rows[-1]["episode"]
     except (OSError, ValueError, KeyError, IndexError):
         return "", "", ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from deqn.equilibrium import judging
 from deqn.equilibrium.settings import EquilibriumSettings, NextPeriodSettings
 from deqn.project.errors import UserError, nearest
 from deqn.project.identity import changed_python, check_whole, recorded, without_lengths
@@ -16,8 +17,6 @@ from deqn.project.run import RunFolder
 from deqn.project.schema import Section, setting, validate
 from deqn.project.user_code import load_module
 from deqn.training.settings import TrainingSettings
-
-_THRESHOLDS = ("error_mean", "error_p999", "error_max")  # what an equilibrium's validation reports
 
 
 class ProblemFile(TrainingSettings):
@@ -204,8 +203,11 @@ def _check_equilibrium(settings: EconomyFile) -> None:
         changed_in_phase = {**settings.next_period.model_dump(), **phase.problem}
         validate(NextPeriodSettings, changed_in_phase, f"phases.{number}.problem")
     for name in settings.stop:
-        if name not in _THRESHOLDS:
-            raise UserError(f"stop.{name}: unknown;{nearest(name, _THRESHOLDS)}")
+        if not judging.has_form(name):  # which conditions there are, only the economy's equations can say
+            raise UserError(
+                f"stop.{name}: unknown; expected a condition and .mean, .p99.9 or .max after it, such as euler.mean or "
+                "worst.max"
+            )
 
 
 def _schema(file: ParameterFile) -> type[Section]:

@@ -133,7 +133,11 @@ def unpack(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], rank: int)
     mine = {**arrays, **_within(f"rank{rank}/", arrays)}
     now = _position(mine, meta)
     last_good = _position(_within("good/", mine), meta["good"]) if "good" in meta else now
-    return now, last_good, _within("best/", arrays)
+    best_weights = _within("best/", arrays)
+    for kept in (last_good.shared, best_weights):  # where training stands may be worse: it can still go back
+        if bad := _not_finite(kept):
+            raise UserError(f"the checkpoint's {bad}; train the run anew")
+    return now, last_good, best_weights
 
 
 def _position(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Position:
@@ -159,7 +163,8 @@ def _within(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
 def load_networks(problem: Problem, path: Path, identity: str | None = None) -> None:
     """Gives the problem's networks the weights of a checkpoint. Raises UserError if they do not fit.
 
-    identity: of the run whose weights these should be; None takes those of any run.
+    identity: of the run whose weights these should be; None takes those of any run. Raises UserError if they do not
+    fit, or if one of them is not a finite number.
     """
     arrays, meta = checkpoint.load(path)
     found = meta.get("identity")
@@ -168,6 +173,8 @@ def load_networks(problem: Problem, path: Path, identity: str | None = None) -> 
             f"{path}: weights of another training (identity {found}, expected {identity}); put the run's own file "
             "back, or train the run anew"
         )
+    if bad := _not_finite(arrays):
+        raise UserError(f"{path}: {bad}; use another checkpoint, or train the run anew")
     try:
         assign(network_groups(problem), arrays)
     except UserError as error:
@@ -191,6 +198,14 @@ def start_from(problem: Problem, folder: Path) -> None:
     load_networks(problem, checkpoint.weights_of(folder))
     latest = checkpoint.latest(folder, warn=lambda _: None)
     problem.start_from(_host_state(latest) if latest else {})
+
+
+def _not_finite(arrays: Mapping[str, np.ndarray]) -> str:
+    """Which weights of the networks are NaN or infinite, in words; empty if none is."""
+    for name, values in arrays.items():
+        if name.startswith("networks/") and values.dtype.kind == "f" and not np.isfinite(values).all():
+            return f"{name} holds {np.count_nonzero(~np.isfinite(values))} of {values.size} weights that are not finite"
+    return ""
 
 
 def _host_state(path: Path) -> Arrays:

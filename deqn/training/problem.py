@@ -115,12 +115,24 @@ class Problem(abc.ABC):
             raise ValueError(f"phases: {type(self).__name__} has nothing that a phase can change, got {dict(settings)}")
 
     def validate(self) -> Mapping[str, float]:
-        """Errors on data that training never sees; the first entry decides which weights are best.
+        """Errors on data that training never sees; the first decides which weights are best, or what `judged` says.
 
         Without entries no weights are kept as the best ones. Over several workers the mean of each entry is taken, or
-        the largest where its name ends in _max.
+        the largest where its name ends in _max or .max.
         """
         return {}
+
+    def judged(self, errors: Mapping[str, float]) -> Mapping[str, float]:
+        """What `validate` gave, over all workers, with the figure in front that decides which weights are best.
+
+        The smaller it is the better. By default the entries stay as they are.
+        """
+        return errors
+
+    def in_words(self, errors: Mapping[str, float]) -> str:
+        """The deciding figure of what `judged` gave, as a reader sees it."""
+        name, value = next(iter(errors.items()))
+        return f"{name.replace('_', ' ')} {value + 0.0:.4g}"  # never -0
 
     def host_state(self) -> Mapping[str, Any]:
         """NumPy arrays that live on the host between episodes: replay buffers, environments."""

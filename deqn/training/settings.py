@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -78,7 +79,7 @@ class TrainingSettings(Section):
 
     phases: list[PhaseSettings] = setting(min_length=1)
     stop: dict[str, float] = setting(
-        {}, source="training ends when every error named here, such as error_mean, is below its threshold"
+        {}, source="training ends when every figure of validation named here, as euler.mean, is below its threshold"
     )
     patience: int | None = setting(None, unit="validations without better weights, after which training ends", ge=1)
     validate_every: int = setting(500, unit="updates", ge=1)
@@ -87,3 +88,17 @@ class TrainingSettings(Section):
     workers: WorkerSettings = setting(WorkerSettings())
     precision: Literal["float32", "float64"] = setting("float32")
     seed: int = setting(0, ge=0, lt=2**31)
+
+    @pydantic.field_validator("stop", mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:
+        """{euler: {mean: 1e-4}}, as --set stop.euler.mean=1e-4 makes it, is {euler.mean: 1e-4}."""
+        return dict(_flattened(value)) if isinstance(value, dict) else value
+
+
+def _flattened(mapping: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    for key, value in mapping.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{inner}", each) for inner, each in _flattened(value))
+        else:
+            yield key, value

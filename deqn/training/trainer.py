@@ -111,10 +111,9 @@ class Trainer:
         several_ranks.begin_alike(self.workers, plan, self._variables())
         self.weights_checksums()
         if self.update == 0:
-            self.validations.begin(reduced(self.workers, self.problem.validate()))
+            self.validations.begin(self._validated())
         self.records.open_metrics(self.update)
-        if self.update == 0:
-            self._take(self.validations.initial)
+        no_number = self._take(self.validations.initial) if self.update == 0 else None
         self._last_good = self._last_good or self._position()
         stopped = False
         while not self._is_over() and not stopped:
@@ -126,6 +125,8 @@ class Trainer:
                 write = functools.partial(self.records.write_checkpoint, self.update, *self.state(), last=last)
                 on_first(self.workers, write)  # a full disk, which rank 0 alone meets, ends all ranks alike
         if not stopped:
+            if no_number and not self.validations.best:
+                raise Diverged(f"{no_number}, and no later validation was better: no weights are the best ones")
             use_averages(self.phases.optimizers, self.problem.trainable)
             self._repair_best()
             if self.validations.best_weights:
@@ -211,9 +212,13 @@ class Trainer:
         if self.skipped - good["skipped"] == made:
             return f"no gradient of the last {made} updates, up to {self.update}, was finite"
         with averages_in_use(self.phases.optimizers, self.problem.trainable):
-            self.errors = reduced(self.workers, self.problem.validate())
+            self.errors = self._validated()
             self.weights_checksums()
             return self._take(self.errors)
+
+    def _validated(self) -> dict[str, float]:
+        """The figures of a validation over all workers, the deciding one first."""
+        return dict(self.problem.judged(reduced(self.workers, self.problem.validate())))
 
     def _take(self, errors: Mapping[str, float]) -> str | None:
         """Keeps the weights if these errors are the best so far; says why if they are a divergence."""

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from deqn.project.errors import UserError
+from deqn.project.errors import UserError, nearest
 from deqn.training.settings import TrainingSettings
 
 LEVELS = tuple(digit * 10.0**-power for power in range(1, 16) for digit in (5, 2, 1))  # of errors below 100 %
@@ -16,7 +16,7 @@ LEVELS = tuple(digit * 10.0**-power for power in range(1, 16) for digit in (5, 2
 
 @final
 class Validations:
-    """What a problem's validations have shown so far. The first error of a validation decides which weights are best.
+    """What a problem's validations have shown so far. The first figure of a validation decides which weights are best.
 
     initial: the validation before the first update, of the warm start alone. best: the validation of the best weights.
     best_weights: these, by the names of `position.read`. waited: validations since the best one. cost_to_accuracy:
@@ -33,10 +33,10 @@ class Validations:
 
     def begin(self, errors: Mapping[str, float]) -> None:
         """Takes the validation before the first update. Raises UserError if a threshold's error is not in it."""
-        unknown = sorted(set(self.settings.stop) - set(errors))
-        if unknown:
-            expected = f"any of {', '.join(errors)}" if errors else "no thresholds: this problem does not validate"
-            raise UserError(f"stop: {', '.join(unknown)} is not validated; expected {expected}")
+        for name in self.settings.stop:
+            if name not in errors:
+                words = nearest(name, errors) if errors else " expected no thresholds: this problem does not validate"
+                raise UserError(f"stop.{name}: not validated;{words}")
         if self.settings.patience and not errors:
             raise UserError("patience: this problem does not validate, so none of its weights are better; leave it out")
         self.initial = dict(errors)
@@ -47,8 +47,9 @@ class Validations:
             return None
         name, value = next(iter(errors.items()))
         best, factor = self.best.get(name, math.inf), self.settings.divergence.factor
-        if not math.isfinite(value):
-            return f"the error on fresh data, {name}, is {value}"
+        for each, seen in errors.items():  # one that does not decide is no number either where training broke down
+            if math.isnan(seen) or (each == name and math.isinf(seen)):
+                return f"the error on fresh data, {each}, is {seen}"
         if best > 0 and value > factor * best:  # what can be negative, as a log-likelihood's, has no ratio
             return f"the error on fresh data, {name}, is {value:.3g}, more than {factor:g} times the best, {best:.3g}"
         return None

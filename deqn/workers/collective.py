@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from deqn.project.errors import UserError
 from deqn.workers.workers import Value, Workers
 
@@ -26,14 +28,12 @@ def on_first(workers: Workers, action: Callable[[], Value]) -> Value:
 
 
 def reduced(workers: Workers, values: Mapping[str, float]) -> dict[str, float]:
-    """Scalars by name over all ranks: their mean, or the largest where the name ends in _max."""
+    """Scalars by name over all ranks: their mean, or the largest where the name ends in max; NaN stays NaN."""
     if workers.size == 1:
         return dict(values)
     all_values = workers.gather(dict(values))
     return {
-        name: max(each[name] for each in all_values)
-        if name.endswith("_max")
-        else sum(each[name] for each in all_values) / workers.size
+        name: float((np.max if name.endswith(("_max", ".max")) else np.mean)([each[name] for each in all_values]))
         for name in values
     }
 

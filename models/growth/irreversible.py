@@ -42,6 +42,7 @@ class IrreversibleGrowth(GrowthOnChain):
         units={**UNITS, "multiplier": "utility per unit of the good"},
         binding="multiplier",
         products=["kkt"],
+        constraints=["irreversibility_binds"],
     )
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:

@@ -42,7 +42,7 @@ def trained(project, name, **record):
     run = RunFolder(project / "runs/tiny" / name)
     run.path.mkdir(parents=True)
     run.parameters.write_text("phases:\n- updates: 2000\n- updates: 500\n")
-    run.metrics.write_text("update,episode,error_mean\n250,3,0.0042\n300,4,\n")
+    run.metrics.write_text("update,episode,worst.mean\n250,3,0.0042\n300,4,\n")
     run.provenance.write_text(json.dumps(record))
 
 

@@ -7,12 +7,13 @@ construction, most conditions may have no expectation; not all states, not all c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from deqn.equilibrium import judging
 from deqn.equilibrium.checks import shapes
 from deqn.equilibrium.checks.one_pass import OnePass, mistakes_in
 from deqn.equilibrium.economy import Economy
@@ -21,13 +22,16 @@ from deqn.project.errors import UserError, nearest
 
 _STATES, _FEWER = 11, 6  # unlikely numbers of ages, so that [11, 11] in a message is understood
 _NEAR = 0.1  # standard deviation of the network outputs tried beside zero
+_SPREADS = (1.0, 3.0)  # of outputs tried for a condition that nothing moves near zero
+_STILL = 1e-9  # change of an error by one unit of an output, below which it does not move
 _FAR = (0.3, -0.3, 1.0, -1.0, 3.0, -3.0)  # second chances for an output that seems to do nothing
 
 
 def check_before_training(economy_type: type[Economy], parameters: Any, settings: Any) -> None:
     """All checks of an economy and of the weights that its file gives to conditions; settings: the whole file.
 
-    Raises UserError as `check_equations`, or for the weight of a condition that does not exist.
+    Raises UserError as `check_equations`, or for a weight, a threshold or a judge that is no condition, or none that
+    can judge.
     """
     frozen = settings.next_period.gradient == "frozen"
     conditions = check_equations(economy_type(parameters, settings.precision), settings.sampling.every_shock, frozen)
@@ -36,6 +40,7 @@ def check_before_training(economy_type: type[Economy], parameters: Any, settings
     for name in settings.weights:
         if name not in conditions:
             raise UserError(f"weights.{name}: not a condition of the economy;{nearest(name, conditions)}")
+    _check_judges(economy_type(parameters, "float64"), settings.validation.decided_by, settings.stop)
 
 
 def check_equations(economy: Economy, every_shock: bool = False, frozen: bool = False) -> list[str]:
@@ -60,6 +65,56 @@ def check_equations(economy: Economy, every_shock: bool = False, frozen: bool = 
     _check_each_output(whole)
     trace(economy)
     return list(whole.residuals)
+
+
+def conditions_that_move(economy: Economy) -> list[str]:
+    """The reported conditions that some output of the network changes, near zero or far from it; float64.
+
+    The others hold by construction, as an identity does, or a complementarity that the policy meets exactly.
+    """
+    return [name for name, sizes in _moving(economy, (_NEAR, *_SPREADS)).items() if sizes]
+
+
+def _moving(economy: Economy, spreads: Sequence[float]) -> dict[str, list[float]]:
+    """By reported condition the first of these spreads of network outputs at which one of them moves it, if any."""
+    state, generator = _initial_states(economy), np.random.default_rng(3)
+    found: dict[str, list[float]] = {}
+    for spread in spreads:
+        output = tf.constant(spread * generator.standard_normal((_STATES, economy.outputs)), economy.dtype)
+        whole = OnePass(economy, state, output)
+        for name, total in whole.error_sums.items():
+            if not found.setdefault(name, []):
+                gradients = whole.tape.gradient(total, [whole.output, whole.next_output])
+                # In float64 what cancels leaves 1e-16; NaN is a move.
+                if any(g is not None and not np.all(np.abs(g) < _STILL) for g in gradients):
+                    found[name] = [spread]
+        if all(found.values()):
+            break
+    return found
+
+
+def _check_judges(economy: Economy, decided_by: str | None, stop: Iterable[str]) -> None:
+    """What chooses the best weights and what ends training are figures of conditions, and what chooses can be moved."""
+    moving = _moving(economy, (_NEAR, *_SPREADS))
+    if judging.WORST in moving:
+        raise UserError(f"errors: {judging.WORST} is what validation calls the worst condition; choose another name")
+    if not any(moving.values()):
+        raise UserError(
+            f"errors: none of {', '.join(moving)} changes with what the network says, so that nothing says which "
+            "weights are best; report a condition that training lowers"
+        )
+    if decided_by is not None and decided_by not in moving:
+        raise UserError(f"validation.decided_by: {decided_by!r} is not a condition;{nearest(decided_by, moving)}")
+    if decided_by is not None and moving[decided_by] != [_NEAR]:
+        others = ", ".join(name for name, spread in moving.items() if spread == [_NEAR])
+        raise UserError(
+            f"validation.decided_by: no output of the network moves {decided_by}, so that the untrained weights would "
+            f"be the best; name one of {others}, or leave it out"
+        )
+    known = judging.figures_of(moving)
+    for name in stop:
+        if name not in known:
+            raise UserError(f"stop.{name}: validation has no such figure;{nearest(name, known)}")
 
 
 def trace(economy: Economy) -> None:

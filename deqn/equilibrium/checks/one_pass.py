@@ -20,7 +20,8 @@ class OnePass:
     """All equations once at some states; the shapes and types of what they give are checked as it comes.
 
     output: [batch, outputs], what the network says today. next_output: [outputs], what it says in the next period.
-    following: real fields of next period's states and policies. sums: by condition, a weighted sum to differentiate.
+    following: real fields of next period's states and policies. sums: by condition, a weighted sum to differentiate;
+    error_sums: the same of what is reported.
     reported: by method, everything with a name.
     """
 
@@ -50,11 +51,13 @@ class OnePass:
             self.expectations = self.E.calls
             self.sums = {name: tf.reduce_sum(x * _weights(x)) for name, x in self.residuals.items()}
             self.total = tf.add_n(list(self.sums.values()))
+            self.errors = self._named("errors", state, self.policy, self.E)
+            self.error_sums = {name: tf.reduce_sum(x * _weights(x)) for name, x in self.errors.items()}
             self.policies = tf.add_n([tf.reduce_sum(x * _weights(x)) for x in self.policy if _is_real(x)])
         self.reported = {
             "policy": self.policy._asdict(),
             "residuals": self.residuals,
-            "errors": self._named("errors", state, self.policy, self.E),
+            "errors": self.errors,
             "definitions": self._named("definitions", state, self.policy),
             "flags": self._named("flags", state, self.policy),
         }

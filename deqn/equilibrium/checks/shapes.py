@@ -43,6 +43,7 @@ def check_report(economy: Economy, reported: Mapping[str, Mapping[str, Any]]) ->
         ("foreseen", report.foreseen, policy),
         ("binding", [report.binding] if report.binding else [], policy),
         ("products", report.products, reported["errors"]),
+        ("constraints", report.constraints, reported["flags"]),
         ("output", [report.output] if report.output else [], reported["definitions"]),
     ):
         for name in names:
