@@ -16,6 +16,7 @@ from deqn.equilibrium.reporting import by_age_at_stage, results_of
 from deqn.equilibrium.sampling import Sampler, Tracks, check_sampling, drawn, of_one_worker
 from deqn.equilibrium.settings import NextPeriodSettings
 from deqn.equilibrium.warm_start import check_warm_start, fit_wide_part
+from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
 
 _POOL = 1024  # initial states among which a reset track draws
@@ -135,7 +136,12 @@ class Equilibrium(Problem):
         return self.pool._asdict()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Sets the pool to that of an earlier `host_state`."""
+        """Sets the pool to that of an earlier `host_state`. Raises UserError if State has changed since."""
+        if set(state) != set(self.pool._fields):
+            raise UserError(
+                f"the checkpoint's states are made of {', '.join(sorted(state))}, those of the economy of "
+                f"{', '.join(sorted(self.pool._fields))}: State was changed since, train the run anew"
+            )
         self.pool = type(self.pool)(**state)
 
     def start_from(self, host_state: Mapping[str, Any]) -> None:

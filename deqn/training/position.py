@@ -75,7 +75,7 @@ class Saved(NamedTuple):
     position: Position
     last_good: Position
     best_weights: Arrays
-    rest: dict[str, Any]
+    rest: Mapping[str, Any]
 
 
 # --- a running training -----------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def unpack(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], rank: int)
     mine = {**arrays, **_within(f"rank{rank}/", arrays)}
     position = _position(mine, meta)
     good = _position(_within("good/", mine), meta["good"]) if "good" in meta else position
-    return Saved(position, good, _within("best/", arrays), dict(meta))
+    return Saved(position, good, _within("best/", arrays), meta)
 
 
 def _position(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Position:
