@@ -230,6 +230,6 @@ def test_more_components_than_inputs_are_refused_in_one_line():
 
 
 def test_states_of_a_checkpoint_whose_fields_have_changed_are_refused():
-    problem = problem_of()
+    problem = build_problem(file_of(TINY))
     with pytest.raises(UserError, match="states are made of capital, tfp, those of the economy of capital, shock"):
         problem.restore({"capital": np.zeros((3, 6)), "tfp": np.zeros(3)})
