@@ -127,9 +127,20 @@ def test_distributions_by_age_keep_the_sign_and_are_made_for_all_states_and_each
         assert row.unit == "goods"
 
 
-def test_log_errors_count_zeros_in_percentiles_and_not_in_the_mean():
+def test_the_mean_of_log_errors_is_that_of_the_table_and_percentiles_count_zeros():
     error = np.array([[0.0], [0.0], [0.0], [1e-2], [1e-4]])
     (row,) = accuracy.age_rows({}, {"euler": error}, {}, [21], None)
     assert (row["variable"], row["unit"]) == ("log10_euler", "log10")
-    assert row["mean"] == pytest.approx(-3)
+    (in_the_table,) = [each for each in accuracy.error_rows({"euler": error}, [21], None, None) if each["key"] == "21"]
+    assert 10 ** row["mean"] == pytest.approx(in_the_table["mean"]) == pytest.approx(1.01e-2 / 5)
     assert row["p50"] == pytest.approx(-16)
+
+
+def test_n_minus_one_numbers_belong_to_the_first_ages_or_as_the_report_says_to_the_oldest():
+    decided, held, prices = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.ones((1, 5))
+    rows = list(accuracy.age_rows({"a": decided, "k": held, "p": prices}, {"e": held}, {}, AGES, None, ["k", "e"]))
+    assert [(row["variable"], row["age"]) for row in rows] == [
+        ("a", "21"), ("a", "31"), ("k", "31"), ("k", "41"), ("log10_e", "31"), ("log10_e", "41"),
+    ]  # fmt: skip
+    means = list(accuracy.age_mean_rows({"a": decided, "k": held, "p": prices}, AGES, ["k"]))
+    assert [(row["key"], row["value"]) for row in means] == [("21", 1.0), ("31", 2.0), ("31", 3.0), ("41", 4.0)]

@@ -1,5 +1,6 @@
 """Checkpoints: what is loaded equals what was saved, whatever happens in between."""
 
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -54,6 +55,23 @@ def test_an_array_of_objects_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(ValueError, match="Object arrays"):
         checkpoint.save(tmp_path, checkpoint.LAST, {"x": np.array([{}])}, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_clock_that_is_set_back_does_not_change_which_checkpoint_is_the_latest(tmp_path, monkeypatch):
+    for name, clock in (("last.npz", 9e18), ("update-00000100.npz", 1.0)):
+        monkeypatch.setattr("time.time_ns", lambda clock=clock: int(clock))
+        checkpoint.save(tmp_path, name, {}, {})
+    assert damaged_reports(tmp_path) == (tmp_path / "update-00000100.npz", [])
+
+
+def test_an_entry_that_a_checkpoint_lacks_is_told_with_its_file_and_one_that_nobody_knows_does_no_harm(tmp_path):
+    meta = {"good": {"update": 3}, "from_the_future": [1]}
+    path = checkpoint.save(tmp_path, checkpoint.LAST, ARRAYS, meta)
+    _, found = pickle.loads(pickle.dumps(checkpoint.load(path)))  # as it goes to other ranks
+    assert found == meta
+    for entries, key in ((found, "update"), (found["good"], "episode")):
+        with pytest.raises(UserError, match=rf"last\.npz: the checkpoint does not say '{key}'"):
+            entries[key]
 
 
 def test_the_latest_checkpoint_is_the_one_saved_last_though_its_update_may_be_lower(tmp_path):

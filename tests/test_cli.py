@@ -13,6 +13,7 @@ from small import ROOT, deqn, exit_status, trained_project
 
 from deqn.report.tables import error_rows
 from deqn.training import checkpoint
+from deqn.workers import memory
 
 TINY = "models/olg/tiny.yaml"
 
@@ -89,6 +90,29 @@ def refused(typed, project):
 )
 def test_a_mistaken_setting_is_told_in_one_line(refused, setting, words):
     assert words in refused("train", TINY, "--set", setting)
+
+
+@pytest.mark.parametrize(
+    "setting", ["sampling.tracks=1e12", "network.hidden=[1000000000]", "validation.tracks=1e12",
+                "evaluation.periods=1e12", "warm_start.tracks=1e12"],
+)  # fmt: skip
+def test_sizes_beyond_the_memory_of_the_machine_are_told_before_anything_is_built(refused, setting):
+    err = refused("train", TINY, "--set", setting)
+    assert err.startswith(f"deqn: {setting.partition('=')[0]}: needs ") and "and this machine has " in err
+
+
+def test_an_evaluation_beyond_the_memory_of_the_machine_is_refused(refused):
+    assert "evaluation.periods: needs " in refused("evaluate", "tiny/one", "--periods", 10**12)
+
+
+@pytest.mark.parametrize("limit", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_the_memory_there_is_is_that_of_the_container_if_it_has_less(tmp_path, monkeypatch, limit):
+    (tmp_path / limit).parent.mkdir(exist_ok=True)
+    (tmp_path / limit).write_text("1000000\n")
+    monkeypatch.setattr(memory, "_GROUPS", ((tmp_path, "memory.max"), (tmp_path / "memory", "memory.limit_in_bytes")))
+    assert memory.memory_there_is() == 10**6
+    (tmp_path / limit).write_text("max\n")
+    assert memory.memory_there_is() > 10**8
 
 
 def test_broken_yaml_is_told_with_its_place(refused, project):

@@ -255,3 +255,9 @@ def test_settings_that_do_not_fit_the_economy_are_refused(override, message):
 def test_more_components_than_inputs_are_refused_in_one_line():
     with pytest.raises(UserError, match=r"network\.components: got 59, expected at most the 7 inputs there are"):
         build_problem(file_of(TINY, "network.components=59"))
+
+
+def test_states_of_a_checkpoint_whose_fields_have_changed_are_refused():
+    problem = build_problem(file_of(TINY))
+    with pytest.raises(UserError, match="states are made of capital, tfp, those of the economy of capital, shock"):
+        problem.restore({"capital": np.zeros((3, 6)), "tfp": np.zeros(3)})

@@ -15,8 +15,9 @@ import pytest
 
 from deqn.project.errors import CannotWrite, UserError
 from deqn.report import files, tables
-from deqn.report.bands import by_age
+from deqn.report.bands import by_age, by_shock, stages
 from deqn.report.figures import draw_all
+from deqn.report.training import training_figure
 
 AGES = np.arange(21, 81)
 DESCRIBED = {
@@ -319,6 +320,47 @@ def test_errors_that_are_zero_by_construction_leave_a_readable_axis(tmp_path):
     assert -7 < axes.get_ylim()[0] < axes.get_ylim()[1] < -3
     assert "not shown" in axes.get_title(loc="left")
     assert drawing.data["p50"].min() == -16  # the data behind the figure stay whole
+
+
+def test_without_an_error_to_show_there_is_no_legend_and_with_one_it_stands_below_the_panels(run, tmp_path):
+    rows = profile("log10_kkt", "log10", np.full(60, -16.0), np.zeros(60), shocks=["all"])
+    write(tmp_path / "by_age.csv", ["variable", "unit", "shock", "age", "mean", *PERCENTILES], rows)
+    (empty,) = by_age(tmp_path)
+    assert not empty.figure.legends and not empty.figure.axes[0].get_legend()
+    for drawing in (*by_age(run[0]), stages(run[0]), by_shock(run[0]), training_figure(run[0])):
+        if drawing.name != "kkt_by_age":
+            assert len(drawing.figure.legends) == 1
+        assert not any(axes.get_legend() for axes in drawing.figure.axes)
+
+
+def test_all_ages_stand_within_every_panel_also_beside_variables_of_fewer_ages(tmp_path):
+    ages = np.arange(21, 72, 10)
+    rows = [
+        *profile("capital", "", ages / 50, ages / 500, ages),
+        *profile("savings", "", ages[:-1] / 50, ages[:-1] / 500, ages[:-1]),
+    ]
+    described = DESCRIBED | {"figures": {"both": ["capital", "savings"]}, "shock_variables": ["capital", "savings"],
+                             "stage_variables": ["capital", "savings"]}  # fmt: skip
+    (tmp_path / "description.json").write_text(json.dumps(described))
+    for path in (tmp_path / "by_age.csv", tmp_path / "stages/100.csv"):
+        write(path, ["variable", "unit", "shock", "age", "mean", *PERCENTILES], rows)
+    for drawing in (*by_age(tmp_path), stages(tmp_path), by_shock(tmp_path)):
+        for axes in drawing.figure.axes:
+            assert axes.get_xlim()[0] <= 20 and axes.get_xlim()[1] >= 72
+            assert list(axes.get_xticks()) == list(ages)
+
+
+@pytest.mark.parametrize(("shocks", "entries"), [(5, 5), (6, 6), (25, 12)])
+def test_a_legend_has_equal_columns_and_at_most_a_dozen_entries(tmp_path, shocks, entries):
+    rows = profile("capital", "", AGES / 50, AGES / 500, shocks=["all", *range(1, shocks + 1)])
+    write(tmp_path / "by_age.csv", ["variable", "unit", "shock", "age", "mean", *PERCENTILES], rows)
+    names = [f"shock {number}: ln productivity {number / 7:.5f}" for number in range(1, shocks + 1)]
+    (tmp_path / "description.json").write_text(json.dumps({"shock_names": names}))
+    (legend,) = by_shock(tmp_path).figure.legends
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert len(shown) == entries and {shown[0], shown[-1]} == {names[0], names[-1]}
+    assert entries % legend._ncols == 0
+    assert (legend.get_title().get_text() == "12 of 25 named") == (shocks == 25)
 
 
 def test_a_run_in_progress_gets_its_training_figure_and_the_line_being_written_is_left_out(tmp_path):

@@ -45,6 +45,13 @@ def test_a_second_continuous_state_gives_the_colours_by_thirds(tmp_path):
     assert data["x"][data["group"] == "g low"].max() < data["x"][data["group"] == "g high"].min()
 
 
+def test_a_shock_that_the_path_never_visits_has_no_entry_in_the_legend(tmp_path):
+    path = made_path()
+    write(tmp_path, DESCRIBED | {"shock_names": ["bust", "war", "boom"]}, **path | {"z": 2 * path["z"]})
+    (legend,) = decision_rule(tmp_path).figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["bust", "boom"]
+
+
 def test_states_that_are_distributions_have_no_such_figure(tmp_path):
     path = made_path()
     write(tmp_path, **path | {"k": np.stack([path["k"]] * 3, axis=1)})

@@ -1,5 +1,7 @@
 """The loop: toy problems to their closed forms, phases, roll-backs, thresholds, files."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,6 +38,18 @@ def finding(problem, *errors):
 
     problem.validate = validate
     return problem
+
+
+def test_a_run_whose_folder_is_removed_while_it_is_trained_ends_in_one_line_and_leaves_nothing(folder):
+    folder.parameters.write_text("seed: 0\n")
+
+    def report(progress):
+        if progress.update >= 20:
+            shutil.rmtree(folder.path, ignore_errors=True)
+
+    with pytest.raises(UserError, match=r"run: somebody has removed the run's folder .* training ends at update \d+"):
+        train(Tracks(updates_per_call=10), settings(400, validate_every=10), folder, report=report)
+    assert not folder.path.exists()
 
 
 # ---- four toy problems

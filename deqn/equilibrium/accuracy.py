@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,18 +27,34 @@ def summary(values: np.ndarray) -> dict[str, float]:
     }
 
 
+def by_age(
+    name: str, values: np.ndarray, ages: Sequence[float], oldest: Collection[str] = ()
+) -> list[tuple[str, np.ndarray]]:
+    """The columns of values [T, N] or [T, N-1], each with its age, for N ages; none for values of another shape.
+
+    N-1 columns belong to ages 1..N-1, as decisions of all but the oldest do, or, if `name` is among `oldest`, to 2..N,
+    as what is held by all but the newborn does.
+    """
+    missing = len(ages) - values.shape[1] if values.ndim == 2 else -1
+    if missing not in (0, 1):
+        return []
+    labels = ages[missing:] if name in oldest else ages[: len(ages) - missing]
+    return [(f"{age:g}", column) for age, column in zip(labels, values.T, strict=True)]
+
+
 def error_rows(
     errors: Mapping[str, np.ndarray],
     ages: Sequence[float] | None,
     shock: np.ndarray | None,
     binding: np.ndarray | None,
     products: Sequence[str] = (),
+    oldest: Collection[str] = (),
     unvisited: tuple[np.ndarray, Mapping[str, np.ndarray]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The rows of errors.csv: each condition over all states, by age, by shock (from 1), where a constraint binds.
 
     errors: [T, ages] or [T], fractions. shock: int [T] from 0, or None. binding: bool [T, ages], or None.
-    products: the conditions that are products of two numbers; the others are relative errors.
+    products: the conditions that are products of two numbers; the others are relative errors. oldest: see `by_age`.
     unvisited: shocks that the path lacks, from 0, [n], and the errors there, [n, ...].
     """
     for condition, error in errors.items():
@@ -48,9 +64,8 @@ def error_rows(
             return {"condition": condition, "group": group, "key": key, "unit": unit, **summary(values)}
 
         yield row("all", "", error)
-        if ages is not None and error.ndim == 2:
-            for number, age in enumerate(ages[: error.shape[1]]):
-                yield row("age", f"{age:g}", error[:, number])
+        for age, column in by_age(condition, error, ages or (), oldest):
+            yield row("age", age, column)
         if shock is not None:
             for z in np.unique(shock):
                 yield row("shock", int(z) + 1, error[shock == z])
@@ -82,13 +97,13 @@ def moment_rows(
                 yield {"variable": name, "statistic": "mean", "group": "shock", "key": int(z) + 1, "value": value}
 
 
-def age_mean_rows(variables: Mapping[str, np.ndarray], ages: Sequence[float]) -> Iterator[dict]:
-    """The means by age of variables [T, ages], as rows of moments.csv."""
+def age_mean_rows(
+    variables: Mapping[str, np.ndarray], ages: Sequence[float], oldest: Collection[str] = ()
+) -> Iterator[dict]:
+    """The means by age of variables [T, ages], as rows of moments.csv. oldest: see `by_age`."""
     for name, values in variables.items():
-        if values.ndim == 2:
-            for number, age in enumerate(ages[: values.shape[1]]):
-                value = float(values[:, number].mean())
-                yield {"variable": name, "statistic": "mean", "group": "age", "key": f"{age:g}", "value": value}
+        for age, column in by_age(name, values, ages, oldest):
+            yield {"variable": name, "statistic": "mean", "group": "age", "key": age, "value": float(column.mean())}
 
 
 def age_rows(
@@ -97,29 +112,29 @@ def age_rows(
     units: Mapping[str, str],
     ages: Sequence[float],
     shock: np.ndarray | None,
+    oldest: Collection[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """The rows of by_age.csv: the distribution at each age of variables [T, ages] and of log10 absolute errors.
 
-    The mean of a log10 error is over the errors that are not zero; its percentiles take zeros as 1e-16.
+    The mean of log10_NAME is log10 of the mean absolute error, the number of errors.csv; the mean of the logarithms
+    would be lower. Percentiles take zeros as 1e-16. oldest: see `by_age`.
     """
     groups: list[tuple[Any, Any]] = [("all", slice(None))]
     if shock is not None:
         groups += [(int(z) + 1, shock == z) for z in np.unique(shock)]
-    logs = {f"log10_{name}": _log10(error) for name, error in errors.items() if error.ndim == 2}
-    for name, values in {**variables, **logs}.items():
-        if values.ndim != 2:
-            continue
+    kinds = [(name, values, "") for name, values in variables.items()]
+    kinds += [(name, np.abs(error), "log10") for name, error in errors.items()]
+    for name, values, scale in kinds:
+        shown = f"{scale}_{name}" if scale else name
         for label, chosen in groups:
-            for number, age in enumerate(ages[: values.shape[1]]):
-                column = values[chosen, number]
-                counted = column[column > SMALLEST_LOG10] if name in logs else column
+            for age, column in by_age(name, values[chosen], ages, oldest):
                 yield {
-                    "variable": name,
-                    "unit": units.get(name, "log10" if name in logs else ""),
+                    "variable": shown,
+                    "unit": units.get(shown, scale),
                     "shock": label,
-                    "age": f"{age:g}",
-                    "mean": float(counted.mean()) if counted.size else SMALLEST_LOG10,
-                    **_percentiles(column),
+                    "age": age,
+                    "mean": float(_log10(column.mean()) if scale else column.mean()),
+                    **_percentiles(_log10(column) if scale else column),
                 }
 
 
@@ -127,8 +142,8 @@ def _percentiles(values: np.ndarray) -> dict[str, float]:
     return {f"p{p:g}": float(q) for p, q in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True)}
 
 
-def _log10(error: np.ndarray) -> np.ndarray:
-    return np.log10(np.maximum(np.abs(error), 10**SMALLEST_LOG10))
+def _log10(size: np.ndarray) -> np.ndarray:
+    return np.log10(np.maximum(size, 10**SMALLEST_LOG10))
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:

@@ -33,6 +33,8 @@ class Report(NamedTuple):
     letters: the name in simulation.npz of each field of State, and of those of Policy that are written there.
     units: by field of State and Policy, or by name in `definitions`; figures and tables show them.
     age_label: what the last axis of fields [batch, N] is called in figures, where the economy has `ages`.
+    oldest: policies, errors and definitions [batch, N-1] that belong to ages 2..N; without it, to ages 1..N-1. Fields
+        of State of this size always belong to 2..N, because the newborn hold nothing.
     foreseen: policies that are written for every shock that may follow, under their letter and "_next".
     binding: a policy, [batch] or [batch, N], above 0 where a constraint binds; errors are shown with and without it.
     products: the errors that are products (a multiplier times a slack) and not relative to anything.
@@ -50,6 +52,7 @@ class Report(NamedTuple):
     letters: Mapping[str, str] = {}
     units: Mapping[str, str] = {}
     age_label: str = "age"
+    oldest: Sequence[str] = ()
     foreseen: Sequence[str] = ()
     binding: str | None = None
     products: Sequence[str] = ()
@@ -71,7 +74,7 @@ class Economy(abc.ABC):
     shocks: the exogenous process; a Markov economy's State has a field `shock`.
     outputs: how many numbers `policy` takes from the network for a state.
     own: for each output the index of the feature nearest to it (a cohort's own wealth), or None.
-    ages: labels of the last axis of what is reported by age, or None for an economy without ages.
+    ages: the N ages, in order, of fields [batch, N] and [batch, N-1], or None for an economy without ages.
     """
 
     Parameters: ClassVar[Any]

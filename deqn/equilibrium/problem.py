@@ -19,6 +19,7 @@ from deqn.equilibrium.sampling import Sampler, Tracks, check_sampling, drawn, of
 from deqn.equilibrium.settings import NextPeriodSettings
 from deqn.equilibrium.visited import Visited, visited_by
 from deqn.equilibrium.warm_start import fit_wide_part
+from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
 
 _POOL = 1024  # initial states among which a reset track draws
@@ -154,7 +155,12 @@ class Equilibrium(Problem):
         return self.pool._asdict()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Sets the pool to that of an earlier `host_state`."""
+        """Sets the pool to that of an earlier `host_state`. Raises UserError if State has changed since."""
+        if set(state) != set(self.pool._fields):
+            raise UserError(
+                f"the checkpoint's states are made of {', '.join(sorted(state))}, those of the economy of "
+                f"{', '.join(sorted(self.pool._fields))}: State was changed since, train the run anew"
+            )
         self.pool = type(self.pool)(**state)
 
     def start_from(self, host_state: Mapping[str, Any]) -> None:

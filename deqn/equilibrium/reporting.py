@@ -26,11 +26,11 @@ def results_of(rule: DecisionRule, path: EvaluationSettings) -> Results:
     ages, shock, report = _ages(economy), _shock(economy, evaluation), economy.report
     binding = getattr(evaluation.policy, report.binding) > 0 if report.binding else None
     unvisited = under_unvisited(rule, evaluation.state)
-    errors = [*accuracy.error_rows(evaluation.errors, ages, shock, binding, report.products, unvisited)]
+    errors = [*accuracy.error_rows(evaluation.errors, ages, shock, binding, report.products, report.oldest, unvisited)]
     tables = {"errors": errors}
     moments = [*accuracy.moment_rows(evaluation.definitions, shock, evaluation.track, report.output)]
     if ages is not None:
-        moments += accuracy.age_mean_rows(_variables(evaluation), ages)
+        moments += accuracy.age_mean_rows(_variables(evaluation), ages, _oldest(economy))
         tables["by_age"] = [*_age_rows(economy, evaluation, ages)]
     if moments:
         tables["moments"] = moments
@@ -146,8 +146,13 @@ def _headline(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def _age_rows(economy: Economy, evaluation: Evaluation, ages: list[float]) -> Iterator[dict[str, Any]]:
-    shock = _shock(economy, evaluation)
-    return accuracy.age_rows(_variables(evaluation), evaluation.errors, economy.report.units, ages, shock)
+    shock, units = _shock(economy, evaluation), economy.report.units
+    return accuracy.age_rows(_variables(evaluation), evaluation.errors, units, ages, shock, _oldest(economy))
+
+
+def _oldest(economy: Economy) -> list[str]:
+    """Fields of N-1 numbers that belong to ages 2..N: those of the state, because the newborn hold nothing."""
+    return [*economy.State._fields, *economy.report.oldest]
 
 
 def _variables(evaluation: Evaluation) -> dict[str, np.ndarray]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 import pydantic
 
 from deqn.equilibrium.parameter_types import TransitionMatrix
 from deqn.project.schema import Section, setting
+
+_COPIES = 6  # of the weights: trained, averaged, best, gradient and two of the optimiser
 
 
 class NetworkSettings(Section):
@@ -115,3 +118,30 @@ class EquilibriumSettings(Section):
         "xla", source="graph for layers of many hundred neurons: XLA's matrix products use a part of the processor only"
     )
     updates_per_call: int = setting(50, unit="updates between two looks at the clock", ge=1)
+
+    def bytes_needed(self, inputs: int, outputs: int, shocks: int, number: int) -> dict[str, int]:
+        """Memory that training cannot do without, by the setting that asks for it; what libraries add is not in it.
+
+        inputs, outputs: of the network for a state, about as many numbers as the state and the policy have.
+        shocks: of a chain, 1 without one. number: bytes of a number in training.
+        """
+        network, sampling = self.network, self.sampling
+        layers = [inputs, *network.hidden, outputs * (shocks if network.heads == "shock" else 1)]
+        weights = sum(rows * columns + columns for rows, columns in itertools.pairwise(layers))
+        through = 2 * sum(layers)  # numbers of a state on its way through the network, and their gradients
+        states = sampling.tracks * sampling.periods
+        batch = (sampling.minibatch or states) * (shocks if sampling.every_shock else 1)
+        needed = {
+            "network.hidden": number * weights * _COPIES,
+            "sampling.tracks": number * inputs * (sampling.tracks + states),
+            "validation.tracks": number * self.validation.tracks * self.validation.periods * (inputs + outputs),
+            "evaluation.periods": self.bytes_of_evaluation(inputs, outputs),
+        }
+        if self.warm_start is not None:
+            needed["warm_start.tracks"] = number * self.warm_start.tracks * (inputs + outputs)
+        needed["network.hidden" if max(layers) > batch else "sampling.tracks"] += number * through * batch
+        return needed
+
+    def bytes_of_evaluation(self, inputs: int, outputs: int) -> int:
+        """Memory that the states and policies of the evaluation's paths take, in float64."""
+        return 8 * self.evaluation.tracks * self.evaluation.periods * (inputs + outputs)

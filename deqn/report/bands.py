@@ -9,23 +9,26 @@ axis             label of the axis; else "age"
 condition_names  what an error is called; else its name in errors.csv
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deqn.report import files
-from deqn.report.paper import COLOURS, DASHES, GREY, INK, MIDDLE, PALE, Drawing, axis_label, palette
+from deqn.report.paper import COLOURS, DASHES, GREY, INK, MIDDLE, PALE, Drawing, axis_label, legend_below, palette
 from deqn.report.tables import condition_name
 
 STATISTICS = ("mean", "p0.1", "p10", "p50", "p90", "p99.9")
 # Below this an error is rounding of a condition that holds by construction. Letting it set the axis (the writer clips
 # log10 of zero to -16) would squeeze the errors that matter into the panel's upper edge.
 ROUNDING = -10.0
+_FEW_AGES = 7  # which have room to be named one by one
 
 
 def by_age(folder: Path) -> Iterator[Drawing]:
@@ -47,8 +50,9 @@ def by_age(folder: Path) -> Iterator[Drawing]:
             panel.set_ylabel(_label(rows, described))
             panel.set_xlabel(_axis(described))
             panel.tick_params(labelleft=True)
-        _limits(panels, data)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        _all_ages(panels[0], data)
+        if _limits(panels, [data[data["variable"] == variable] for variable in variables]):
+            legend_below(figure, *panels[0].get_legend_handles_labels())
         yield Drawing(name, figure, data)
 
 
@@ -71,16 +75,20 @@ def stages(folder: Path) -> Drawing | None:
         return None
     figure = Figure(figsize=(0.5 + 2.35 * len(found), 0.6 + 1.75 * len(variables)), layout="constrained")
     panels = figure.subplots(len(variables), len(found), sharex=True, sharey="row", squeeze=False)
+    drawn = False
     for variable, line in zip(variables, panels, strict=True):
-        for percent, panel in zip(tables, line, strict=True):
-            _band(panel, data[(data["variable"] == variable) & (data["percent"] == percent)])
-        _limits(line, data[data["variable"] == variable])
+        parts = [data[(data["variable"] == variable) & (data["percent"] == percent)] for percent in tables]
+        for panel, rows in zip(line, parts, strict=True):
+            _band(panel, rows)
+        drawn |= _limits(line, parts)
         line[0].set_ylabel(_label(data[data["variable"] == variable], described))
     for percent, top, bottom in zip(tables, panels[0], panels[-1], strict=True):
         top.set_title(f"after {percent:g} % of training")
         bottom.set_xlabel(_axis(described))
+    _all_ages(panels[0, 0], data)
     figure.align_ylabels()
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    if drawn:
+        legend_below(figure, *panels[0, 0].get_legend_handles_labels())
     return Drawing("stages", figure, data)
 
 
@@ -109,9 +117,8 @@ def by_shock(folder: Path) -> Drawing | None:
             panel.plot(line["age"], line["mean"], color=colour, linestyle=dash, label=names[shock])
         panel.set_ylabel(_label(rows, described))
         panel.set_xlabel(_axis(described))
-        panel.set_xlim(rows["age"].min() - 1, rows["age"].max() + 1)
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=2 if len(shocks) <= 4 else 4)
+    _all_ages(panels[0], data)
+    legend_below(figure, *panels[0].get_legend_handles_labels())
     return Drawing("by_shock", figure, data)
 
 
@@ -150,24 +157,40 @@ def _band(axes: Axes, rows: pd.DataFrame) -> None:
         axes.fill_between(rows["age"], values[low], values[high], color=colour, linewidth=0, label=label)
     axes.plot(rows["age"], values["p50"], color=COLOURS[0], label="median")
     axes.plot(rows["age"], values["mean"], color=INK, linestyle=DASHES[1], linewidth=1.1, label="mean")
-    axes.set_xlim(rows["age"].min() - 1, rows["age"].max() + 1)
 
 
-def _limits(panels: Sequence[Axes], data: pd.DataFrame) -> None:
-    """Limits of a shared axis of logarithms, set by what lies above ROUNDING; levels keep matplotlib's own."""
-    if not _is_log(data):
-        return
-    values = data[list(STATISTICS)].to_numpy().ravel()
-    shown = values[values > ROUNDING]
-    if shown.size:
-        bottom = max(ROUNDING, math.floor(2 * shown.min() - 0.2) / 2)
-        panels[0].set_ylim(bottom, math.ceil(2 * shown.max() + 0.2) / 2)
+def _all_ages(axes: Axes, data: pd.DataFrame) -> None:
+    """Limits of an axis of ages that all panels share: every age of any of them, and a margin; few ages are named."""
+    ages = sorted(set(data["age"]))
+    step = min((later - earlier for earlier, later in itertools.pairwise(ages)), default=1.0)
+    margin = max(step / 2, 0.02 * (ages[-1] - ages[0]))
+    axes.set_xlim(ages[0] - margin, ages[-1] + margin)
+    if len(ages) <= _FEW_AGES:
+        axes.set_xticks(ages, [f"{age:g}" for age in ages])
+
+
+def _limits(panels: Sequence[Axes], parts: Sequence[pd.DataFrame]) -> bool:
+    """Limits of a shared axis of logarithms, set by what lies above ROUNDING; levels keep matplotlib's own.
+
+    parts: the rows of each panel. A panel that hides errors says so. Returns whether any panel shows something.
+    """
+    if not all(map(_is_log, parts)):
+        return True
+    values = [rows[list(STATISTICS)].to_numpy().ravel() for rows in parts]
+    shown = [each[each > ROUNDING] for each in values]
+    every = np.concatenate(shown)
+    if every.size:
+        bottom = max(ROUNDING, math.floor(2 * every.min() - 0.2) / 2)
+        panels[0].set_ylim(bottom, math.ceil(2 * every.max() + 0.2) / 2)
     else:
-        panels[0].set_ylim(ROUNDING, 0)
-        words = "every error is below $10^{-10}$"
-        panels[0].text(0.5, 0.5, words, transform=panels[0].transAxes, ha="center", va="center", color=GREY)
-    if 0 < shown.size < values.size:
-        panels[0].set_title("not shown: errors below $10^{-10}$", loc="left", color=GREY, fontsize=7)
+        panels[0].set_yticks([])
+    for panel, mine, all_of_it in zip(panels, shown, values, strict=True):
+        if not mine.size:
+            words = "every error is below $10^{-10}$"
+            panel.text(0.5, 0.5, words, transform=panel.transAxes, ha="center", va="center", color=GREY, fontsize=7)
+        elif mine.size < all_of_it.size:
+            panel.set_title("not shown: errors below $10^{-10}$", loc="left", color=GREY, fontsize=7)
+    return bool(every.size)
 
 
 def _is_log(rows: pd.DataFrame) -> bool:

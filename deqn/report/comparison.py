@@ -12,10 +12,11 @@ from rich import box
 from rich.table import Table
 
 from deqn.report import files
-from deqn.report.paper import DASHES, Drawing, axis_label, palette, paper_style, save
+from deqn.report.paper import DASHES, Drawing, axis_label, legend_below, palette, paper_style, save
 from deqn.report.tables import SCALES, condition_name, digits, worst_row
 
 _CURE = "repeat deqn compare"
+_ROUNDING = 1e-10  # errors below it are rounding and do not set the axis
 _DOTS = 2000  # states drawn of each run
 _PERCENTILES = np.concatenate([np.linspace(0, 99, 100), [99.5, 99.9, 100]])
 
@@ -88,23 +89,26 @@ def _errors(described: dict[str, Any], arrays: dict[str, np.ndarray], folder: Pa
         mine = data[(data["run"] == run) & (data["error"] > 0)]
         axes.plot(mine["percentile"], 100 * mine["error"], color=colour, linestyle=DASHES[number % 4], label=run)
     axes.set_yscale("log")
+    shown = data["error"][data["error"] > _ROUNDING]
+    if shown.size:
+        axes.set_ylim(100 * shown.min() / 1.5, 100 * shown.max() * 1.5)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("percentile of the states")
     axes.set_ylabel(f"|{condition_name(condition, described)}| [{SCALES[worst['unit']]}]")
-    axes.legend()
+    legend_below(figure, *axes.get_legend_handles_labels())
     return Drawing("errors", figure, data)
 
 
 def _policies(described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Drawing | None:
     """The figure of the policies over the first state where that is one number, else of their means by age."""
-    runs, ages = described["runs"], described["ages"]
+    runs, ages, oldest = described["runs"], described["ages"], described.get("oldest", ())
     states = [name for name in arrays if "/" not in name]
     scalar = next((name for name in states if arrays[name].ndim == 1 and arrays[name].dtype.kind == "f"), None)
     frames = [
         pd.DataFrame({"run": run, "policy": letter, **xy})
         for number, run in enumerate(runs, start=1)
         for letter in described["names"]
-        if (xy := _line(arrays.get(f"{number}/{letter}"), ages, arrays[scalar] if scalar else None))
+        if (xy := _line(arrays.get(f"{number}/{letter}"), ages, arrays[scalar] if scalar else None, letter in oldest))
     ]
     if not frames:
         return None
@@ -112,12 +116,18 @@ def _policies(described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Drawi
     return Drawing("policies", _panels(described, data, scalar), data)
 
 
-def _line(values: np.ndarray | None, ages: list[float] | None, state: np.ndarray | None) -> dict[str, Any]:
-    """The line of a policy: its mean at each age, or a sample of it over a state; empty if it has neither."""
+def _line(
+    values: np.ndarray | None, ages: list[float] | None, state: np.ndarray | None, oldest: bool
+) -> dict[str, Any]:
+    """The line of a policy: its mean at each age, or a sample of it over a state; empty if it has neither.
+
+    oldest: of fewer numbers than there are ages, they belong to the oldest ones.
+    """
     if values is None:
         return {}
-    if ages is not None and values.ndim == 2:
-        return {"x": ages[: values.shape[1]], "y": values.mean(axis=0)}
+    if ages is not None and values.ndim == 2 and values.shape[1] <= len(ages):
+        count = values.shape[1]
+        return {"x": ages[len(ages) - count :] if oldest else ages[:count], "y": values.mean(axis=0)}
     if ages is None and state is not None and values.ndim == 1:
         step = max(1, len(values) // _DOTS)
         return {"x": state[::step], "y": values[::step]}
@@ -140,6 +150,5 @@ def _panels(described: dict[str, Any], data: pd.DataFrame, scalar: str | None) -
         x = described["axis"] if by_age else axis_label(names[scalar], described["units"].get(scalar, ""))
         panel.set_xlabel(x.replace("\n", " "))
         panel.set_ylabel(axis_label(names[letter], described["units"].get(letter, "")))
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(runs), markerscale=1 if by_age else 2)
+    legend_below(figure, *panels[0].get_legend_handles_labels(), markerscale=1 if by_age else 2)
     return figure

@@ -1,7 +1,8 @@
 """The style of figures and their files: colours that all can tell apart, and the same bytes every time."""
 
+import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,30 @@ def palette(count: int) -> list[Any]:
     if count <= len(COLOURS):
         return list(COLOURS[:count])
     return [matplotlib.colormaps["viridis"](0.95 * position / (count - 1)) for position in range(count)]
+
+
+_MOST = 12  # entries of a legend, beyond which nobody can tell the colours apart
+_LETTER = 0.075  # inches, about, of a letter in a legend
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], **options: Any) -> None:
+    """Puts a legend below the panels, where it covers no data: equal columns as wide as the figure takes.
+
+    Of more than a dozen entries a dozen are shown, evenly spaced, first and last among them, and a title says so.
+    """
+    count = len(labels)
+    if count > _MOST:
+        chosen = [round(position * (count - 1) / (_MOST - 1)) for position in range(_MOST)]
+        handles, labels = [handles[each] for each in chosen], [labels[each] for each in chosen]
+        options = {"title": f"{_MOST} of {count} named", "title_fontsize": 8, **options}
+    widest = 0.6 + _LETTER * max(map(len, labels))
+    fit = max(1, int(figure.get_figwidth() / widest))
+    columns = max(each for each in range(1, min(fit, len(labels)) + 1) if len(labels) % each == 0)
+    if columns == 1 and fit > 1 and len(labels) > 6:  # a prime number of entries: one column would be long
+        columns = math.ceil(len(labels) / math.ceil(len(labels) / min(fit, 3)))
+    rows = math.ceil(len(labels) / columns)
+    figure.set_figheight(figure.get_figheight() + 0.17 * max(0, rows - 1))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, **options)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from deqn.project.errors import UserError
 from deqn.report import files
-from deqn.report.paper import COLOURS, Drawing, axis_label, palette
+from deqn.report.paper import COLOURS, Drawing, axis_label, legend_below, palette
 
 SHOWN = 150  # periods of the path: more could not be told apart in print
 THIRDS = ("low", "middle", "high")
@@ -44,8 +44,9 @@ def aggregates(folder: Path) -> Drawing | None:
 def decision_rule(folder: Path) -> Drawing | None:
     """Draws each policy over the first state variable at every state of the path, in the colour of its shock.
 
-    Without a discrete shock, or with a second continuous state, the colours are thirds of that one. None unless the
-    states are single numbers. Data: columns state, policy, group, x, y.
+    A shock that the path does not visit has no entry in the legend. Without a discrete shock, or with a second
+    continuous state, the colours are thirds of that one. None unless the states are single numbers.
+    Data: columns state, policy, group, x, y.
     """
     described = files.description(folder)
     letters = described.get("letters", {})
@@ -82,7 +83,8 @@ def _groups(folder: Path, arrays: dict[str, np.ndarray], states: list[str], cont
 
 
 def _panels(data: pd.DataFrame, units: dict[str, str]) -> Figure:
-    policies, groups = list(dict.fromkeys(data["policy"])), list(data["group"].cat.categories)
+    policies, found = list(dict.fromkeys(data["policy"])), set(data["group"])
+    groups = [group for group in data["group"].cat.categories if group in found]
     first = data["state"].iloc[0]
     figure = Figure(figsize=(0.4 + 3.2 * len(policies), 3.4), layout="constrained")
     panels = figure.subplots(1, len(policies), sharex=True, squeeze=False)[0]
@@ -93,8 +95,7 @@ def _panels(data: pd.DataFrame, units: dict[str, str]) -> Figure:
         panel.set_xlabel(axis_label(first, units.get(first, "")).replace("\n", " "))
         panel.set_ylabel(axis_label(policy, units.get(policy, "")))
     if len(groups) > 1:
-        handles = panels[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=2 if len(policies) > 1 else 1, markerscale=4)
+        legend_below(figure, *panels[0].get_legend_handles_labels(), markerscale=4)
     return figure
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from deqn.report import files
-from deqn.report.paper import COLOURS, DASHES, Drawing, axis_label
+from deqn.report.paper import COLOURS, DASHES, Drawing, axis_label, legend_below
 
 CLOCKS = {"update": "updates", "cpu_seconds": "CPU time [s]"}
 ERRORS = {"max": "maximum", "p99.9": "99.9th percentile", "mean": "mean"}
@@ -55,7 +56,7 @@ def training_figure(folder: Path) -> Drawing | None:
     for panel, row in zip(panels, axes, strict=True):
         row[0].set_ylabel(panel.label)
         if len(panel.columns) > 1:
-            row[-1].legend(loc="upper right")
+            legend_below(figure, *row[0].get_legend_handles_labels())
     data["update"] = data["update"].astype("int64")
     return Drawing("training", figure, data)
 
@@ -96,3 +97,6 @@ def _draw(axes: Axes, data: pd.DataFrame, clock: str, panel: Panel) -> None:
         axes.set_yscale("log")
         if not is_loss:
             axes.yaxis.set_major_formatter("{x:g}")
+            if positive.max() < 10 * _DECADE * positive.min():  # else matplotlib names the decades only
+                axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+                axes.yaxis.set_minor_formatter("{x:g}")

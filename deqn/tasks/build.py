@@ -7,11 +7,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from deqn.project.errors import UserError
 from deqn.project.identity import recorded
 from deqn.project.run import RunFolder
 from deqn.project.user_code import mistakes_in_user_code
 from deqn.tasks.parameter_file import EconomyFile, ParameterFile, named_class, parameter_file_of
 from deqn.workers.devices import import_tensorflow
+from deqn.workers.memory import memory_there_is, shown
 
 if TYPE_CHECKING:
     from deqn.training.problem import Problem
@@ -42,7 +44,34 @@ def build_problem(file: ParameterFile, rank: int = 0, ranks: int = 1) -> Problem
 
         with in_user_code(file, "__init__"):
             check_before_training(class_of(file), file.parameters, file.settings)
+            _check_memory(file, file.settings, ranks, training=True)
     return _unchecked(file, rank, ranks)
+
+
+def _check_memory(file: ParameterFile, settings: EconomyFile, ranks: int, training: bool) -> None:
+    """Refuses sizes that this machine cannot hold, before anything of such a size is made.
+
+    training: or only its evaluation, perhaps on a smaller machine. Ranks may stand on machines of their own: each is
+    asked for its share alone.
+    """
+    from deqn.equilibrium.network import inputs_of
+
+    economy = class_of(file)(file.parameters, settings.precision)
+    inputs, outputs = inputs_of(economy), economy.outputs
+    if training:
+        number = 8 if settings.precision == "float64" else 4
+        needed = settings.bytes_needed(inputs, outputs, economy.shocks.discrete or 1, number)
+        if settings.workers.scaling == "strong":
+            needed["sampling.tracks"] //= ranks
+    else:
+        needed = {"evaluation.periods": settings.bytes_of_evaluation(inputs, outputs)}
+    there_is, total = memory_there_is(), sum(needed.values())
+    if total > there_is:
+        key = max(needed, key=lambda each: needed[each])
+        raise UserError(
+            f"{key}: needs {shown(needed[key])} of memory, {shown(total)} with the rest of the file, and this machine "
+            f"has {shown(there_is)}; ask for less, or for a machine with more"
+        )
 
 
 def load_problem(run: RunFolder, file: ParameterFile | None = None) -> Problem:
@@ -53,6 +82,9 @@ def load_problem(run: RunFolder, file: ParameterFile | None = None) -> Problem:
     """
     from deqn.training import position
 
+    if file is not None and isinstance(file.settings, EconomyFile):
+        with in_user_code(file, "__init__"):
+            _check_memory(file, file.settings, 1, training=False)
     problem = _unchecked(file or parameter_file_of(run), 0, 1)
     position.load_run(problem, run.checkpoints, recorded(run).get("identity"))
     return problem

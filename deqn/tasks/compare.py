@@ -81,6 +81,7 @@ def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int
         "names": {letter: name for name, letter in letters.items()},
         "ages": None if economy.ages is None else [float(age) for age in economy.ages],
         "axis": economy.report.age_label,
+        "oldest": [letters.get(name, name) for name in economy.report.oldest],
         "condition_names": dict(economy.report.condition_names),
     }
     _write(comparison, description, folder)

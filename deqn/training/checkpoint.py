@@ -5,19 +5,20 @@
     checkpoints/best.npz               what an evaluation reads
     checkpoints/stage-5.npz            the weights at 5 % of training
 
-Any NumPy opens such a file: arrays under their own names, and four texts: meta.json, format, saved (ns), checksum.
+Any NumPy opens such a file: arrays under their own names, and four texts: meta.json, format, saved, checksum. `saved`
+counts the checkpoints of a folder; a clock may be set back.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import re
-import time
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -28,9 +29,25 @@ LAST, BEST = "last.npz", "best.npz"
 FORMAT = 2  # to be raised with every change of the names or the meaning of what a checkpoint holds
 _NUMBERED, _STAGE = re.compile(r"update-(\d{8,})\.npz"), re.compile(r"stage-(\d+)\.npz")
 
+# NotImplementedError and RuntimeError: zipfile reads damaged headers as an unknown compression or as encryption.
+_DAMAGED = (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError)
+
 
 class DamagedCheckpoint(UserError):
     """A file that is no whole checkpoint; an earlier one may be."""
+
+
+class _Meta(dict[str, Any]):
+    """The meta of a checkpoint, of which a missing entry is a UserError; entries that nobody asks for do no harm."""
+
+    def __init__(self, entries: Mapping[str, Any], path: Path) -> None:
+        super().__init__({k: _Meta(v, path) if isinstance(v, dict) else v for k, v in entries.items()})
+        self.path = path
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise UserError(
+            f"{self.path}: the checkpoint does not say {key!r}; it is of another release, train the run anew"
+        )
 
 
 def numbered(update: int) -> str:
@@ -64,7 +81,7 @@ def save(folder: Path, name: str, arrays: Mapping[str, np.ndarray], meta: Mappin
     members = {f"{key}.npy": _array_bytes(np.asarray(array)) for key, array in arrays.items()}
     members["meta.json"] = json.dumps(dict(meta)).encode()
     members["format"] = str(FORMAT).encode()
-    members["saved"] = str(time.time_ns()).encode()  # kept inside, because copying a folder changes file times
+    members["saved"] = str(_count(Path(folder)) + 1).encode()  # inside, because copying a folder changes file times
     members["checksum"] = _checksum(members).encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -79,20 +96,23 @@ def save(folder: Path, name: str, arrays: Mapping[str, np.ndarray], meta: Mappin
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The (arrays, meta) of a checkpoint. Raises UserError if it is missing, damaged or of another release."""
+    """The (arrays, meta) of a checkpoint. Raises UserError if it is missing, damaged or of another release.
+
+    So does later, by the name of the file, meta["x"] for an entry that is not there.
+    """
     members = _members(Path(path))
     arrays = {
         key.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
         for key, data in members.items()
         if key.endswith(".npy")
     }
-    return arrays, json.loads(members["meta.json"])
+    return arrays, _Meta(json.loads(members["meta.json"]), Path(path))
 
 
 def latest(folder: Path, warn: Callable[[str], object] = warnings.warn) -> Path | None:
     """The newest checkpoint to resume from, last.npz or a numbered one, that is whole; None if there is none.
 
-    Newest by the time it was saved, not by its update: after a rollback the count runs a second time.
+    Newest by the count of checkpoints, not of updates, which runs a second time after a roll-back, nor by the clock.
     warn: told of every damaged checkpoint that is passed over. Raises UserError if one is of another release.
     """
     found = []
@@ -111,6 +131,15 @@ def prune(folder: Path, keep: int) -> None:
     paths.sort(key=lambda path: int(path.stem.removeprefix("update-")), reverse=True)
     for path in paths[keep:]:
         path.unlink(missing_ok=True)
+
+
+def _count(folder: Path) -> int:
+    """The largest number of a checkpoint in this folder, 0 if there is none."""
+    numbers = [0]
+    for path in folder.glob("*.npz"):
+        with contextlib.suppress(*_DAMAGED), zipfile.ZipFile(path) as archive:  # it is passed over when it is read
+            numbers.append(int(archive.read("saved")))
+    return max(numbers)
 
 
 def _array_bytes(array: np.ndarray) -> bytes:
@@ -136,12 +165,14 @@ def _members(path: Path) -> dict[str, bytes]:
             raise ValueError("its checksum does not fit its contents")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such checkpoint; train the run first, or name another one") from error
-    # NotImplementedError and RuntimeError: zipfile reads damaged headers as an unknown compression or as encryption.
-    except (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise DamagedCheckpoint(f"{path}: damaged checkpoint ({error}); use another one or delete it") from error
     found = members.get("format", b"none").decode()
     if found != str(FORMAT):
         raise UserError(
             f"{path}: a checkpoint of another release of deqn (format {found}, expected {FORMAT}); train the run anew"
         )
+    for name in ("meta.json", "saved"):
+        if name not in members:
+            raise DamagedCheckpoint(f"{path}: damaged checkpoint (it has no {name}); use another one or delete it")
     return members

@@ -35,6 +35,12 @@ class RunRecords:
         self._metrics: Metrics | None = None
         self._row_lost = False
         self._last_saved = time.monotonic()
+        self._began_as_run = folder is not None and folder.is_run
+
+    @property
+    def _folder_is_gone(self) -> bool:
+        """Whether somebody has removed the run's folder since; a new one in its place has no parameters.yaml."""
+        return self._began_as_run and self.folder is not None and not self.folder.is_run
 
     def open_metrics(self, update: int) -> None:
         """Opens metrics.csv for what follows `update`: later rows, which were undone or interrupted, are dropped."""
@@ -43,7 +49,7 @@ class RunRecords:
 
     def add_row(self, row: Mapping[str, Any]) -> None:
         """Adds a row to metrics.csv."""
-        if self._metrics is None:
+        if self._metrics is None or self._folder_is_gone:
             return
         try:
             self._metrics.append(row)
@@ -75,16 +81,23 @@ class RunRecords:
         self._write(checkpoint.stage(percent), weights, {"update": update, "percent": percent})
 
     def checkpoint_is_due(self) -> bool:
-        """Whether so many minutes have passed that a checkpoint has to be written."""
-        return self.folder is not None and (time.monotonic() - self._last_saved) / 60 >= self.settings.minutes
+        """Whether so many minutes have passed that a checkpoint has to be written, or it no longer can be."""
+        minutes = (time.monotonic() - self._last_saved) / 60
+        return self.folder is not None and (minutes >= self.settings.minutes or self._folder_is_gone)
 
     def write_checkpoint(self, update: int, arrays: Arrays, meta: Mapping[str, Any], last: bool) -> None:
         """Writes the checkpoint to resume from.
 
-        Raises CannotWrite if it is the last one and can't be written: training would be lost.
+        Raises CannotWrite if it is the last one and can't be written: training would be lost. Raises UserError if the
+        run's folder is gone.
         """
         if self.folder is None:
             return
+        if self._folder_is_gone:
+            raise UserError(
+                f"{self.folder.path}: somebody has removed the run's folder while it was trained, and its checkpoints "
+                f"with it; training ends at update {update}: start it again"
+            )
         if last:
             checkpoint.save(self.folder.checkpoints, checkpoint.LAST, arrays, self._signed(meta))
         elif self._write(checkpoint.LAST, arrays, meta) and self.settings.keep:
@@ -93,7 +106,7 @@ class RunRecords:
         self._last_saved = time.monotonic()
 
     def _write(self, name: str, arrays: Arrays, meta: Mapping[str, Any]) -> bool:
-        if self.folder is None:
+        if self.folder is None or self._folder_is_gone:
             return False
         try:
             checkpoint.save(self.folder.checkpoints, name, arrays, self._signed(meta))

@@ -40,6 +40,7 @@ def check_report(economy: Economy, reported: Mapping[str, Mapping[str, Any]]) ->
     report, policy = economy.report, reported["policy"]
     for part, names, known in (
         ("letters", report.letters, [*economy.State._fields, *policy]),
+        ("oldest", report.oldest, [*policy, *reported["errors"], *reported["definitions"]]),
         ("foreseen", report.foreseen, policy),
         ("binding", [report.binding] if report.binding else [], policy),
         ("products", report.products, reported["errors"]),
