@@ -156,7 +156,7 @@ def test_from_a_mistyped_run_names_the_nearest(refused):
 
 def test_from_a_run_of_another_size_is_refused(refused):
     err = refused("train", TINY, "--run", "two", "--from", "tiny/one")
-    assert "--from tiny/one: the checkpoint" in err and "of another economy" in err
+    assert "--from tiny/one: " in err and "the checkpoint holds" in err and "of another economy" in err
 
 
 @pytest.mark.parametrize("periods", [["--periods", "100", "--burn-in", "100"], ["--burn-in", "1100"]])
@@ -286,7 +286,7 @@ def test_check_says_size_memory_and_time_and_writes_nothing(typed, project):
     status, out, err = typed("check", TINY, "--set", "network.hidden=[16]")
     assert (status, err) == (0, ""), err
     assert "network.hidden.0: 32 -> 16" in out
-    assert "7 inputs, 5 outputs, 4 shocks" in out
+    assert "7 inputs, hidden 16 silu, 5 outputs, one head a shock" in out
     for words in ("weights to train", "MiB", "CPU-seconds"):
         assert words in out
     assert contents(project) == before

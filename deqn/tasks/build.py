@@ -80,12 +80,12 @@ def load_problem(run: RunFolder, file: ParameterFile | None = None) -> Problem:
     file: by default the one that the run was trained with. Raises UserError if there is no checkpoint, or it is damaged
     or of another problem.
     """
-    from deqn.training import position
-
     if file is not None and isinstance(file.settings, EconomyFile):
         with in_user_code(file, "__init__"):
             _check_memory(file, file.settings, 1, training=False)
     problem = _unchecked(file or parameter_file_of(run), 0, 1)
+    from deqn.training import position  # TensorFlow's noise has been held back by now
+
     position.load_run(problem, run.checkpoints, recorded(run).get("identity"))
     return problem
 
