@@ -45,6 +45,8 @@ class Economy(abc.ABC):
     units: ClassVar[Mapping[str, str]] = {}
     age_label: ClassVar[str] = "age"
     foreseen: ClassVar[Sequence[str]] = ("savings",)  # policies recorded for every shock that may follow, as a_next
+    # For a policy that may be zero or negative: the policy or definition of whose size its implied error is a share.
+    relative_to: ClassVar[Mapping[str, str]] = {}
 
     shocks: Exogenous
     outputs: int
