@@ -29,12 +29,11 @@ from threadpoolctl import threadpool_limits
 
 from deqn.equilibrium.decision_rule import OutputRule
 from deqn.equilibrium.linearized import Conditions, pseudo_inverse
-from deqn.equilibrium.smooth import SmoothFunctions, regression
+from deqn.equilibrium.smooth import Coordinates, carry, choose, left_out
 
 STATES, FEWEST_STATES = 2048, 512
 _DIRECTIONS = 65536  # derivatives of the conditions taken in all: bounds the states of an economy of many decisions
-_FUNCTIONS = 100  # of the regression, at most; a shock has at least four states for each
-_PER_FUNCTION = 4
+_RARE = 300  # states of each shock that the regression has, where a quarter of the sample allows
 _KRYLOV, _SOLVED = 120, 1e-5
 _FINITE_SUM = 0.9995  # largest modulus whose sum is taken for finite
 _CURVED = 0.5  # share of the step that the corrected rule may leave, beyond what the regression does not see
@@ -97,7 +96,7 @@ def _at(conditions: Conditions, sample: Any) -> ImpliedError:
         followed,
         levels,
         modulus,
-        1 - (_size((delta - smooth) / scale) / max(_size(delta / scale), 1e-300)) ** 2,
+        equations.foreseeable(delta / scale),
         left_share,
         tuple(_doubts(modulus, unsolved, left_share, equations.singular[:count].mean())),
     )
@@ -121,32 +120,39 @@ class _Equations:
         self._fit(conditions.inputs(state), following)
 
     def _fit(self, inputs: np.ndarray, following: np.ndarray) -> None:
-        """Regressions by today's shock, and the functions at the successors, each under its own shock."""
+        """How values at the states are carried to the states themselves, and to the successors under each shock."""
         shocks = self.conditions.economy.shocks.discrete
         self.shock = self.state.shock if shocks else np.zeros(len(inputs), int)
-        present = np.unique(self.shock)
-        fewest = min(np.count_nonzero(self.shock == z) for z in present)
-        functions = SmoothFunctions(inputs, max(1, min(_FUNCTIONS, fewest // _PER_FUNCTION)))
-        self.functions, self.later_functions = functions(inputs), functions(following)  # [M, P], [M, J, P]
-        self.regressions = {z: regression(self.functions[self.shock == z]) for z in present}
-
-    def coefficients(self, delta: np.ndarray) -> dict[int, np.ndarray]:
-        """Of delta [M, outputs] on the smooth functions, by shock, each [P, outputs]."""
-        return {z: matrix @ delta[self.shock == z] for z, matrix in self.regressions.items()}
+        self.groups = [np.flatnonzero(self.shock == z) for z in range(shocks or 1)]
+        coordinates = Coordinates(inputs)
+        points, ahead = coordinates(inputs), coordinates(following)  # [M, components], [M, J, components]
+        scaled = self.step / self.scale
+        self.points = [points[group] for group in self.groups]
+        self.smoothness = choose(*zip(*((x, scaled[g]) for x, g in zip(self.points, self.groups, strict=True) if len(g))))
+        self.to_states = [carry(x, x, self.smoothness) for x in self.points]
+        under = [ahead[:, z] if shocks else ahead for z in range(len(self.groups))]  # [M(, J), components]
+        self.to_successors = [carry(x, to, self.smoothness) for x, to in zip(self.points, under, strict=True)]
 
     def smoothed(self, delta: np.ndarray) -> np.ndarray:
-        """What the smooth functions see of delta, [M, outputs]."""
-        by_shock = self.coefficients(delta)
-        return np.stack([f @ by_shock[z] for f, z in zip(self.functions, self.shock, strict=True)])
+        """The smooth part of delta [M, outputs]."""
+        smooth = np.zeros_like(delta)
+        for group, matrix in zip(self.groups, self.to_states, strict=True):
+            smooth[group] = matrix @ delta[group]
+        return smooth
 
     def at_successors(self, delta: np.ndarray) -> np.ndarray:
-        """The smoothed delta at the successors, [M, J, outputs]."""
-        by_shock = self.coefficients(delta)
-        count = self.later_functions.shape[1]
-        alone = 0 if not self.conditions.economy.shocks.discrete else None
-        nothing = np.zeros((self.functions.shape[1], self.output.shape[1]))
-        each = [by_shock.get(j if alone is None else alone, nothing) for j in range(count)]
-        return np.stack([self.later_functions[:, j] @ each[j] for j in range(count)], axis=1)
+        """The smooth part of delta at the successors, [M, J, outputs]."""
+        each = [matrix @ delta[group] for group, matrix in zip(self.groups, self.to_successors, strict=True)]
+        return np.stack(each, axis=1) if self.conditions.economy.shocks.discrete else each[0]
+
+    def foreseeable(self, delta: np.ndarray) -> float:
+        """The share of delta, in mean squares, that is known at a state from the other states."""
+        missed = sum(
+            (left_out(x, delta[group], self.smoothness) ** 2).sum()
+            for x, group in zip(self.points, self.groups, strict=True)
+            if len(group)
+        )
+        return float(1 - missed / max((delta**2).sum(), 1e-300))
 
     def later(self, delta: np.ndarray) -> np.ndarray:
         """T delta at the states, [M, outputs]."""
@@ -202,7 +208,7 @@ def _with_states_of_rare_shocks(conditions: Conditions, sample: Any) -> Any:
     if not shocks:
         return sample
     count = len(sample[0])
-    wanted = min(_PER_FUNCTION * _FUNCTIONS, count // (2 * shocks))
+    wanted = min(_RARE, count // (2 * shocks))
     parts = [sample]
     for shock in range(shocks):
         missing = wanted - np.count_nonzero(sample.shock == shock)

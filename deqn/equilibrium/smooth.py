@@ -1,67 +1,80 @@
-"""Smooth functions of the state, with which a function known at some states is carried to others. NumPy only."""
+r"""A function that is known at some states, carried to others: a linear function plus a smooth one. NumPy only.
+
+Gaussian process regression (Rasmussen & Williams 2006, chapter 2) in the principal components x of what a network sees:
+
+    f(s) = k(s, S) (k(S, S) + noise)^-1 f(S),
+    k(s, s') = 100 + 10 x x' + (1 + d + d^2/3) exp(-d),   d = sqrt(5) |x - x'| / length
+
+so that a constant and a linear function are carried almost exactly, others as far as they are smooth, and far from all
+states of the sample what is left is the linear function. Between two states a Matern function of 5/2 is twice
+differentiable. Length and noise are those with the smallest error at states that are left out, one at a time.
+"""
 
 from __future__ import annotations
 
-import heapq
+from typing import NamedTuple
 
 import numpy as np
 
-_HIGHEST = 14  # degree in one component
-_NEGLIGIBLE = 1e-5  # components with less than this share of the largest standard deviation are left out
-_CUT_OFF = 1e-7  # singular values of a regression below this share of the largest are noise
+_CONSTANT, _LINEAR = 100.0, 10.0  # prior variances, those of the smooth part being one
+_LENGTHS, _NOISES = (0.5, 1.0, 2.0, 4.0), (1e-6, 1e-4, 1e-2, 1.0)
+_TRIED = 400  # states on which length and noise are chosen
+_NEGLIGIBLE = 1e-6  # components with less than this share of the largest standard deviation are left out
 
 
-class SmoothFunctions:
-    """Chebyshev polynomials of the principal components of what a network sees, the leading ones to higher degrees.
+class Coordinates:
+    """Principal components of standardised inputs [M, inputs], the smaller ones with their spread's square root."""
 
-    inputs: [M, inputs], the sample that fixes components and their ranges. count: how many functions, at most.
-    Beyond the sample's range a component counts as being at its end.
-    """
-
-    def __init__(self, inputs: np.ndarray, count: int) -> None:
+    def __init__(self, inputs: np.ndarray) -> None:
         spread = inputs.std(axis=0)
-        self.mean, self.scale = inputs.mean(axis=0), np.where(spread > 0, spread, 1.0)
-        _, sizes, directions = np.linalg.svd((inputs - self.mean) / self.scale, full_matrices=False)
+        self.mean, scale = inputs.mean(axis=0), np.where(spread > 0, spread, 1.0)
+        _, sizes, directions = np.linalg.svd((inputs - self.mean) / scale, full_matrices=False)
         kept = sizes > _NEGLIGIBLE * max(sizes[0], 1e-300)
-        self.directions = directions[kept].T  # [inputs, components]
-        components = self._components(inputs)
-        self.low, self.high = components.min(axis=0), components.max(axis=0)
-        self.degrees = _degrees(components.shape[1], count)
+        sizes = sizes[kept] / np.sqrt(len(inputs))  # standard deviations
+        self.rotation = (directions[kept] / np.sqrt(sizes * sizes[:1])[:, None] / scale).T  # [inputs, components]
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """[..., inputs] -> [..., count]; the first function is one everywhere."""
-        components = self._components(inputs)
-        width = np.where(self.high > self.low, self.high - self.low, 1.0)
-        x = np.clip(2 * (components - self.low) / width - 1, -1.0, 1.0)
-        values = np.ones((len(self.degrees), *x.shape[:-1]))
-        for number, degrees in enumerate(self.degrees):
-            for component, degree in degrees.items():
-                values[number] *= np.cos(degree * np.arccos(x[..., component]))
-        return np.moveaxis(values, 0, -1)
-
-    def _components(self, inputs: np.ndarray) -> np.ndarray:
-        return (inputs - self.mean) / self.scale @ self.directions
+        """[..., inputs] -> [..., components]; the first has a standard deviation of one."""
+        return (inputs - self.mean) @ self.rotation
 
 
-def regression(values: np.ndarray) -> np.ndarray:
-    """The matrix [count, M] that gives least-squares coefficients on functions of values [M, count]."""
-    return np.linalg.pinv(values, rcond=_CUT_OFF)
+class Smoothness(NamedTuple):
+    """length: in standard deviations of the first component. noise: variance, that of the smooth part being one."""
+
+    length: float
+    noise: float
 
 
-def _degrees(components: int, count: int) -> list[dict[int, int]]:
-    """The degrees in each component of the `count` cheapest products, {component: degree}; the first is {}.
+def carry(points: np.ndarray, to: np.ndarray, smoothness: Smoothness) -> np.ndarray:
+    """The matrix [..., n] that makes values at `to` [..., components] of values at `points` [n, components]."""
+    matrix = covariance(points, points, smoothness.length) + smoothness.noise * np.eye(len(points))
+    flat = to.reshape(-1, to.shape[-1])
+    weights = np.linalg.solve(matrix, covariance(points, flat, smoothness.length)).T
+    return weights.reshape(*to.shape[:-1], len(points))
 
-    A degree costs 1 in the first component, more in later ones: 1 + log2(number) / 2.
-    """
-    price = 1 + np.log2(np.arange(1, components + 1)) / 2
-    waiting: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]  # a product as its components in ascending order
-    chosen: list[dict[int, int]] = []
-    while waiting and len(chosen) < count:
-        cost, product = heapq.heappop(waiting)
-        degrees = {component: product.count(component) for component in dict.fromkeys(product)}
-        if max(degrees.values(), default=0) > _HIGHEST:
-            continue
-        chosen.append(degrees)
-        for component in range(product[-1] if product else 0, components):
-            heapq.heappush(waiting, (cost + price[component], (*product, component)))
-    return chosen
+
+def covariance(x: np.ndarray, y: np.ndarray, length: float) -> np.ndarray:
+    """k(x, y) [n, m] at points x [n, components] and y [m, components]."""
+    product = x @ y.T
+    squared = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * product
+    d = np.sqrt(5 * np.maximum(squared, 0.0)) / length
+    return _CONSTANT + _LINEAR * product + (1 + d + d**2 / 3) * np.exp(-d)
+
+
+def choose(points: list[np.ndarray], values: list[np.ndarray]) -> Smoothness:
+    """Length and noise that carry values [n, outputs] best, over several sets of points [n, components] together."""
+    thinned = [_thinned(x, y, _TRIED // len(points)) for x, y in zip(points, values, strict=True)]
+    tried = [Smoothness(length, noise) for length in _LENGTHS for noise in _NOISES]
+    return min(tried, key=lambda each: sum((left_out(x, y, each) ** 2).sum() for x, y in thinned))
+
+
+def left_out(points: np.ndarray, values: np.ndarray, smoothness: Smoothness) -> np.ndarray:
+    """Values [n, outputs] less what the other n - 1 points say of each."""
+    matrix = covariance(points, points, smoothness.length) + smoothness.noise * np.eye(len(points))
+    inverse = np.linalg.inv(matrix)
+    return inverse @ values / np.diag(inverse)[:, None]
+
+
+def _thinned(points: np.ndarray, values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    chosen = np.unique(np.linspace(0, len(points) - 1, max(count, 20)).astype(int))
+    return points[chosen], values[chosen]
