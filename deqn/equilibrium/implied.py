@@ -29,11 +29,12 @@ from threadpoolctl import threadpool_limits
 
 from deqn.equilibrium.decision_rule import OutputRule
 from deqn.equilibrium.linearized import Conditions, pseudo_inverse
-from deqn.equilibrium.smooth import Coordinates, carry, choose, left_out
+from deqn.equilibrium.smooth import Coordinates, Regression, choose
 
 STATES, FEWEST_STATES = 2048, 512
 _DIRECTIONS = 65536  # derivatives of the conditions taken in all: bounds the states of an economy of many decisions
-_RARE = 300  # states of each shock that the regression has, where a quarter of the sample allows
+_RARE = 300  # states of each shock that the regression has at least, if half of the sample allows
+_POINTS = 500  # and at most
 _KRYLOV, _SOLVED = 120, 1e-5
 _FINITE_SUM = 0.9995  # largest modulus whose sum is taken for finite
 _CURVED = 0.5  # share of the step that the corrected rule may leave, beyond what the regression does not see
@@ -45,8 +46,8 @@ class ImpliedError(NamedTuple):
     state: the economy's State of arrays [M, ...]. unit: what each policy is measured in, by field.
     one_step, followed: changes by field, [M, ...], in that unit: 0.01 is a hundredth of the decision.
     levels: what one unit is, by field, [M, ...]. modulus: by how much a period back in time shrinks the errors that
-    die out most slowly. smooth: share of the followed change (in mean squares) that the regression sees, and so
-    follows. left: share of the step that is left when the rule is corrected. doubts: why the followed change is not to
+    die out most slowly. missed: how large, as a share of the followed change, a period's errors are that
+    could not be followed. left: share of the step that is left when the rule is corrected. doubts: why the followed change is not to
     be trusted, in words; empty if nothing speaks against it.
     """
 
@@ -56,7 +57,7 @@ class ImpliedError(NamedTuple):
     followed: Mapping[str, np.ndarray]
     levels: Mapping[str, np.ndarray]
     modulus: float
-    smooth: float
+    missed: float
     left: float
     doubts: tuple[str, ...]
 
@@ -96,7 +97,7 @@ def _at(conditions: Conditions, sample: Any) -> ImpliedError:
         followed,
         levels,
         modulus,
-        equations.foreseeable(delta / scale),
+        _size(equations.missed(delta) / scale) / max(_size(delta / scale), 1e-300),
         left_share,
         tuple(_doubts(modulus, unsolved, left_share, equations.singular[:count].mean())),
     )
@@ -117,54 +118,70 @@ class _Equations:
         self.step = self._solved(residual)
         size = np.sqrt((self.step**2).mean(axis=0))
         self.scale = np.maximum(size, 1e-6 * max(size.max(), 1e-300))
+        self.count = following.shape[1]
         self._fit(conditions.inputs(state), following)
 
     def _fit(self, inputs: np.ndarray, following: np.ndarray) -> None:
         """How values at the states are carried to the states themselves, and to the successors under each shock."""
         shocks = self.conditions.economy.shocks.discrete
-        self.shock = self.state.shock if shocks else np.zeros(len(inputs), int)
-        self.groups = [np.flatnonzero(self.shock == z) for z in range(shocks or 1)]
+        shock = self.state.shock if shocks else np.zeros(len(inputs), int)
         coordinates = Coordinates(inputs)
         points, ahead = coordinates(inputs), coordinates(following)  # [M, components], [M, J, components]
+        self.groups = [np.flatnonzero(shock == z) for z in range(shocks or 1)]
+        self.known = [_thinned(group, _POINTS) for group in self.groups]
         scaled = self.step / self.scale
-        self.points = [points[group] for group in self.groups]
-        self.smoothness = choose(*zip(*((x, scaled[g]) for x, g in zip(self.points, self.groups, strict=True) if len(g))))
-        self.to_states = [carry(x, x, self.smoothness) for x in self.points]
-        under = [ahead[:, z] if shocks else ahead for z in range(len(self.groups))]  # [M(, J), components]
-        self.to_successors = [carry(x, to, self.smoothness) for x, to in zip(self.points, under, strict=True)]
+        filled = [known for known in self.known if len(known)]
+        smoothness = choose([points[known] for known in filled], [scaled[known] for known in filled])
+        self.regressions = [Regression(points[known], smoothness) for known in self.known]
+        self.to_states, self.to_successors = [], []
+        for z, (regression, group) in enumerate(zip(self.regressions, self.groups, strict=True)):
+            self.to_states.append(regression.to(points[group]))
+            self.to_successors.append(regression.to(ahead[:, z] if shocks else ahead))
 
     def smoothed(self, delta: np.ndarray) -> np.ndarray:
         """The smooth part of delta [M, outputs]."""
         smooth = np.zeros_like(delta)
-        for group, matrix in zip(self.groups, self.to_states, strict=True):
-            smooth[group] = matrix @ delta[group]
+        for group, known, matrix in zip(self.groups, self.known, self.to_states, strict=True):
+            smooth[group] = matrix @ delta[known]
         return smooth
 
     def at_successors(self, delta: np.ndarray) -> np.ndarray:
         """The smooth part of delta at the successors, [M, J, outputs]."""
-        each = [matrix @ delta[group] for group, matrix in zip(self.groups, self.to_successors, strict=True)]
+        each = [matrix @ delta[known] for known, matrix in zip(self.known, self.to_successors, strict=True)]
         return np.stack(each, axis=1) if self.conditions.economy.shocks.discrete else each[0]
 
-    def foreseeable(self, delta: np.ndarray) -> float:
-        """The share of delta, in mean squares, that is known at a state from the other states."""
-        missed = sum(
-            (left_out(x, delta[group], self.smoothness) ** 2).sum()
-            for x, group in zip(self.points, self.groups, strict=True)
-            if len(group)
-        )
-        return float(1 - missed / max((delta**2).sum(), 1e-300))
+    def unforeseen(self, delta: np.ndarray) -> np.ndarray:
+        """delta less what the other states say of it, [M, outputs]; at the states of the regressions, zero elsewhere."""
+        rest = np.zeros_like(delta)
+        for regression, known in zip(self.regressions, self.known, strict=True):
+            rest[known] = regression.left_out(delta[known])
+        return rest
+
+    def missed(self, delta: np.ndarray) -> np.ndarray:
+        """T of errors of the size and kind that the regression cannot foresee, as if they were unrelated, [M, outputs]."""
+        rest, generator = self.unforeseen(delta), np.random.default_rng(0)
+        shape = self.output.shape[0], self.count
+        drawn = np.zeros((*shape, self.output.shape[1]))
+        for j in range(self.count):
+            known = self.known[j if self.conditions.economy.shocks.discrete else 0]
+            if len(known):
+                drawn[:, j] = rest[generator.choice(known, len(drawn))]
+        return self._through(drawn)
 
     def later(self, delta: np.ndarray) -> np.ndarray:
         """T delta at the states, [M, outputs]."""
-        nothing = np.zeros_like(delta)
-        _, change = self.conditions.along(self.state, self.output, nothing, self.at_successors(delta))
-        return self._solved(change)
+        return self._through(self.at_successors(delta))
 
     def step_of_the_corrected_rule(self, smooth: np.ndarray) -> np.ndarray:
         """The step that is left when o + smooth decides, today and at the successors."""
         later = self.at_successors(smooth)
         residual, _ = self.conditions.along(self.state, self.output, smooth, later, at=1.0)
         return self._solved(residual)
+
+    def _through(self, later: np.ndarray) -> np.ndarray:
+        """What changes of the successors' outputs, [M, J, outputs], ask of today's, [M, outputs]."""
+        _, change = self.conditions.along(self.state, self.output, np.zeros_like(self.output), later)
+        return self._solved(change)
 
     def _solved(self, residual: np.ndarray) -> np.ndarray:
         return -np.einsum("moc,mc->mo", self.inverse, residual)
@@ -248,6 +265,10 @@ def _changes(
     """policy(o + change) - policy(o) by field, relative to its level."""
     before, after = (conditions.policies(state, each)[0] for each in (output, output + change))
     return {name: (after[name] - before[name]) / levels[name] for name in before}
+
+
+def _thinned(group: np.ndarray, most: int) -> np.ndarray:
+    return group if len(group) <= most else group[np.linspace(0, len(group) - 1, most).astype(int)]
 
 
 def _size(values: np.ndarray) -> float:

@@ -17,8 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 _CONSTANT, _LINEAR = 100.0, 10.0  # prior variances, those of the smooth part being one
-_LENGTHS, _NOISES = (0.5, 1.0, 2.0, 4.0), (1e-6, 1e-4, 1e-2, 1.0)
-_TRIED = 400  # states on which length and noise are chosen
+_LENGTHS, _NOISES = (0.5, 1.0, 2.0, 4.0), (1e-6, 1e-3, 1e-1)
 _NEGLIGIBLE = 1e-6  # components with less than this share of the largest standard deviation are left out
 
 
@@ -45,12 +44,23 @@ class Smoothness(NamedTuple):
     noise: float
 
 
-def carry(points: np.ndarray, to: np.ndarray, smoothness: Smoothness) -> np.ndarray:
-    """The matrix [..., n] that makes values at `to` [..., components] of values at `points` [n, components]."""
-    matrix = covariance(points, points, smoothness.length) + smoothness.noise * np.eye(len(points))
-    flat = to.reshape(-1, to.shape[-1])
-    weights = np.linalg.solve(matrix, covariance(points, flat, smoothness.length)).T
-    return weights.reshape(*to.shape[:-1], len(points))
+class Regression:
+    """What values at points [n, components] of one group of states say of other points."""
+
+    def __init__(self, points: np.ndarray, smoothness: Smoothness) -> None:
+        self.points, self.length = points, smoothness.length
+        matrix = covariance(points, points, self.length) + smoothness.noise * np.eye(len(points))
+        self.inverse = np.linalg.inv(matrix)
+
+    def to(self, points: np.ndarray) -> np.ndarray:
+        """The matrix [..., n] that makes values at `points` [..., components] of the values."""
+        flat = points.reshape(-1, points.shape[-1])
+        matrix = covariance(flat, self.points, self.length) @ self.inverse
+        return matrix.reshape(*points.shape[:-1], len(self.points))
+
+    def left_out(self, values: np.ndarray) -> np.ndarray:
+        """Values [n, outputs] less what the other n - 1 points say of each."""
+        return self.inverse @ values / np.diag(self.inverse)[:, None]
 
 
 def covariance(x: np.ndarray, y: np.ndarray, length: float) -> np.ndarray:
@@ -62,19 +72,9 @@ def covariance(x: np.ndarray, y: np.ndarray, length: float) -> np.ndarray:
 
 
 def choose(points: list[np.ndarray], values: list[np.ndarray]) -> Smoothness:
-    """Length and noise that carry values [n, outputs] best, over several sets of points [n, components] together."""
-    thinned = [_thinned(x, y, _TRIED // len(points)) for x, y in zip(points, values, strict=True)]
-    tried = [Smoothness(length, noise) for length in _LENGTHS for noise in _NOISES]
-    return min(tried, key=lambda each: sum((left_out(x, y, each) ** 2).sum() for x, y in thinned))
+    """Length and noise that carry values [n, outputs] best, over several groups of points [n, components] together."""
 
+    def missed(smoothness: Smoothness) -> float:
+        return sum((Regression(x, smoothness).left_out(y) ** 2).sum() for x, y in zip(points, values, strict=True))
 
-def left_out(points: np.ndarray, values: np.ndarray, smoothness: Smoothness) -> np.ndarray:
-    """Values [n, outputs] less what the other n - 1 points say of each."""
-    matrix = covariance(points, points, smoothness.length) + smoothness.noise * np.eye(len(points))
-    inverse = np.linalg.inv(matrix)
-    return inverse @ values / np.diag(inverse)[:, None]
-
-
-def _thinned(points: np.ndarray, values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    chosen = np.unique(np.linspace(0, len(points) - 1, max(count, 20)).astype(int))
-    return points[chosen], values[chosen]
+    return min((Smoothness(length, noise) for length in _LENGTHS for noise in _NOISES), key=missed)
