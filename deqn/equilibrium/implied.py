@@ -15,7 +15,8 @@ one derivative of the conditions along delta(s'_j), delta is carried from the st
 on smooth functions of what the network sees, by shock, and the linear equation (1 - T) delta = step is solved at the
 states by GMRES. Only the delta of the successors is smoothed; the step at the state itself keeps its kinks.
 
-Reported is policy(o + delta) - policy(o), in the decision's own unit (`relative_changes`).
+Reported is d policy / do delta, in the decision's own unit (`_levels`). All is linear in the decisions themselves, however
+the economy makes them of o.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from deqn.equilibrium.smooth import Coordinates, Regression, choose
 
 STATES, FEWEST_STATES = 2048, 512
 _DIRECTIONS = 65536  # derivatives of the conditions taken in all: bounds the states of an economy of many decisions
+_SUCCESSORS = 16384  # to which errors are carried: bounds the states of an economy of many quadrature nodes
 _RARE = 300  # states of each shock that the regression has at least, if half of the sample allows
 _POINTS = 500  # and at most
 _KRYLOV, _SOLVED = 120, 1e-5
@@ -65,11 +67,14 @@ class ImpliedError(NamedTuple):
 def implied_error(rule: OutputRule, state: Any) -> ImpliedError:
     """The implied error at a sub-sample, evenly spaced, of states of NumPy arrays [T, ...] that a rule visits.
 
-    2,048 states, fewer for an economy of more than 32 decisions: 65,536 over their number, but at least 512.
+    2,048 states; fewer, but at least 512, for an economy of more than 32 decisions (65,536 over their number) or more
+    than 8 successors a state (16,384 over their number).
     """
-    count = min(len(state[0]), max(FEWEST_STATES, min(STATES, _DIRECTIONS // rule.economy.outputs)))
-    chosen = np.unique(np.linspace(0, len(state[0]) - 1, count).round().astype(int))
-    sample = tf.nest.map_structure(lambda x: x[chosen], state)
+    economy = rule.economy
+    one = economy.tensors(tf.nest.map_structure(lambda x: x[:1], state))
+    successors = economy.shocks.successors(one)[0].shape[0]
+    affordable = min(STATES, _DIRECTIONS // economy.outputs, _SUCCESSORS // successors)
+    sample = _thinned(state, max(FEWEST_STATES, affordable))
     with threadpool_limits(1, "blas"):  # small matrices: a second thread doubles the CPU time
         return _at(Conditions(rule), sample)
 
@@ -230,8 +235,7 @@ def _with_states_of_rare_shocks(conditions: Conditions, sample: Any) -> Any:
     for shock in range(shocks):
         missing = wanted - np.count_nonzero(sample.shock == shock)
         if missing > 0:
-            chosen = np.unique(np.linspace(0, count - 1, missing).astype(int))
-            some = tf.nest.map_structure(lambda x, chosen=chosen: x[chosen], sample)
+            some = _thinned(sample, missing)
             parts.append(conditions.successors(some, conditions.outputs(some), shock))
     return tf.nest.map_structure(lambda *each: np.concatenate(each), *parts)
 
@@ -262,13 +266,16 @@ def _levels(conditions: Conditions, state: Any, output: np.ndarray) -> tuple[dic
 def _changes(
     conditions: Conditions, state: Any, output: np.ndarray, change: np.ndarray, levels: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """policy(o + change) - policy(o) by field, relative to its level."""
-    before, after = (conditions.policies(state, each)[0] for each in (output, output + change))
-    return {name: (after[name] - before[name]) / levels[name] for name in before}
+    """How every policy moves when o moves by `change`, to first order, by field, relative to its level."""
+    moved = conditions.policies_along(state, output, change)
+    return {name: values / levels[name] for name, values in moved.items()}
 
 
-def _thinned(group: np.ndarray, most: int) -> np.ndarray:
-    return group if len(group) <= most else group[np.linspace(0, len(group) - 1, most).astype(int)]
+def _thinned(arrays: Any, most: int) -> Any:
+    """At most so many rows of an array, or of each array of a NamedTuple, evenly spaced."""
+    total = len(tf.nest.flatten(arrays)[0])
+    chosen = np.linspace(0, total - 1, min(total, most)).round().astype(int)
+    return tf.nest.map_structure(lambda x: x[chosen], arrays)
 
 
 def _size(values: np.ndarray) -> float:

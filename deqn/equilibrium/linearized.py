@@ -47,7 +47,12 @@ class Conditions:
 
     def policies(self, state: Any, output: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """The policies that outputs [M, outputs] mean, by field, and what the economy defines beside them."""
-        return _by_rows(self._decided, state, output)
+        policy, defined, _ = _by_rows(self._decided, state, output, np.zeros_like(output))
+        return policy, defined
+
+    def policies_along(self, state: Any, output: np.ndarray, direction: np.ndarray) -> dict[str, np.ndarray]:
+        """The derivatives of the policies, by field, when outputs [M, outputs] move in a direction [M, outputs]."""
+        return _by_rows(self._decided, state, output, direction)[2]
 
     def successors(self, state: Any, output: np.ndarray, shock: int) -> Any:
         """The states one period later when the discrete `shock` has been drawn."""
@@ -93,9 +98,14 @@ class Conditions:
         inputs = tf.concat([self.economy.features(each) for each in E.states], axis=0)  # [J * batch, inputs]
         return tf.transpose(tf.reshape(inputs, [-1, tf.shape(output)[0], inputs.shape[-1]]), [1, 0, 2])
 
-    def _decisions(self, state: Any, output: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        policy = self.economy.policy(output, state)
-        return policy._asdict(), dict(self.economy.definitions(state, policy))
+    def _decisions(self, state: Any, output: tf.Tensor, direction: tf.Tensor) -> tuple[dict, dict, dict]:
+        t = tf.zeros([], tf.float64)
+        with tf.autodiff.ForwardAccumulator(t, tf.ones_like(t)) as forward:
+            policy = self.economy.policy(output + t * direction, state)._asdict()
+        moved = {
+            name: forward.jvp(x, unconnected_gradients=tf.UnconnectedGradients.ZERO) for name, x in policy.items()
+        }
+        return policy, dict(self.economy.definitions(state, self.economy.policy(output, state))), moved
 
     def _next_states(self, state: Any, output: tf.Tensor, shock: tf.Tensor) -> Any:
         policy = self.economy.policy(output, state)
