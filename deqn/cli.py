@@ -256,6 +256,7 @@ def evaluate(
 
 def _evaluate(folder: RunFolder, path: EvaluationSettings) -> None:
     from deqn.report import tables
+    from deqn.report.implied import implied_table, implied_words
     from deqn.results import write_results
 
     start = time.process_time()
@@ -264,6 +265,9 @@ def _evaluate(folder: RunFolder, path: EvaluationSettings) -> None:
     print(f"\n{folder}: {paths} of {path.periods} periods, the first {path.burn_in} dropped, seed {path.seed}\n")
     print(tables.text(tables.error_table(folder.path)))
     print(tables.text(tables.where_table(folder.path)))
+    above, *below = implied_words(folder.path)
+    print(f"{above}\n\n{tables.text(implied_table(folder.path))}")
+    print("\n".join([*below, ""]))
     active = ", ".join(f"{name.replace('_', ' ')} {share:.4%}" for name, share in shares.items())
     print(f"share of entries where a constraint or guard was active: {active or 'the economy has none'}")
     print(f"evaluated in {time.process_time() - start:.0f} CPU-seconds; arrays and tables in {_shown(folder)}")

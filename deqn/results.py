@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from deqn.equilibrium import accuracy
+from deqn.equilibrium import implied as implied_errors
 from deqn.equilibrium.evaluation import Evaluation, evaluate
 from deqn.equilibrium.settings import EvaluationSettings
 from deqn.solution import Solution, load_run
@@ -22,7 +24,9 @@ _STAGE_PERIODS, _STAGE_BURN_IN = 1200, 200  # figure 5's early stages need shape
 
 
 def write_results(run: RunFolder, path: EvaluationSettings) -> Mapping[str, float]:
-    """Evaluates a run's best weights on simulated paths and writes simulation.npz, errors.csv, moments.csv, by_age.csv.
+    """Evaluates a run's best weights on simulated paths and writes the arrays and tables of the evaluation:
+
+    simulation.npz, errors.csv, moments.csv, by_age.csv, implied.csv and implied.npz.
 
     Returns the shares of states in which a floor or guard was active, by name.
     """
@@ -55,9 +59,25 @@ def write_results(run: RunFolder, path: EvaluationSettings) -> Mapping[str, floa
         "policies": list(economy.Policy._fields),
         "evaluation": path.model_dump(),
         "shares_of_active_guards": shares,
+        "implied_error": _write_implied(run, solution, evaluation),
     }
     write_atomically(run.path / "description.json", json.dumps(description, indent=1) + "\n")
     return shares
+
+
+def _write_implied(run: RunFolder, solution: Solution, evaluation: Evaluation) -> dict[str, Any]:
+    """Writes implied.csv and implied.npz; what description.json says of them."""
+    start = time.process_time()
+    implied = implied_errors.implied_error(solution.rule, evaluation.state)
+    write_csv(run.path / "implied.csv", implied_errors.COLUMNS, implied_errors.rows(implied))
+    write_arrays(run.path / "implied.npz", implied_errors.arrays(implied, solution.economy.letters))
+    return {
+        "states": len(implied.state[0]),
+        "modulus": implied.modulus,
+        "missed": implied.missed,
+        "doubts": list(implied.doubts),
+        "cpu_seconds": round(time.process_time() - start, 1),
+    }
 
 
 def _age_rows(solution: Solution, evaluation: Evaluation, ages: Sequence[float]) -> Iterable[dict[str, Any]]:

@@ -1,6 +1,7 @@
 r"""How far decisions are from what the conditions ask for: residuals translated into the decisions they are about.
 
-At a state s with outputs o = N(s) and conditions r(o, o'; s) (`linearized.py`) the Newton step, next period's rule given, is
+At a state s with outputs o = N(s) and conditions r(o, o'; s) (`linearized.py`) the Newton step, next period's rule
+given, is
 
     step(s) = -J^+ r,    J = dr/do, with the slope of the rule at the successors.
 
@@ -10,18 +11,16 @@ error of the rule is the fixed point
     delta(s) = step(s) + (T delta)(s),    (T delta)(s) = -J^+ sum_j dr/do'_j delta(s'_j),
 
 which is Newton's step for the whole rule. Followed for n periods it is step + T step + ... + T^n step; where errors die
-out slowly (values, prices, capital that hardly reverts) the sum is many times the step. It is found without iterating: T is
-one derivative of the conditions along delta(s'_j), delta is carried from the states to their successors by a regression
-on smooth functions of what the network sees, by shock, and the linear equation (1 - T) delta = step is solved at the
-states by GMRES. Only the delta of the successors is smoothed; the step at the state itself keeps its kinks.
+out slowly (values, prices, capital that hardly reverts) the sum is many times the step. `fixed_point.py` finds it
+without iterating. Only the delta of the successors is smoothed: that of the state itself keeps its kinks.
 
-Reported is d policy / do delta, in the decision's own unit (`_levels`). All is linear in the decisions themselves, however
-the economy makes them of o.
+Reported is d policy / do delta, in the decision's own unit (`_levels`). All is linear in the decisions themselves,
+however the economy makes them of o.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,15 +28,15 @@ import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
 from deqn.equilibrium.decision_rule import OutputRule
-from deqn.equilibrium.linearized import Conditions, pseudo_inverse
-from deqn.equilibrium.smooth import Coordinates, Regression, choose
+from deqn.equilibrium.fixed_point import Equations, solve, thinned
+from deqn.equilibrium.linearized import Conditions
 
 STATES, FEWEST_STATES = 2048, 512
 _DIRECTIONS = 65536  # derivatives of the conditions taken in all: bounds the states of an economy of many decisions
 _SUCCESSORS = 16384  # to which errors are carried: bounds the states of an economy of many quadrature nodes
 _RARE = 300  # states of each shock that the regression has at least, if half of the sample allows
-_POINTS = 500  # and at most
-_KRYLOV, _SOLVED = 120, 1e-5
+_UNSOLVED = 0.01  # share of the linear equation that may be left
+_MISSED = 0.5  # share of the followed error that what the regression does not see may add
 _FINITE_SUM = 0.9995  # largest modulus whose sum is taken for finite
 _CURVED = 0.5  # share of the step that the corrected rule may leave, beyond what the regression does not see
 
@@ -48,9 +47,9 @@ class ImpliedError(NamedTuple):
     state: the economy's State of arrays [M, ...]. unit: what each policy is measured in, by field.
     one_step, followed: changes by field, [M, ...], in that unit: 0.01 is a hundredth of the decision.
     levels: what one unit is, by field, [M, ...]. modulus: by how much a period back in time shrinks the errors that
-    die out most slowly. missed: how large, as a share of the followed change, a period's errors are that
-    could not be followed. left: share of the step that is left when the rule is corrected. doubts: why the followed change is not to
-    be trusted, in words; empty if nothing speaks against it.
+    die out most slowly. missed: how large, as a share of the followed change, a period's errors are that could not be
+    followed. left: share of the step that is left, beyond what theory says, when the rule is corrected. doubts: why the
+    followed change is not to be trusted, in words; empty if nothing speaks against it.
     """
 
     state: Any
@@ -81,147 +80,60 @@ def implied_error(rule: OutputRule, state: Any) -> ImpliedError:
 
 def _at(conditions: Conditions, sample: Any) -> ImpliedError:
     count = len(sample[0])
-    state = _with_states_of_rare_shocks(conditions, sample)
-    equations = _Equations(conditions, state)
+    equations = Equations(conditions, _with_states_of_rare_shocks(conditions, sample))
     step, scale = equations.step, equations.scale
     delta, modulus, unsolved = solve(lambda y: equations.later(y * scale) / scale, step / scale)
     delta = delta * scale
     smooth = equations.smoothed(delta)
-    left = equations.step_of_the_corrected_rule(smooth) - (delta - smooth)
-    sizes = {name: _size(each / scale) for name, each in (("step", step), ("left", left))}
-    left_share = sizes["left"] / max(sizes["step"], 1e-300)
+    beyond = equations.step_of_the_corrected_rule(smooth) - (delta - smooth)
+    missed = _share(equations.missed(delta) / scale, delta / scale)
+    left = _share(beyond / scale, step / scale)
+    broken, singular = equations.broken[:count], equations.singular[:count] & ~equations.broken[:count]
     output = equations.output[:count]
     unit, levels = _levels(conditions, sample, output)
-    one_step, followed = (
-        _changes(conditions, sample, output, change[:count], levels) for change in (step, delta)
-    )
-    return ImpliedError(
-        sample,
-        unit,
-        one_step,
-        followed,
-        levels,
-        modulus,
-        _size(equations.missed(delta) / scale) / max(_size(delta / scale), 1e-300),
-        left_share,
-        tuple(_doubts(modulus, unsolved, left_share, equations.singular[:count].mean())),
-    )
+    one_step, followed = (_changes(conditions, sample, output, each[:count], levels) for each in (step, delta))
+    for changes in (one_step, followed):
+        for values in changes.values():
+            values[broken] = np.nan
+    doubts = _doubts(modulus, unsolved, missed, left, singular.mean(), broken.mean())
+    return ImpliedError(sample, unit, one_step, followed, levels, modulus, missed, left, tuple(doubts))
 
 
-class _Equations:
-    """The linear equations of delta at M states.
+COLUMNS = ["policy", "unit", "states", *(f"{which}_{name}" for which in ("one_step", "followed")
+                                         for name in ("mean", "p99.9", "max"))]  # fmt: skip
 
-    output, step: [M, outputs]. scale: [outputs], root mean squares of the step, in which GMRES measures.
+
+def rows(implied: ImpliedError) -> list[dict[str, Any]]:
+    """The rows of implied.csv: statistics of the absolute changes of each policy, all states and ages pooled."""
+    table = []
+    for name, unit in implied.unit.items():
+        row: dict[str, Any] = {"policy": name, "unit": unit, "states": len(implied.state[0])}
+        for which, changes in (("one_step", implied.one_step), ("followed", implied.followed)):
+            sizes = np.abs(changes[name])
+            row |= {
+                f"{which}_mean": float(sizes.mean()),
+                f"{which}_p99.9": float(np.percentile(sizes, 99.9)),
+                f"{which}_max": float(sizes.max()),
+            }
+        table.append(row)
+    return table
+
+
+def arrays(implied: ImpliedError, letters: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """What implied.npz holds: states by letter, and of each policy the level and the changes in shares of it.
+
+    For a policy of letter c: c_level, c_step and c_implied, so that c + c_level c_implied is the corrected decision to
+    first order. A policy without a letter goes by its name.
     """
-
-    def __init__(self, conditions: Conditions, state: Any) -> None:
-        self.conditions, self.state = conditions, state
-        self.output = conditions.outputs(state)
-        following = conditions.inputs_of_successors(state, self.output)  # [M, J, inputs]
-        residual, slope = conditions.jacobian(state, self.output, following.shape[1])
-        self.inverse, self.singular = pseudo_inverse(slope)  # [M, outputs, conditions]
-        self.step = self._solved(residual)
-        size = np.sqrt((self.step**2).mean(axis=0))
-        self.scale = np.maximum(size, 1e-6 * max(size.max(), 1e-300))
-        self.count = following.shape[1]
-        self._fit(conditions.inputs(state), following)
-
-    def _fit(self, inputs: np.ndarray, following: np.ndarray) -> None:
-        """How values at the states are carried to the states themselves, and to the successors under each shock."""
-        shocks = self.conditions.economy.shocks.discrete
-        shock = self.state.shock if shocks else np.zeros(len(inputs), int)
-        coordinates = Coordinates(inputs)
-        points, ahead = coordinates(inputs), coordinates(following)  # [M, components], [M, J, components]
-        self.groups = [np.flatnonzero(shock == z) for z in range(shocks or 1)]
-        self.known = [_thinned(group, _POINTS) for group in self.groups]
-        scaled = self.step / self.scale
-        filled = [known for known in self.known if len(known)]
-        smoothness = choose([points[known] for known in filled], [scaled[known] for known in filled])
-        self.regressions = [Regression(points[known], smoothness) for known in self.known]
-        self.to_states, self.to_successors = [], []
-        for z, (regression, group) in enumerate(zip(self.regressions, self.groups, strict=True)):
-            self.to_states.append(regression.to(points[group]))
-            self.to_successors.append(regression.to(ahead[:, z] if shocks else ahead))
-
-    def smoothed(self, delta: np.ndarray) -> np.ndarray:
-        """The smooth part of delta [M, outputs]."""
-        smooth = np.zeros_like(delta)
-        for group, known, matrix in zip(self.groups, self.known, self.to_states, strict=True):
-            smooth[group] = matrix @ delta[known]
-        return smooth
-
-    def at_successors(self, delta: np.ndarray) -> np.ndarray:
-        """The smooth part of delta at the successors, [M, J, outputs]."""
-        each = [matrix @ delta[known] for known, matrix in zip(self.known, self.to_successors, strict=True)]
-        return np.stack(each, axis=1) if self.conditions.economy.shocks.discrete else each[0]
-
-    def unforeseen(self, delta: np.ndarray) -> np.ndarray:
-        """delta less what the other states say of it, [M, outputs]; at the states of the regressions, zero elsewhere."""
-        rest = np.zeros_like(delta)
-        for regression, known in zip(self.regressions, self.known, strict=True):
-            rest[known] = regression.left_out(delta[known])
-        return rest
-
-    def missed(self, delta: np.ndarray) -> np.ndarray:
-        """T of errors of the size and kind that the regression cannot foresee, as if they were unrelated, [M, outputs]."""
-        rest, generator = self.unforeseen(delta), np.random.default_rng(0)
-        shape = self.output.shape[0], self.count
-        drawn = np.zeros((*shape, self.output.shape[1]))
-        for j in range(self.count):
-            known = self.known[j if self.conditions.economy.shocks.discrete else 0]
-            if len(known):
-                drawn[:, j] = rest[generator.choice(known, len(drawn))]
-        return self._through(drawn)
-
-    def later(self, delta: np.ndarray) -> np.ndarray:
-        """T delta at the states, [M, outputs]."""
-        return self._through(self.at_successors(delta))
-
-    def step_of_the_corrected_rule(self, smooth: np.ndarray) -> np.ndarray:
-        """The step that is left when o + smooth decides, today and at the successors."""
-        later = self.at_successors(smooth)
-        residual, _ = self.conditions.along(self.state, self.output, smooth, later, at=1.0)
-        return self._solved(residual)
-
-    def _through(self, later: np.ndarray) -> np.ndarray:
-        """What changes of the successors' outputs, [M, J, outputs], ask of today's, [M, outputs]."""
-        _, change = self.conditions.along(self.state, self.output, np.zeros_like(self.output), later)
-        return self._solved(change)
-
-    def _solved(self, residual: np.ndarray) -> np.ndarray:
-        return -np.einsum("moc,mc->mo", self.inverse, residual)
-
-
-def solve(
-    T: Callable[[np.ndarray], np.ndarray], step: np.ndarray, most: int = _KRYLOV, tolerance: float = _SOLVED
-) -> tuple[np.ndarray, float, float]:
-    """(1 - T) y = step by GMRES (Saad & Schultz 1986), from the Arnoldi basis that also tells the modulus of T.
-
-    T: linear, of arrays shaped as step. Returns y; the largest modulus of T's Ritz values; the norm of what is left of
-    the equation over that of step.
-    """
-    norm = np.linalg.norm(step)
-    if norm == 0:
-        return np.zeros_like(step), 0.0, 0.0
-    basis, H = [step / norm], np.zeros((most + 1, most))
-    right = np.zeros(most + 1)
-    right[0] = norm
-    for n in range(most):
-        w = basis[n] - T(basis[n])
-        for _ in range(2):  # twice is enough
-            for i, vector in enumerate(basis):
-                overlap = np.vdot(vector, w)
-                H[i, n] += overlap
-                w = w - overlap * vector
-        H[n + 1, n] = np.linalg.norm(w)
-        part = H[: n + 2, : n + 1]
-        weights = np.linalg.lstsq(part, right[: n + 2], rcond=None)[0]
-        left = float(np.linalg.norm(part @ weights - right[: n + 2]) / norm)
-        if left < tolerance or H[n + 1, n] < 1e-14:
-            break
-        basis.append(w / H[n + 1, n])
-    modulus = np.abs(np.linalg.eigvals(np.eye(n + 1) - H[: n + 1, : n + 1])).max()
-    return sum(weight * vector for weight, vector in zip(weights, basis, strict=False)), float(modulus), left
+    named = {letters.get(name, name): values for name, values in implied.state._asdict().items()}
+    for name in implied.unit:
+        letter = letters.get(name, name)
+        named |= {
+            f"{letter}_level": implied.levels[name],
+            f"{letter}_step": implied.one_step[name],
+            f"{letter}_implied": implied.followed[name],
+        }
+    return named
 
 
 def _with_states_of_rare_shocks(conditions: Conditions, sample: Any) -> Any:
@@ -271,25 +183,34 @@ def _changes(
     return {name: values / levels[name] for name, values in moved.items()}
 
 
-def _thinned(arrays: Any, most: int) -> Any:
-    """At most so many rows of an array, or of each array of a NamedTuple, evenly spaced."""
-    total = len(tf.nest.flatten(arrays)[0])
-    chosen = np.linspace(0, total - 1, min(total, most)).round().astype(int)
-    return tf.nest.map_structure(lambda x: x[chosen], arrays)
+def _thinned(state: Any, most: int) -> Any:
+    """At most so many of the states, evenly spaced."""
+    return tf.nest.map_structure(lambda x: thinned(x, most), state)
 
 
-def _size(values: np.ndarray) -> float:
-    return float(np.sqrt((values**2).mean()))
+def _share(values: np.ndarray, of: np.ndarray) -> float:
+    """The root mean square of one array over that of another."""
+    return float(np.sqrt((values**2).mean() / max((of**2).mean(), 1e-300)))
 
 
-def _doubts(modulus: float, unsolved: float, left: float, singular: float) -> list[str]:
+def _doubts(modulus: float, unsolved: float, missed: float, left: float, singular: float, broken: float) -> list[str]:
     doubts = []
-    if unsolved > 1e-2:
+    if broken > 0:
+        doubts.append(f"at {broken:.1%} of the states a condition or its derivative is no finite number")
+    if singular > 0:
+        doubts.append(f"at {singular:.1%} of the states the conditions do not determine some decision to first order")
+    if unsolved > _UNSOLVED:
         doubts.append(f"the equation of the followed error is not solved: {unsolved:.0%} of it is left")
     if modulus > _FINITE_SUM:
         doubts.append(f"errors do not die out: what is wrong next period is wrong {modulus:.4f} times as much today")
+    elif missed / (1 - modulus) > _MISSED:
+        doubts.append(
+            f"next period's errors are hard to tell from the state; what could not be followed may add about "
+            f"{missed / (1 - modulus):.0%} to the followed error"
+        )
     if not left < _CURVED:
-        doubts.append(f"the conditions are far from linear: {left:.0%} of the step is left when the rule is corrected")
-    if singular > 0:
-        doubts.append(f"at {singular:.1%} of the states some decision is not determined by the conditions")
+        doubts.append(
+            "the errors are too large for a measure that takes the conditions for linear: if the rule is corrected by "
+            f"them, {left:.2g} times the step is left; take them as orders of magnitude"
+        )
     return doubts

@@ -102,9 +102,7 @@ class Conditions:
         t = tf.zeros([], tf.float64)
         with tf.autodiff.ForwardAccumulator(t, tf.ones_like(t)) as forward:
             policy = self.economy.policy(output + t * direction, state)._asdict()
-        moved = {
-            name: forward.jvp(x, unconnected_gradients=tf.UnconnectedGradients.ZERO) for name, x in policy.items()
-        }
+        moved = {name: forward.jvp(x, unconnected_gradients=tf.UnconnectedGradients.ZERO) for name, x in policy.items()}
         return policy, dict(self.economy.definitions(state, self.economy.policy(output, state))), moved
 
     def _next_states(self, state: Any, output: tf.Tensor, shock: tf.Tensor) -> Any:
