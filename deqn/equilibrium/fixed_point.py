@@ -18,7 +18,7 @@ from deqn.equilibrium.smooth import Coordinates, Regression, choose
 
 _POINTS = 500  # states of a shock that the regression has, at most
 _TRIED = 250  # states of a shock on which its smoothness is chosen
-_KRYLOV, _SOLVED = 120, 1e-5
+_KRYLOV, _SOLVED = 120, 0.003
 
 
 class Equations:
@@ -29,17 +29,16 @@ class Equations:
 
     def __init__(self, conditions: Conditions, state: Any) -> None:
         self.conditions, self.state = conditions, state
-        self.output = conditions.outputs(state)
-        following = conditions.inputs_of_successors(state, self.output)  # [M, J, inputs]
-        residual, slope = conditions.jacobian(state, self.output, following.shape[1])
+        self.output, inputs, following = conditions.seen(state)
+        self.count = following.shape[1]
+        residual, slope = conditions.jacobian(state, self.output, self.count)
         self.broken = ~(np.isfinite(residual).all(axis=1) & np.isfinite(slope).all(axis=(1, 2)))
         residual[self.broken], slope[self.broken] = 0.0, 0.0
         self.inverse, self.singular = pseudo_inverse(slope)  # [M, outputs, conditions]
         self.step = self._solved(residual)
         size = np.sqrt((self.step**2).mean(axis=0))
         self.scale = np.maximum(size, 1e-6 * max(size.max(), 1e-300))
-        self.count = following.shape[1]
-        self._fit(conditions.inputs(state), following)
+        self._fit(inputs, following)
 
     def _fit(self, inputs: np.ndarray, following: np.ndarray) -> None:
         """How values at the states are carried to the states themselves, and to the successors under each shock."""
@@ -112,8 +111,9 @@ def solve(
 ) -> tuple[np.ndarray, float, float]:
     """(1 - T) y = step by GMRES (Saad & Schultz 1986), from the Arnoldi basis that also tells the modulus of T.
 
-    T: linear, of arrays shaped as step. Returns y; the largest modulus of T's Ritz values; the norm of what is left of
-    the equation over that of step.
+    T: linear, of arrays shaped as step. tolerance: on what is left of the equation over 1 - modulus, which is about the
+    share of y that is missing. Returns y; the largest modulus of T's Ritz values; the norm of what is left of the
+    equation over that of step.
     """
     norm = np.linalg.norm(step)
     if norm == 0:
@@ -123,7 +123,7 @@ def solve(
     right[0] = norm
     for n in range(most):
         w = basis[n] - T(basis[n])
-        for _ in range(2):  # twice is enough
+        for _ in range(2):  # once loses orthogonality where the basis is nearly complete
             for i, vector in enumerate(basis):
                 overlap = np.vdot(vector, w)
                 H[i, n] += overlap
@@ -132,11 +132,11 @@ def solve(
         part = H[: n + 2, : n + 1]
         weights = np.linalg.lstsq(part, right[: n + 2], rcond=None)[0]
         left = float(np.linalg.norm(part @ weights - right[: n + 2]) / norm)
-        if left < tolerance or H[n + 1, n] < 1e-14:
+        modulus = float(np.abs(np.linalg.eigvals(np.eye(n + 1) - part[:-1])).max())
+        if left < tolerance * max(1 - modulus, 1e-6) or H[n + 1, n] < 1e-14:
             break
         basis.append(w / H[n + 1, n])
-    modulus = np.abs(np.linalg.eigvals(np.eye(n + 1) - H[: n + 1, : n + 1])).max()
-    return sum(weight * vector for weight, vector in zip(weights, basis, strict=False)), float(modulus), left
+    return sum(weight * vector for weight, vector in zip(weights, basis, strict=False)), modulus, left
 
 
 def thinned(rows: np.ndarray, most: int) -> np.ndarray:

@@ -32,10 +32,10 @@ from deqn.equilibrium.fixed_point import Equations, solve, thinned
 from deqn.equilibrium.linearized import Conditions
 
 STATES, FEWEST_STATES = 2048, 512
-_DIRECTIONS = 65536  # derivatives of the conditions taken in all: bounds the states of an economy of many decisions
+_DIRECTIONS = 32768  # derivatives of the conditions taken in all: bounds the states of an economy of many decisions
 _SUCCESSORS = 16384  # to which errors are carried: bounds the states of an economy of many quadrature nodes
 _RARE = 300  # states of each shock that the regression has at least, if half of the sample allows
-_UNSOLVED = 0.01  # share of the linear equation that may be left
+_UNSOLVED = 0.1  # share of the followed error that may be missing for want of iterations
 _MISSED = 0.5  # share of the followed error that what the regression does not see may add
 _FINITE_SUM = 0.9995  # largest modulus whose sum is taken for finite
 _CURVED = 0.5  # share of the step that the corrected rule may leave, beyond what the regression does not see
@@ -66,7 +66,7 @@ class ImpliedError(NamedTuple):
 def implied_error(rule: OutputRule, state: Any) -> ImpliedError:
     """The implied error at a sub-sample, evenly spaced, of states of NumPy arrays [T, ...] that a rule visits.
 
-    2,048 states; fewer, but at least 512, for an economy of more than 32 decisions (65,536 over their number) or more
+    2,048 states; fewer, but at least 512, for an economy of more than 16 decisions (32,768 over their number) or more
     than 8 successors a state (16,384 over their number).
     """
     economy = rule.economy
@@ -148,7 +148,7 @@ def _with_states_of_rare_shocks(conditions: Conditions, sample: Any) -> Any:
         missing = wanted - np.count_nonzero(sample.shock == shock)
         if missing > 0:
             some = _thinned(sample, missing)
-            parts.append(conditions.successors(some, conditions.outputs(some), shock))
+            parts.append(conditions.successors(some, conditions.seen(some).output, shock))
     return tf.nest.map_structure(lambda *each: np.concatenate(each), *parts)
 
 
@@ -199,9 +199,9 @@ def _doubts(modulus: float, unsolved: float, missed: float, left: float, singula
         doubts.append(f"at {broken:.1%} of the states a condition or its derivative is no finite number")
     if singular > 0:
         doubts.append(f"at {singular:.1%} of the states the conditions do not determine some decision to first order")
-    if unsolved > _UNSOLVED:
-        doubts.append(f"the equation of the followed error is not solved: {unsolved:.0%} of it is left")
-    if modulus > _FINITE_SUM:
+    if modulus < _FINITE_SUM and unsolved / (1 - modulus) > _UNSOLVED:
+        doubts.append(f"the equation of the followed error is not solved: {unsolved:.1%} of the step is left")
+    if modulus >= _FINITE_SUM:
         doubts.append(f"errors do not die out: what is wrong next period is wrong {modulus:.4f} times as much today")
     elif missed / (1 - modulus) > _MISSED:
         doubts.append(
