@@ -130,8 +130,7 @@ def test_overlapping_generations_are_told_by_what_each_cohort_consumes_too_much(
     assert np.corrcoef(found.ravel(), np.ravel(true))[0, 1] > 0.97
 
 
-@pytest.fixture(scope="module")
-def traded():
+def trades(size):
     """Everybody is right about consumption and the price, but the young borrow and the old lend."""
     economy = economy_of("portfolio/portfolio.yaml")
     p, N = economy.p, economy.p.cohorts
@@ -144,15 +143,29 @@ def traded():
         inverse_return = K ** (1 - p.capital_share) / (p.capital_share * tfp)  # [batch, S]
         price = tf.reduce_sum(tf.gather(chain, state.shock) * inverse_return, axis=1, keepdims=True)
         odds = np.log(saved / (1 - saved)) - economy.log_odds
-        lent = s * np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
+        lent = s * size * np.array([-0.2, -0.1, 0.0, 0.1, 0.2])
         bonds = lent - s * tf.reduce_sum(lent, axis=1, keepdims=True) / K  # all together none
         held = price * (bonds + p.collateral * (s - price * bonds)) / s
         return tf.concat(
             [tf.zeros_like(held) + odds, tf.math.log(held / (1 - held)) + 2.0, tf.math.log(price / 0.5)], axis=1
         )
 
-    rule = Formula(economy, output)
+    return Formula(economy, output)
+
+
+@pytest.fixture(scope="module")
+def traded():
+    rule = trades(1.0)
     return rule, implied_error(rule, visited(rule))
+
+
+def test_nobody_wants_to_trade_in_the_closed_form_of_portfolios():
+    rule = trades(0.0)
+    state = states_of(rule.economy, 50)
+    state = state._replace(bonds=tf.zeros_like(state.bonds))
+    policy = rule(state)
+    for name, residual in rule.economy.residuals(state, policy, rule.expectation(state, policy)).items():
+        assert np.abs(residual).max() < 1e-12, name
 
 
 def test_portfolios_that_nobody_should_hold_are_exposed_where_euler_errors_are_small(traded):
@@ -170,7 +183,7 @@ def test_portfolios_that_nobody_should_hold_are_exposed_where_euler_errors_are_s
     assert implied.unit["bonds_bought"] == "savings"
 
 
-def wrong_tree(*overrides):
+def wrong_tree(*overrides, off=(1.17, 1.069)):
     """v and p 17 and 7 % above the solution, everywhere."""
     economy = economy_of("lucas_tree/lucas_monthly.yaml", *overrides)
     solved = lucas_tree.solve(lucas_tree.Tree())
@@ -181,10 +194,25 @@ def wrong_tree(*overrides):
 
     def output(state):
         wanted = [polynomial(each, state.expected) for each in (solved.log_value, solved.log_price)]
-        off = np.log([1.17, 1.069])
-        return tf.stack([w + o - np.log(g) for w, o, g in zip(wanted, off, economy.first_guess, strict=True)], axis=1)
+        guesses = zip(wanted, off, economy.first_guess, strict=True)
+        return tf.stack([w + np.log(o / g) for w, o, g in guesses], axis=1)
 
     return Formula(economy, output)
+
+
+def test_the_collocated_tree_meets_the_definitions_of_value_and_price():
+    """Of the economy's file, with nine nodes of quadrature as the oracle has."""
+    rule = wrong_tree("parameters.nodes=9", off=(1.0, 1.0))
+    state = states_of(rule.economy, 50)
+    policy = rule(state)
+    for name, residual in rule.economy.residuals(state, policy, rule.expectation(state, policy)).items():
+        assert np.abs(residual).max() < 1e-9, name
+
+
+def test_the_collocated_price_is_the_closed_form_where_growth_is_independent_and_utility_separable():
+    tree = lucas_tree.Tree(gamma=2.0, psi=0.5, rho=0.0, phi=0.0)
+    paid = tree.beta * np.exp(-tree.mu + tree.sigma**2 / 2)
+    assert lucas_tree.solve(tree).price([0.0]) == pytest.approx(paid / (1 - paid), rel=1e-9)
 
 
 def test_values_and_prices_far_off_are_exposed_where_residuals_are_a_few_hundredths_of_a_percent():

@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from deqn.equilibrium.decision_rule import OutputRule
 from deqn.equilibrium.fixed_point import Equations, solve, thinned
 from deqn.equilibrium.linearized import Conditions
+from deqn.training.errors import UserError, nearest
 
 STATES, FEWEST_STATES = 2048, 512
 _DIRECTIONS = 32768  # derivatives of the conditions taken in all: bounds the states of an economy of many decisions
@@ -44,15 +45,17 @@ _CURVED = 0.5  # share of the step that the corrected rule may leave, beyond wha
 class ImpliedError(NamedTuple):
     """Implied changes of every policy at M sampled states.
 
-    state: the economy's State of arrays [M, ...]. unit: what each policy is measured in, by field.
+    state: the economy's State of arrays [M, ...]. policy: what is decided there, by field.
+    unit: what each policy is measured in, by field. levels: what one unit is, by field, [M, ...].
     one_step, followed: changes by field, [M, ...], in that unit: 0.01 is a hundredth of the decision.
-    levels: what one unit is, by field, [M, ...]. modulus: by how much a period back in time shrinks the errors that
-    die out most slowly. missed: how large, as a share of the followed change, a period's errors are that could not be
-    followed. left: share of the step that is left, beyond what theory says, when the rule is corrected. doubts: why the
-    followed change is not to be trusted, in words; empty if nothing speaks against it.
+    modulus: what is left of an error one period further back in time, for the errors that die out most slowly.
+    missed: how large, as a share of the followed change, a period's errors are that could not be followed.
+    left: share of the step that is left, beyond what theory says, when the rule is corrected.
+    doubts: why the followed change is not to be trusted, in words; empty if nothing speaks against it.
     """
 
     state: Any
+    policy: Mapping[str, np.ndarray]
     unit: Mapping[str, str]
     one_step: Mapping[str, np.ndarray]
     followed: Mapping[str, np.ndarray]
@@ -90,13 +93,13 @@ def _at(conditions: Conditions, sample: Any) -> ImpliedError:
     left = _share(beyond / scale, step / scale)
     broken, singular = equations.broken[:count], equations.singular[:count] & ~equations.broken[:count]
     output = equations.output[:count]
-    unit, levels = _levels(conditions, sample, output)
+    policy, unit, levels = _levels(conditions, sample, output)
     one_step, followed = (_changes(conditions, sample, output, each[:count], levels) for each in (step, delta))
     for changes in (one_step, followed):
         for values in changes.values():
             values[broken] = np.nan
     doubts = _doubts(modulus, unsolved, missed, left, singular.mean(), broken.mean())
-    return ImpliedError(sample, unit, one_step, followed, levels, modulus, missed, left, tuple(doubts))
+    return ImpliedError(sample, policy, unit, one_step, followed, levels, modulus, missed, left, tuple(doubts))
 
 
 COLUMNS = ["policy", "unit", "states", *(f"{which}_{name}" for which in ("one_step", "followed")
@@ -122,13 +125,14 @@ def rows(implied: ImpliedError) -> list[dict[str, Any]]:
 def arrays(implied: ImpliedError, letters: Mapping[str, str]) -> dict[str, np.ndarray]:
     """What implied.npz holds: states by letter, and of each policy the level and the changes in shares of it.
 
-    For a policy of letter c: c_level, c_step and c_implied, so that c + c_level c_implied is the corrected decision to
-    first order. A policy without a letter goes by its name.
+    For a policy of letter c: c, c_level, c_step and c_implied, so that c + c_level c_implied is the corrected decision
+    to first order. A policy without a letter goes by its name.
     """
     named = {letters.get(name, name): values for name, values in implied.state._asdict().items()}
     for name in implied.unit:
         letter = letters.get(name, name)
         named |= {
+            letter: implied.policy[name],
             f"{letter}_level": implied.levels[name],
             f"{letter}_step": implied.one_step[name],
             f"{letter}_implied": implied.followed[name],
@@ -152,8 +156,8 @@ def _with_states_of_rare_shocks(conditions: Conditions, sample: Any) -> Any:
     return tf.nest.map_structure(lambda *each: np.concatenate(each), *parts)
 
 
-def _levels(conditions: Conditions, state: Any, output: np.ndarray) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """The unit of each policy in words, and its size at each state.
+def _levels(conditions: Conditions, state: Any, output: np.ndarray) -> tuple[dict, dict[str, str], dict]:
+    """By field, each policy at the states, its unit in words, and the size of this unit at each state.
 
     What the economy says in `relative_to`; else the policy's own level, where it is positive at every state; else the
     mean of its absolute values over all states and ages.
@@ -165,6 +169,8 @@ def _levels(conditions: Conditions, state: Any, output: np.ndarray) -> tuple[dic
     for name, values in policies.items():
         if name in economy.relative_to:
             other = economy.relative_to[name]
+            if other not in known:
+                raise UserError(f"relative_to: {name} is said to be relative to {other!r};{nearest(other, known)}")
             size = known[other].reshape(len(values), *known[other].shape[1:], *[1] * (values.ndim - known[other].ndim))
             units[name], levels[name] = other, np.broadcast_to(np.abs(size), values.shape)
         elif values.min() > 0:
@@ -172,7 +178,7 @@ def _levels(conditions: Conditions, state: Any, output: np.ndarray) -> tuple[dic
         else:
             units[name] = "own mean size"
             levels[name] = np.full(values.shape, max(np.abs(values).mean(), 1e-300))
-    return units, levels
+    return policies, units, levels
 
 
 def _changes(
