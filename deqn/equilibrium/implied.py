@@ -37,7 +37,7 @@ _DIRECTIONS = 32768  # derivatives of the conditions taken in all: bounds the st
 _SUCCESSORS = 16384  # to which errors are carried: bounds the states of an economy of many quadrature nodes
 _RARE = 300  # states of each shock that the regression has at least, if half of the sample allows
 _UNSOLVED = 0.1  # share of the followed error that may be missing for want of iterations
-_MISSED = 0.5  # share of the followed error that what the regression does not see may add
+_MISSED = 0.25  # share of the followed error that what the regression does not see may add
 _FINITE_SUM = 0.9995  # largest modulus whose sum is taken for finite
 _CURVED = 0.5  # share of the step that the corrected rule may leave, beyond what the regression does not see
 
@@ -209,10 +209,11 @@ def _doubts(modulus: float, unsolved: float, missed: float, left: float, singula
         doubts.append(f"the equation of the followed error is not solved: {unsolved:.1%} of the step is left")
     if modulus >= _FINITE_SUM:
         doubts.append(f"errors do not die out: what is wrong next period is wrong {modulus:.4f} times as much today")
-    elif missed / (1 - modulus) > _MISSED:
+    # Errors of one period that have nothing to do with those of the next add up in squares.
+    elif missed / np.sqrt(1 - modulus**2) > _MISSED:
         doubts.append(
-            f"next period's errors are hard to tell from the state; what could not be followed may add about "
-            f"{missed / (1 - modulus):.0%} to the followed error"
+            "next period's errors are hard to tell from the state; what could not be followed may add about "
+            f"{missed / np.sqrt(1 - modulus**2):.0%} to the followed error"
         )
     if not left < _CURVED:
         doubts.append(
