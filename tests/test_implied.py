@@ -294,6 +294,12 @@ def test_a_linear_function_is_carried_to_a_hundredth_and_beyond_the_sample_too()
     )
 
 
+def test_a_constant_is_carried_exactly_however_far():
+    points = np.random.default_rng(0).standard_normal((100, 3))
+    regression = Regression(points, Smoothness(1.0, 0.1))
+    np.testing.assert_allclose(regression.to(50.0 * points) @ np.full(100, 7.0), 7.0, rtol=1e-8)
+
+
 def test_what_is_left_out_is_what_a_regression_without_the_state_misses():
     generator = np.random.default_rng(0)
     points, values = generator.standard_normal((30, 2)), generator.standard_normal((30, 3))

@@ -1,13 +1,14 @@
 r"""A function that is known at some states, carried to others: a linear function plus a smooth one. NumPy only.
 
-Gaussian process regression (Rasmussen & Williams 2006, chapter 2) in the principal components x of what a network sees:
+Gaussian process regression (Rasmussen & Williams 2006, sections 2.2 and 2.7) in the principal components x of what a
+network sees, with a constant of which nothing is known beforehand:
 
-    f(s) = k(s, S) (k(S, S) + noise)^-1 f(S),
-    k(s, s') = 100 + 10 x x' + (1 + d + d^2/3) exp(-d),   d = sqrt(5) |x - x'| / length
+    f(s) = m + k(s, S) (k(S, S) + noise)^-1 (f(S) - m),    m by generalised least squares,
+    k(s, s') = 300 x x' + (1 + d + d^2/3) exp(-d),   d = sqrt(5) |x - x'| / length
 
-so that a constant and a linear function are carried almost exactly, others as far as they are smooth, and far from all
-states of the sample what is left is the linear function. Between two states a Matern function of 5/2 is twice
-differentiable. Length and noise are those with the smallest error at states that are left out, one at a time.
+A constant is carried exactly: where errors hardly die out, what is lost of it would be lost many times over. Linear
+functions are carried almost exactly, others as far as they are smooth, and far from all states of the sample what is
+left is the linear function. Length and noise are those with the smallest error at states left out, one at a time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-_CONSTANT, _LINEAR = 100.0, 10.0  # prior variances, those of the smooth part being one
-_LENGTHS, _NOISES = (0.5, 1.0, 2.0, 4.0), (1e-6, 1e-3, 1e-1)
+_LINEAR = 300.0  # prior variance of a slope, that of the smooth part being one
+_LENGTHS, _NOISES = (0.5, 1.0, 2.0, 4.0), (1e-5, 1e-3, 1e-1, 1e1)
 _NEGLIGIBLE = 1e-6  # components with less than this share of the largest standard deviation are left out
 
 
@@ -49,13 +50,14 @@ class Regression:
 
     def __init__(self, points: np.ndarray, smoothness: Smoothness) -> None:
         self.points, self.length = points, smoothness.length
-        matrix = covariance(points, points, self.length) + smoothness.noise * np.eye(len(points))
-        self.inverse = np.linalg.inv(matrix)
+        inverse = np.linalg.inv(covariance(points, points, self.length) + smoothness.noise * np.eye(len(points)))
+        self.mean = inverse.sum(axis=0) / inverse.sum() if len(points) else np.zeros(0)  # weights of m, [n]
+        self.inverse = inverse - np.outer(inverse.sum(axis=1), self.mean)  # of values less m
 
     def to(self, points: np.ndarray) -> np.ndarray:
         """The matrix [..., n] that makes values at `points` [..., components] of the values."""
         flat = points.reshape(-1, points.shape[-1])
-        matrix = covariance(flat, self.points, self.length) @ self.inverse
+        matrix = covariance(flat, self.points, self.length) @ self.inverse + self.mean
         return matrix.reshape(*points.shape[:-1], len(self.points))
 
     def left_out(self, values: np.ndarray) -> np.ndarray:
@@ -68,7 +70,7 @@ def covariance(x: np.ndarray, y: np.ndarray, length: float) -> np.ndarray:
     product = x @ y.T
     squared = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * product
     d = np.sqrt(5 * np.maximum(squared, 0.0)) / length
-    return _CONSTANT + _LINEAR * product + (1 + d + d**2 / 3) * np.exp(-d)
+    return _LINEAR * product + (1 + d + d**2 / 3) * np.exp(-d)
 
 
 def choose(points: list[np.ndarray], values: list[np.ndarray]) -> Smoothness:
