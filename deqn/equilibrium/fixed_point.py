@@ -16,21 +16,21 @@ import numpy as np
 from deqn.equilibrium.linearized import Conditions, pseudo_inverse
 from deqn.equilibrium.smooth import Coordinates, Regression, choose
 
-_POINTS = 500  # states of a shock that the regression has, at most
+_POINTS = 500  # states of the sample that the regression has under a shock, at most; it has all of the support
 _TRIED = 250  # states of a shock on which its smoothness is chosen
 _KRYLOV, _SOLVED = 120, 0.003
 
 
 class Equations:
-    """The linear equations of delta at M states.
+    """The linear equations of delta at M states, of which the first `count` are a sample and the others its support.
 
     output, step: [M, outputs]. scale: [outputs], root mean squares of the step, in which GMRES measures.
     """
 
-    def __init__(self, conditions: Conditions, state: Any) -> None:
+    def __init__(self, conditions: Conditions, state: Any, count: int) -> None:
         self.conditions, self.state = conditions, state
         self.output, inputs, following = conditions.seen(state)
-        self.count = following.shape[1]
+        self.sample, self.count = count, following.shape[1]
         residual, slope = conditions.jacobian(state, self.output, self.count)
         self.broken = ~(np.isfinite(residual).all(axis=1) & np.isfinite(slope).all(axis=(1, 2)))
         residual[self.broken], slope[self.broken] = 0.0, 0.0
@@ -47,7 +47,10 @@ class Equations:
         coordinates = Coordinates(inputs)
         points, ahead = coordinates(inputs), coordinates(following)  # [M, components], [M, J, components]
         self.groups = [np.flatnonzero(shock == z) for z in range(shocks or 1)]
-        self.known = [thinned(group, _POINTS) for group in self.groups]
+        self.known = [
+            np.concatenate([thinned(group[group < self.sample], _POINTS), group[group >= self.sample]])
+            for group in self.groups
+        ]
         scaled = self.step / self.scale
         tried = [thinned(known, _TRIED) for known in self.known]
         smoothness = choose([points[each] for each in tried], [scaled[each] for each in tried])

@@ -29,15 +29,17 @@ from threadpoolctl import threadpool_limits
 
 from deqn.equilibrium.decision_rule import OutputRule
 from deqn.equilibrium.fixed_point import Equations, solve, thinned
-from deqn.equilibrium.linearized import Conditions
+from deqn.equilibrium.linearized import Conditions, Seen
+from deqn.equilibrium.smooth import Coordinates
 from deqn.training.errors import UserError, nearest
 
 STATES, FEWEST_STATES = 2048, 512
 _DIRECTIONS = 32768  # derivatives of the conditions taken in all: bounds the states of an economy of many decisions
 _SUCCESSORS = 16384  # to which errors are carried: bounds the states of an economy of many quadrature nodes
+_FAR = 64  # successors far from all states that the regression has too
 _RARE = 300  # states of each shock that the regression has at least, if half of the sample allows
 _UNSOLVED = 0.1  # share of the followed error that may be missing for want of iterations
-_MISSED = 0.25  # share of the followed error that what the regression does not see may add
+_MISSED = 0.5  # share of the followed error that what the regression does not see may add, at most
 _FINITE_SUM = 0.9995  # largest modulus whose sum is taken for finite
 _CURVED = 0.5  # share of the step that the corrected rule may leave, beyond what the regression does not see
 
@@ -83,7 +85,7 @@ def implied_error(rule: OutputRule, state: Any) -> ImpliedError:
 
 def _at(conditions: Conditions, sample: Any) -> ImpliedError:
     count = len(sample[0])
-    equations = Equations(conditions, _with_states_of_rare_shocks(conditions, sample))
+    equations = Equations(conditions, _with_support(conditions, sample), count)
     step, scale = equations.step, equations.scale
     delta, modulus, unsolved = solve(lambda y: equations.later(y * scale) / scale, step / scale)
     delta = delta * scale
@@ -140,20 +142,33 @@ def arrays(implied: ImpliedError, letters: Mapping[str, str]) -> dict[str, np.nd
     return named
 
 
-def _with_states_of_rare_shocks(conditions: Conditions, sample: Any) -> Any:
-    """The sample and, for shocks that few of its states have, successors of its states under these shocks."""
+def _with_support(conditions: Conditions, sample: Any) -> Any:
+    """The sample and some of its successors: under shocks that few of its states have, and far from all of them.
+
+    Far successors are hardly ever visited. But what is wrong there is extrapolated otherwise, and where errors hardly
+    die out even a bit of it adds up.
+    """
+    seen, count = conditions.seen(sample), len(sample[0])
+    chosen = [_far(seen)]
     shocks = conditions.economy.shocks.discrete
-    if not shocks:
-        return sample
-    count = len(sample[0])
-    wanted = min(_RARE, count // (2 * shocks))
-    parts = [sample]
-    for shock in range(shocks):
-        missing = wanted - np.count_nonzero(sample.shock == shock)
-        if missing > 0:
-            some = _thinned(sample, missing)
-            parts.append(conditions.successors(some, conditions.seen(some).output, shock))
-    return tf.nest.map_structure(lambda *each: np.concatenate(each), *parts)
+    for shock in range(shocks or 0):
+        missing = min(_RARE, count // (2 * (shocks or 1))) - np.count_nonzero(sample.shock == shock)
+        states = thinned(np.arange(count), max(missing, 0))
+        chosen.append(np.stack([states, np.full_like(states, shock)], axis=1))
+    state, number = np.concatenate(chosen).T
+    some = tf.nest.map_structure(lambda x: x[state], sample)
+    support = conditions.successors(some, seen.output[state], number.astype(np.int32))
+    return tf.nest.map_structure(lambda *each: np.concatenate(each), sample, support)
+
+
+def _far(seen: Seen) -> np.ndarray:
+    """[n, 2] states and numbers of their successors that are farthest from the states."""
+    coordinates = Coordinates(seen.inputs)
+    points, ahead = thinned(coordinates(seen.inputs), 500), coordinates(seen.following)  # [M, J, components]
+    flat = ahead.reshape(-1, ahead.shape[-1])
+    squared = (flat**2).sum(axis=1) + ((points**2).sum(axis=1)[:, None] - 2 * points @ flat.T).min(axis=0)
+    farthest = np.argsort(-squared, kind="stable")[: max(1, len(flat) // 50)]
+    return np.stack(np.divmod(thinned(farthest, _FAR), ahead.shape[1]), axis=1)
 
 
 def _levels(conditions: Conditions, state: Any, output: np.ndarray) -> tuple[dict, dict[str, str], dict]:
@@ -209,11 +224,10 @@ def _doubts(modulus: float, unsolved: float, missed: float, left: float, singula
         doubts.append(f"the equation of the followed error is not solved: {unsolved:.1%} of the step is left")
     if modulus >= _FINITE_SUM:
         doubts.append(f"errors do not die out: what is wrong next period is wrong {modulus:.4f} times as much today")
-    # Errors of one period that have nothing to do with those of the next add up in squares.
-    elif missed / np.sqrt(1 - modulus**2) > _MISSED:
+    elif missed / (1 - modulus) > _MISSED:
         doubts.append(
-            "next period's errors are hard to tell from the state; what could not be followed may add about "
-            f"{missed / np.sqrt(1 - modulus**2):.0%} to the followed error"
+            "next period's errors are hard to tell from the state; what could not be followed may add up to about "
+            f"{missed / (1 - modulus):.0%} of the followed error"
         )
     if not left < _CURVED:
         doubts.append(

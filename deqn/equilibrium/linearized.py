@@ -53,9 +53,9 @@ class Conditions:
         """The derivatives of the policies, by field, when outputs [M, outputs] move in a direction [M, outputs]."""
         return _by_rows(self._decided, state, output, direction)[2]
 
-    def successors(self, state: Any, output: np.ndarray, shock: int) -> Any:
-        """The states one period later when the discrete `shock` has been drawn."""
-        return _by_rows(lambda s, o: self._next(s, o, tf.constant(shock)), state, output)
+    def successors(self, state: Any, output: np.ndarray, number: np.ndarray) -> Any:
+        """One successor of each state, by its number [M] among the J there are; a chain's number is next shock."""
+        return _by_rows(self._next, state, output, number)
 
     def along(
         self, state: Any, output: np.ndarray, direction: np.ndarray, later: np.ndarray, at: float = 0.0
@@ -113,9 +113,10 @@ class Conditions:
         moved = {name: forward.jvp(x, unconnected_gradients=tf.UnconnectedGradients.ZERO) for name, x in policy.items()}
         return policy, dict(self.economy.definitions(state, self.economy.policy(output, state))), moved
 
-    def _next_states(self, state: Any, output: tf.Tensor, shock: tf.Tensor) -> Any:
-        policy = self.economy.policy(output, state)
-        return self.economy.transition(state, policy, tf.fill([tf.shape(output)[0]], shock))
+    def _next_states(self, state: Any, output: tf.Tensor, number: tf.Tensor) -> Any:
+        shocks, _ = self.economy.shocks.successors(state)  # [J, batch(, d)]
+        shock = tf.gather_nd(shocks, tf.stack([number, tf.range(tf.shape(output)[0])], axis=1))
+        return self.economy.transition(state, self.economy.policy(output, state), shock)
 
 
 class _Moved(OutputRule):
