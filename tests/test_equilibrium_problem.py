@@ -222,8 +222,11 @@ def test_the_rule_is_that_of_the_present_weights_in_float64():
 def test_results_are_tables_and_arrays_of_the_files_evaluation():
     results = problem_of("evaluation.periods=30", "evaluation.burn_in=10").results()
     assert results.headline.startswith("Euler error, multiplier-free: mean ")
-    assert set(results.tables) == {"errors", "moments", "by_age"} and results.arrays_in == "simulation"
-    assert results.arrays["a_next"].shape == (20, 4, 2)
+    assert set(results.tables) == {"errors", "moments", "by_age", "implied"} and set(results.archives) == {
+        "simulation",
+        "implied",
+    }
+    assert results.archives["simulation"]["a_next"].shape == (20, 4, 2)
     assert results.description["shares_of_active_guards"].keys() == {
         "consumption_floor", "unconstrained_floor", "capital_floor"
     }  # fmt: skip

@@ -38,8 +38,29 @@ class DecisionRule(abc.ABC):
         return Expectation(self.economy, state, policy, (following or self).of_successors, frozen)
 
 
+class OutputRule(DecisionRule):
+    """A rule that decides through the numbers that `Economy.policy` takes, as a network gives them."""
+
+    @abc.abstractmethod
+    def output(self, state: Any) -> tf.Tensor:
+        """What `Economy.policy` takes at each state, [batch, outputs]."""
+
+    def outputs_of_successors(self, states: Sequence[Any]) -> list[tf.Tensor]:
+        """What `Economy.policy` takes at each of the successor states that `Expectation` lists."""
+        return [self.output(state) for state in states]
+
+    def __call__(self, state: Any) -> Any:
+        """The policy at each state's own shock."""
+        return self.economy.policy(self.output(state), state)
+
+    def of_successors(self, states: Sequence[Any]) -> list[Any]:
+        """The policies at successor states, as `Expectation` lists them."""
+        outputs = self.outputs_of_successors(states)
+        return [self.economy.policy(output, state) for output, state in zip(outputs, states, strict=True)]
+
+
 @final
-class NetworkRule(DecisionRule):
+class NetworkRule(OutputRule):
     """What a network decides.
 
     With `heads`, the network gives one output for each value of the discrete shock from features that do not depend
@@ -54,19 +75,18 @@ class NetworkRule(DecisionRule):
         self.network = network
         self.heads = heads
 
-    def __call__(self, state: Any) -> Any:
-        """The policy at each state's own shock."""
+    def output(self, state: Any) -> tf.Tensor:
+        """The network's output under each state's own shock, [batch, outputs]."""
         output = self.network(self.economy.features(state))  # [batch, heads, outputs]
-        output = tf.gather(output, state.shock, axis=1, batch_dims=1) if self.heads else output[:, 0, :]
-        return self.economy.policy(output, state)
+        return tf.gather(output, state.shock, axis=1, batch_dims=1) if self.heads else output[:, 0, :]
 
-    def of_successors(self, states: Sequence[Any]) -> list[Any]:
-        """The policies at successor states, as `Expectation` lists them: with heads, one for each shock in order."""
+    def outputs_of_successors(self, states: Sequence[Any]) -> list[tf.Tensor]:
+        """The network's outputs at successor states; with heads, one for each shock in order."""
         if not self.heads:
-            return [self(state) for state in states]
+            return [self.output(state) for state in states]
         # They differ in the shock alone, which the features do not see: one pass serves all.
         output = self.network(self.economy.features(states[0]))  # [batch, heads, outputs]
-        return [self.economy.policy(output[:, head, :], state) for head, state in enumerate(states)]
+        return [output[:, head, :] for head in range(len(states))]
 
     def under_every_shock(self, state: Any) -> tuple[Any, Any]:
         """Each state under each shock, [S * batch] with the shock moving slowest, and the policy there."""

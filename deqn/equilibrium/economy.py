@@ -44,6 +44,8 @@ class Report(NamedTuple):
     aggregates: definitions that are drawn along the simulated path and must not drift, each with its name in words; by
         default all that are one number a period.
     condition_names: what a reader calls an error; else its name in `errors`.
+    relative_to: for a policy that may be zero or negative, the policy or definition of whose size its implied error is
+        a share; else its own mean size.
     figures: by the name of a figure, the variables by age that it shows, "log10_" before the name of an error; else
         each variable has a figure NAME_by_age.
     stage_variables, shock_variables: rows of the figure of stages, panels of the figure by shock.
@@ -60,6 +62,7 @@ class Report(NamedTuple):
     output: str | None = None
     aggregates: Mapping[str, str] = {}
     condition_names: Mapping[str, str] = {}
+    relative_to: Mapping[str, str] = {}
     figures: Mapping[str, Sequence[str]] = {}
     stage_variables: Sequence[str] = ()
     shock_variables: Sequence[str] = ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from deqn.equilibrium import accuracy
-from deqn.equilibrium.decision_rule import DecisionRule
+from deqn.equilibrium import accuracy, implied
+from deqn.equilibrium.decision_rule import DecisionRule, OutputRule
 from deqn.equilibrium.economy import Economy, Report
 from deqn.equilibrium.evaluation import Evaluation, check_finite, evaluate, under_unvisited
 from deqn.equilibrium.settings import EvaluationSettings
@@ -18,7 +19,7 @@ from deqn.training.problem import Results
 _STAGE_PERIODS, _STAGE_BURN_IN, _STAGE_SEED = 1200, 200, 2  # the stages of training need shape, not precision
 
 
-def results_of(rule: DecisionRule, path: EvaluationSettings) -> Results:
+def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
     """Errors, moments and distributions by age of a rule in float64 on the simulated paths that the file asks for."""
     economy = rule.economy
     evaluation = evaluate(rule, path.periods, path.burn_in, path.seed, path.tracks)
@@ -34,14 +35,18 @@ def results_of(rule: DecisionRule, path: EvaluationSettings) -> Results:
         tables["by_age"] = [*_age_rows(economy, evaluation, ages)]
     if moments:
         tables["moments"] = moments
+    implied_errors, about = _implied(rule, evaluation)
+    tables["implied"] = implied.rows(implied_errors)
     constrained, guards = _shares(report, evaluation, binding)
     lacking = [int(z) + 1 for z in np.unique(unvisited[0])]
     return Results(
         headline=_headline(worst_row([row for row in errors if row["group"] == "all"]), report.condition_names),
         tables=tables,
-        arrays=arrays_by_letter(economy, evaluation),
-        arrays_in="simulation",
-        printed=("errors",),
+        archives={
+            "simulation": arrays_by_letter(economy, evaluation),
+            "implied": implied.arrays(implied_errors, report.letters),
+        },
+        printed=("errors", "implied"),
         description={
             **_description(economy, ages),
             "aggregates": dict(report.aggregates) or {name: name for name in _series(evaluation)},
@@ -49,15 +54,38 @@ def results_of(rule: DecisionRule, path: EvaluationSettings) -> Results:
             "shares_at_constraints": constrained,
             "shares_of_active_guards": guards,
             "unvisited_shocks": lacking,
+            "implied_error": about,
             **_where(rule, evaluation),
         },
         notes=[
+            *_implied_notes(about),
             f"share of entries at a constraint: {_listed(constrained)}; where a guard was active: {_listed(guards)}",
             *_unvisited_notes(economy, lacking),
             f"share of periods outside the economy's is_inside {np.mean(~evaluation.inside):.4%}, outside the ranges "
             f"where the rule was trained {np.mean(~evaluation.visited):.4%}",
         ],
     )
+
+
+def _implied(rule: OutputRule, evaluation: Evaluation) -> tuple[implied.ImpliedError, dict[str, Any]]:
+    """The implied error at a sub-sample of the path's states, and what description.json says of it."""
+    start = time.process_time()
+    found = implied.implied_error(rule, evaluation.state)
+    return found, {
+        "states": len(found.state[0]),
+        "modulus": found.modulus,
+        "missed": found.missed,
+        "doubts": list(found.doubts),
+        "cpu_seconds": round(time.process_time() - start, 1),
+    }
+
+
+def _implied_notes(about: Mapping[str, Any]) -> list[str]:
+    return [
+        "followed: next period's decisions, and those of all periods after it, are corrected too; an error of next "
+        f"period's decisions moves today's by {about['modulus']:.3f} times as much where errors die out most slowly",
+        *(f"doubtful: {doubt}" for doubt in about["doubts"]),
+    ]
 
 
 def arrays_by_letter(economy: Economy, evaluation: Evaluation) -> dict[str, np.ndarray]:

@@ -25,6 +25,9 @@ STATISTICS = ("mean", "max", *QUANTILES)
 SCALES = {"relative": "%", "product": "x1e-2"}
 # The groups of errors.csv that say where errors sit, and their columns' titles.
 WORDS = {"shock": "shock {}", "unvisited": "shock {}, never visited", "binding": "{}"}
+_OF_IMPLIED = ("mean", "p99.9", "max")
+_WAYS = {"one_step": "next period as it is", "followed": "followed"}
+_UNITS = {"own level": "itself", "own mean size": "its mean size"}
 MOMENTS = ("mean", "std", "autocorrelation", "correlation_with_output")
 
 
@@ -130,15 +133,41 @@ def moments_table(folder: Path) -> Table:
     return table
 
 
+def implied_table(folder: Path) -> Table:
+    """Rows: policies; columns: mean, p99.9 and max of the implied change, one step and followed, in % of its unit.
+
+    Raises UserError if implied.csv is missing or damaged.
+    """
+    numbers = [f"{way}_{name}" for way in _WAYS for name in _OF_IMPLIED]
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("decision")
+    table.add_column("in % of")
+    for words in _WAYS.values():
+        for number, statistic in enumerate(_OF_IMPLIED):
+            table.add_column(f"{words}: {statistic}" if not number else statistic, justify="right")
+    for row in files.rows(folder / "implied.csv", ("policy", "unit"), numbers):
+        unit = _UNITS.get(row["unit"], row["unit"].replace("_", " "))
+        values = (digits(100 * row[name]) for name in numbers)
+        table.add_row(row["policy"].replace("_", " "), unit, *values)
+    return table
+
+
 def to_print(folder: Path) -> Iterator[tuple[str, Table]]:
     """Yields title and table of what a run has found: those that description.json lists under `printed`.
 
     Errors and moments of an economy have tables of their own. Raises UserError if a file is missing or damaged.
     """
     described = files.description(folder)
-    own = {"errors": error_table, "moments": moments_table} if "economy" in described else {}
+    economy = "economy" in described
+    own = {"errors": error_table, "moments": moments_table, "implied": implied_table} if economy else {}
+    states = described.get("implied_error", {}).get("states", 0)
+    titles = {
+        "implied": f"implied policy error at {states:,} of these states: by how much a decision differs from what the "
+        "conditions ask for"
+    }
     for name in described.get("printed", ()):
-        yield name.replace("_", " "), own.get(name, lambda folder, name=name: _plain(folder / f"{name}.csv"))(folder)
+        table = own[name](folder) if name in own else _plain(folder / f"{name}.csv")
+        yield titles.get(name, name.replace("_", " ")), table
         if own and name == "errors":
             yield "errors by shock, and where a constraint binds", where_table(folder)
 

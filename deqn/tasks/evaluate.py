@@ -44,9 +44,10 @@ def evaluate_run(run: RunFolder, changes: Mapping[str, Any], as_trained: bool = 
     for name, rows in results.tables.items():
         write_csv(folder / f"{name}.csv", list(rows[0]), rows)
         written.append(f"{name}.csv")
-    if results.arrays:
-        write_arrays(folder / f"{results.arrays_in}.npz", results.arrays)
-        written.append(f"{results.arrays_in}.npz")
+    for name, arrays in {"results": results.arrays, **results.archives}.items():
+        if arrays:
+            write_arrays(folder / f"{name}.npz", arrays)
+            written.append(f"{name}.npz")
     if folder == run.path:
         written += _write_stages(run, file, problem)
     described = {**_description(file, results), **_whole(run, file, folder, written)}

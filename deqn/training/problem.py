@@ -46,7 +46,8 @@ class Results(NamedTuple):
     headline: its figure in a few words, such as "test accuracy 0.967"; `deqn list` shows it beside the run.
     tables: rows by the name of the table, columns in the order of the first row; each is written as NAME.csv.
     printed: the names of the tables that are printed; None: all of them.
-    arrays: written as ARRAYS_IN.npz, for figures.py beside the parameter file and for checks of one's own.
+    arrays: written as results.npz, for figures.py beside the parameter file and for checks of one's own.
+    archives: further arrays by the name of their file, NAME.npz.
     description: further entries of description.json, which figures and tables read.
     notes: lines that are printed below the tables.
     """
@@ -54,7 +55,7 @@ class Results(NamedTuple):
     headline: str
     tables: Mapping[str, Sequence[Mapping[str, Any]]]
     arrays: Mapping[str, np.ndarray] = {}
-    arrays_in: str = "results"
+    archives: Mapping[str, Mapping[str, np.ndarray]] = {}
     printed: Sequence[str] | None = None
     description: Mapping[str, Any] = {}
     notes: Sequence[str] = ()
