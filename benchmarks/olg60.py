@@ -21,7 +21,7 @@ from rich import box
 from rich.table import Table
 
 from deqn.project.errors import UserError
-from deqn.project.project import find
+from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.report import tables
 
@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if chosen.train:
             subprocess.run([Path(sys.executable).with_name("deqn"), "train", BENCHMARK], cwd=ROOT, check=True)
-        runs = [find(name, ROOT) for name in chosen.runs or ["benchmark60"]]
+        runs = [Project(ROOT).run(name) for name in chosen.runs or ["benchmark60"]]
         cost = measure(PAPER, chosen.updates)
         table = tables.text(comparison(cost, runs))
     except UserError as error:

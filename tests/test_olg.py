@@ -198,7 +198,7 @@ def test_a_network_trained_without_shocks_settles_where_scipy_does():
     problem = build_problem(experiment)
     randomize(problem.network, seed=4)  # an output of zero, where this network begins, would be the answer
     problem.copy_to_target()
-    outcome = Trainer(problem, experiment.file).train()
+    outcome = Trainer(problem, experiment.settings).train()
     assert outcome.initial["optimality.mean"] > 0.01
     capital = 1.2 * problem.economy.steady.capital[None]
     for _ in range(60):

@@ -27,7 +27,7 @@ LABOUR = [
 
 
 def problem(*overrides):
-    return build_problem(file_of(FILE, ["network.hidden=[16,16]", *overrides]))
+    return build_problem(file_of(FILE, "network.hidden=[16,16]", *overrides))
 
 
 def prices(capital, z, limit_on_K=EPS):
@@ -111,7 +111,7 @@ def test_the_network_sees_the_312_inputs_in_the_order_of_the_paper(economy):
 
 
 def test_the_file_asks_for_the_recipe_of_the_paper():
-    file = file_of(FILE).file
+    file = file_of(FILE).settings
     assert (file.network.kind, file.network.hidden, file.network.activation) == ("mlp", [1000, 1000], "relu")
     assert not file.network.standardize
     sampling = file.sampling
