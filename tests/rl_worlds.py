@@ -14,7 +14,20 @@ from deqn.rl.replay import Minibatch
 
 
 class Stateless(Environments):
-    """What the small worlds share: randomness as a function of the number of the step."""
+    """What the small worlds share: spaces of the class, randomness as a function of the number of the step."""
+
+    def __init__(self, count, stream):
+        self.name, self.count, self.stream = type(self).__name__, count, list(stream)
+        self.x, self.steps = self.zeros(count), 0
+        super().__init__()
+
+    def zeros(self, count):
+        """Position and age."""
+        return np.zeros((2, count))
+
+    def begin(self, chosen):
+        self.x = np.where(chosen, [self.fresh(), np.zeros(self.count, int)], self.x)
+        return self.seen()
 
     def own_state(self):
         return {"x": self.x}
@@ -35,20 +48,16 @@ class Chain(Stateless):
 
     states, slip, bump, limit = 5, 0.1, 0.1, 30
 
-    def __init__(self, count, stream):
-        self.name, self.count, self.stream = "Chain", count, list(stream)
-        self.observation_space = gymnasium.spaces.Box(0, 1, (self.states,), np.float32)
-        self.action_space = gymnasium.spaces.Discrete(2)
-        self.x, self.steps = np.zeros((2, count), int), 0  # position, age
-        super().__init__()
+    observation_space, action_space = gymnasium.spaces.Box(0, 1, (5,), np.float32), gymnasium.spaces.Discrete(2)
+
+    def zeros(self, count):
+        return np.zeros((2, count), int)
 
     def seen(self):
         return np.eye(self.states, dtype=np.float32)[self.x[0]]
 
-    def begin(self, chosen):
-        fresh = self.draws(1).integers(self.states, size=self.count)
-        self.x = np.where(chosen, [fresh, 0 * fresh], self.x)
-        return self.seen()
+    def fresh(self):
+        return self.draws(1).integers(self.states, size=self.count)
 
     def advance(self, actions):
         slipped = self.draws(2).random(self.count) < self.slip
@@ -75,20 +84,14 @@ class LinearQuadratic(Stateless):
 
     a, b, r, sd, limit, bound = 0.9, 0.5, 0.5, 0.1, 10, 2.0
 
-    def __init__(self, count, stream):
-        self.name, self.count, self.stream = "LinearQuadratic", count, list(stream)
-        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
-        self.action_space = gymnasium.spaces.Box(-self.bound, self.bound, (1,), np.float32)
-        self.x, self.steps = np.zeros((2, count)), 0  # position, age
-        super().__init__()
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    action_space = gymnasium.spaces.Box(-bound, bound, (1,), np.float32)
 
     def seen(self):
         return self.x[0][:, None].astype(np.float32)
 
-    def begin(self, chosen):
-        fresh = self.draws(1).uniform(-1.5, 1.5, self.count)
-        self.x = np.where(chosen, [fresh, 0 * fresh], self.x)
-        return self.seen()
+    def fresh(self):
+        return self.draws(1).uniform(-1.5, 1.5, self.count)
 
     def advance(self, actions):
         u, (x, age) = actions[:, 0], self.x
@@ -111,18 +114,13 @@ class Bandit(Stateless):
 
     pays = np.array([1.0, 2.0, 4.0])
 
-    def __init__(self, count, stream):
-        self.name, self.count, self.stream = "Bandit", count, list(stream)
-        self.observation_space = gymnasium.spaces.Box(0, 1, (1,), np.float32)
-        self.action_space = gymnasium.spaces.Discrete(3)
-        self.x, self.steps = np.ones(count), 0
-        super().__init__()
+    observation_space, action_space = gymnasium.spaces.Box(0, 1, (1,), np.float32), gymnasium.spaces.Discrete(3)
 
     def seen(self):
-        return self.x[:, None].astype(np.float32)
+        return np.ones((self.count, 1), np.float32)
 
-    def begin(self, chosen):
-        return self.seen()
+    def fresh(self):
+        return np.zeros(self.count)
 
     def advance(self, actions):
         return self.seen(), self.pays[actions], np.ones(self.count, bool), np.zeros(self.count, bool)
@@ -131,9 +129,7 @@ class Bandit(Stateless):
 class Target(Bandit):
     """Pays -(a - .6)^2 for a number a in [-1, 1]; every episode is one step."""
 
-    def __init__(self, count, stream):
-        super().__init__(count, stream)
-        self.name, self.action_space = "Target", gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
 
     def advance(self, actions):
         return self.seen(), -((actions[:, 0] - 0.6) ** 2), np.ones(self.count, bool), np.zeros(self.count, bool)

@@ -9,11 +9,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from projects import ROOT, deqn, make_project
 
 from deqn.commands.cli import main
 from deqn.equilibrium.decision_rule import NetworkRule
+from deqn.equilibrium.expectation import Expectation
 from deqn.equilibrium.network import build_network
 from deqn.equilibrium.settings import NetworkSettings
 from deqn.project.project import Project
@@ -73,9 +75,33 @@ def constant(economy, output):
     return decide
 
 
+def euler_of(economy, decide, count=100):
+    """Euler errors where these are the decisions at a list of states, with initial states and the policies there."""
+    state = states_of(economy, count)
+    (policy,) = decide([state])
+    E = Expectation(economy, state, policy, decide)
+    return economy.residuals(state, policy, E)["euler"].numpy(), state, policy
+
+
 def rows(state, chosen):
     """Some of the states or policies of a NamedTuple."""
     return tf.nest.map_structure(lambda x: tf.gather(x, chosen), state)
+
+
+def train(folder, file, *settings, run="one", seed=0):
+    """What `deqn train models/FILE.yaml` leaves in a project made for it: errors of all states, path, run folder.
+
+    The errors are by condition; the path has an array for each letter.
+    """
+    if not (folder / "models").exists():
+        make_project(folder, file.split("/")[0])
+    words = [word for each in settings for word in ("--set", each)]
+    done = deqn(folder, "train", f"models/{file}.yaml", "--run", run, "--seed", seed, *words)
+    assert done.returncode == 0, done.stderr
+    made = folder / "runs" / file.split("/")[1] / run
+    errors = pd.read_csv(made / "errors.csv").query("group == 'all'").set_index("condition")
+    with np.load(made / "simulation.npz") as arrays:
+        return errors, dict(arrays), made
 
 
 def exit_status(*words):

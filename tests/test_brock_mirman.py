@@ -1,13 +1,10 @@
 """The economy whose solution is known: its Euler equation, its policy map, and what training makes of it."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow as tf
-from projects import make_project
-from small import ROOT, constant, deqn, economy_of, file_of, states_of
+from small import ROOT, constant, economy_of, euler_of, file_of, states_of, train
 
-from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
 
 FILE = ROOT / "models/brock_mirman/brock_mirman.yaml"
@@ -34,13 +31,6 @@ def saving(economy, share):
         return [economy.policy(o, s) for o, s in zip(outputs, states, strict=True)]
 
     return decide
-
-
-def euler_of(economy, decide, count=200):
-    state = states_of(economy, count)
-    (policy,) = decide([state])
-    E = Expectation(economy, state, policy, decide)
-    return economy.residuals(state, policy, E)["euler"].numpy(), state, policy
 
 
 def test_the_closed_form_solves_the_euler_equation(economy):
@@ -104,22 +94,16 @@ def test_parameters_out_of_range_are_refused(override, message):
         file_of(FILE, override)
 
 
-def trained(folder, *arguments):
-    """(closed-form errors, Euler errors) in % on the reported path of a run, and the run's folder."""
-    make_project(folder, "brock_mirman")
-    done = deqn(folder, "train", "models/brock_mirman/brock_mirman.yaml", "--run", "one", *arguments)
-    assert done.returncode == 0, done.stderr
-    run = folder / "runs/brock_mirman/one"
-    with np.load(run / "simulation.npz") as file:
-        k, z, c = file["k"], file["z"].astype(int), file["c"]
-    closed_form = (1 - ALPHA * BETA) * output_of(k, z)
-    table = pd.read_csv(run / "errors.csv").query("condition == 'euler' and group == 'all'").iloc[0]
-    return 100 * np.abs(c / closed_form - 1), 100 * table[["mean", "p99.9"]].astype(float)
+def trained(folder, *settings, **options):
+    """(closed-form errors, Euler errors) in % on the reported path of a run."""
+    errors, path, _ = train(folder, "brock_mirman/brock_mirman", *settings, **options)
+    closed_form = (1 - ALPHA * BETA) * output_of(path["k"], path["z"].astype(int))
+    return 100 * np.abs(path["c"] / closed_form - 1), 100 * errors.loc["euler", ["mean", "p99.9"]].astype(float)
 
 
 def test_a_short_training_comes_within_a_thousandth_of_the_closed_form(tmp_path):
-    words = ["phases.0.updates=1500", "evaluation.periods=1200", "evaluation.burn_in=200", "validate_every=500"]
-    consumption, euler = trained(tmp_path, *(word for each in words for word in ("--set", each)))
+    short = ["phases.0.updates=1500", "evaluation.periods=1200", "evaluation.burn_in=200", "validate_every=500"]
+    consumption, euler = trained(tmp_path, *short)
     assert consumption.shape == (1000,)
     assert consumption.max() < 0.1
     assert euler["mean"] < 0.05
@@ -127,7 +111,7 @@ def test_a_short_training_comes_within_a_thousandth_of_the_closed_form(tmp_path)
 
 @pytest.mark.slow
 def test_the_shipped_parameter_file_reaches_the_figures_of_its_readme(tmp_path):
-    consumption, euler = trained(tmp_path, "--seed", "3")
+    consumption, euler = trained(tmp_path, seed=3)
     assert consumption.mean() < 0.0005
     assert np.percentile(consumption, 99.9) < 0.005
     assert euler["mean"] < 0.0005

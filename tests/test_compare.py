@@ -1,4 +1,4 @@
-"""`deqn compare` on a hardly trained Brock-Mirman economy and on its closed form, which a study of the user's gives."""
+"""`deqn compare` on a hardly trained Brock-Mirman economy and on its closed form, which a problem of the user's gives."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ import deqn
 from deqn.report.comparison import figures
 
 EXACT = '''
-"""The closed form c = (1 - alpha beta) y as a study, with one weight that nothing depends on."""
+"""The closed form c = (1 - alpha beta) y as a problem, with one weight that nothing depends on."""
 
 from typing import NamedTuple
 
@@ -148,7 +148,7 @@ def test_policies_by_age_are_drawn_as_means_over_age(tmp_path):
         tmp_path / "comparison.npz", **given, **{"1/euler": rng.uniform(size=(50, 3)), "2/euler": np.zeros((50, 3))}
     )
     described = {"runs": runs, "names": {"a": "savings"}, "units": {"a": "goods"}, "ages": [21, 31, 41, 51]}
-    (tmp_path / "comparison.json").write_text(json.dumps({**described, "age_label": "age"}))
+    (tmp_path / "comparison.json").write_text(json.dumps({**described, "axis": "age"}))
     (tmp_path / "errors.csv").write_text("run,condition\nolg/one,euler\nolg/two,euler\n")
     figures(tmp_path)
     drawn = pd.read_csv(tmp_path / "figures/policies.csv")
@@ -178,5 +178,7 @@ def test_solutions_of_different_economies_are_refused(project):
     settings = project / "runs/other/one/parameters.yaml"
     settings.write_text(settings.read_text().replace("exact.Exact", "exact.Other"))
     done = typed(project, "compare", "exact/one", "other/one")
-    message = "other/one: its consumption is none a state, that of exact/one []; expected solutions of one economy"
+    message = (
+        "other/one has no consumption, exact/one has one consumption in each state; expected solutions of one economy"
+    )
     assert (done.returncode, done.stderr) == (2, f"deqn: {message}\n")

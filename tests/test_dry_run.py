@@ -11,7 +11,7 @@ from deqn.commands.cli import main
 from deqn.commands.new import make_economy
 from deqn.equilibrium.checks.dry_run import check_equations, trace
 from deqn.project.errors import UserError
-from deqn.tasks.build import build_economy, build_problem
+from deqn.tasks.build import build_problem, class_of
 
 # The economy that `deqn new` makes, in which one piece of text is replaced.
 EULER = '{"euler": value ** (-1 / gamma) / policy.consumption - 1}'
@@ -135,8 +135,8 @@ FINE = [
 
 @pytest.mark.parametrize(("text", "instead"), FINE)
 def test_constraints_and_conditions_that_hold_by_construction_pass(project, text, instead):
-    experiment = file_of(replaced(project, text, instead))
-    assert "euler" in check_equations(build_economy(experiment, "float32"), every_shock=True, frozen=True)
+    file = file_of(replaced(project, text, instead))
+    assert "euler" in check_equations(class_of(file)(file.parameters), every_shock=True, frozen=True)
 
 
 ECONOMIES = [path for path in sorted((ROOT / "models").glob("*/*.yaml")) if "\neconomy:" in path.read_text()]
@@ -144,11 +144,11 @@ ECONOMIES = [path for path in sorted((ROOT / "models").glob("*/*.yaml")) if "\ne
 
 @pytest.mark.parametrize("path", ECONOMIES, ids=lambda path: path.stem)
 def test_every_economy_of_the_library_passes_within_two_seconds_of_processor_time(path):
-    experiment = file_of(path)
-    economies = [build_economy(experiment, dtype) for dtype in ("float32", "float64")]
+    file = file_of(path)
+    economies = [class_of(file)(file.parameters, dtype) for dtype in ("float32", "float64")]
     start = time.process_time()
     assert check_equations(
-        economies[0], experiment.file.sampling.every_shock, experiment.file.next_period.gradient == "frozen"
+        economies[0], file.settings.sampling.every_shock, file.settings.next_period.gradient == "frozen"
     )
     trace(economies[1])
     assert time.process_time() - start < 2

@@ -211,6 +211,34 @@ def test_validation_is_the_same_twice_and_sees_the_present_weights():
     assert problem.validate() != first
 
 
+def test_the_rule_is_that_of_the_present_weights_in_float64():
+    problem = problem_of("precision=float32")
+    rule, state = problem.rule(), carry_of(problem).now
+    exact = state._replace(capital=tf.cast(state.capital, tf.float64))
+    assert rule.economy.dtype == "float64"
+    np.testing.assert_allclose(rule(exact).consumption, problem.policy_rule(state).consumption, rtol=1e-5)
+
+
+def test_results_are_tables_and_arrays_of_the_files_evaluation():
+    results = problem_of("evaluation.periods=30", "evaluation.burn_in=10").results()
+    assert results.headline.startswith("Euler error, multiplier-free: mean ")
+    assert set(results.tables) == {"errors", "moments", "by_age"} and results.arrays_in == "simulation"
+    assert results.arrays["a_next"].shape == (20, 4, 2)
+    assert results.description["shares_of_active_guards"].keys() == {
+        "consumption_floor", "unconstrained_floor", "capital_floor"
+    }  # fmt: skip
+    assert [note.split(":")[0] for note in results.notes] == ["share of entries where a constraint or guard was active"]
+
+
+def test_what_begins_with_another_runs_networks_takes_its_pool_and_copies_its_policy():
+    problem, other = problem_of(), problem_of("seed=5")
+    randomize(problem.network, seed=3)
+    problem.start_from(other.host_state())
+    np.testing.assert_array_equal(problem.pool.capital, other.pool.capital)
+    for target, live in zip(problem.target.weights, problem.network.weights, strict=True):
+        np.testing.assert_array_equal(target, live)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

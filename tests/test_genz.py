@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from problems import module, problem_of, tables_of
 
-from deqn.project.errors import UserError
-
 functions = module("genz", "functions")
-FORMULAS, Genz, difficulty, drawn = functions.FORMULAS, functions.Genz, functions.difficulty, functions.drawn
+FORMULAS, difficulty, drawn = functions.FORMULAS, functions.difficulty, functions.drawn
 
 
 # ---- the functions
@@ -51,21 +49,6 @@ def test_parameters_sum_to_the_difficulty_and_to_one(name):
     assert [difficulty(each, 7) for each in FORMULAS] == [1.5, 7, 1.85, 7.03, 20.4, 4.3]
 
 
-def test_integrals_over_the_cube_have_their_closed_forms():
-    # In one dimension: sin, arctan, a power, erf, exponentials.
-    c, w, x = np.array([1.3]), np.array([0.4]), (np.arange(200_000)[:, None] + 0.5) / 200_000
-    expected = {
-        "oscillatory": (math.sin(0.8 * math.pi + 1.3) - math.sin(0.8 * math.pi)) / 1.3,
-        "product_peak": 1.3 * (math.atan(1.3 * 0.6) + math.atan(1.3 * 0.4)),
-        "corner_peak": 1 / 2.3,
-        "gaussian": math.sqrt(math.pi) / 2.6 * (math.erf(1.3 * 0.6) + math.erf(1.3 * 0.4)),
-        "continuous": (2 - math.exp(-1.3 * 0.4) - math.exp(-1.3 * 0.6)) / 1.3,
-        "discontinuous": (math.exp(1.3 * 0.4) - 1) / 1.3,
-    }
-    for name, integral in expected.items():
-        np.testing.assert_allclose(Genz(name, c, w)(x).mean(), integral, rtol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -81,15 +64,6 @@ def test_a_function_that_cannot_be_is_refused(make, words):
 
 
 # ---- the exercise
-
-
-def test_a_mistake_in_a_parameter_file_is_told_as_one_of_the_user():
-    with pytest.raises(UserError, match="dimension: got 1, expected 2 or more for disc"):
-        problem_of("genz/discontinuous", "parameters.dimensions=[1, 2]")
-    with pytest.raises(UserError, match="activation: got 'swich', expected one of"):
-        problem_of("genz/gaussian", "parameters.activation=swich")
-    with pytest.raises(UserError, match=r"parameters\.function: 'gauss'; expected one of"):
-        problem_of("genz/gaussian", "parameters.function=gauss")
 
 
 def test_samples_of_a_repetition_are_nested_share_the_tests_and_are_scaled_by_themselves_alone():

@@ -68,11 +68,15 @@ def test_simulations_begin_in_the_steady_state():
             assert economy.log_productivity[first.shock[0]] == pytest.approx(0.0, abs=1e-15)
 
 
-@pytest.mark.parametrize("stem", ["growth", "growth_prudent"])
-def test_the_grid_solution_solves_the_euler_equation_on_a_chain(stem):
+@pytest.mark.parametrize(
+    ("stem", "gamma"),
+    [("growth", 2.0), ("growth_prudent", 10.0), *(("growth_family", gamma) for gamma in (1.0, 2.5, 5.0))],
+)
+def test_the_grid_solution_for_each_risk_aversion_solves_the_euler_equation_on_a_chain(stem, gamma):
     economy = growth(stem)
-    gamma, state = economy.gamma, states_of(economy, 200)
-    solution = grid_solution(economy, gamma)
+    state, solution = states_of(economy, 200), grid_solution(economy, gamma)
+    if stem == "growth_family":
+        state = state._replace(risk_aversion=tf.fill([200], tf.constant(gamma, tf.float64)))
 
     def output(s):
         return output_for(economy, s, solution.consumption(s.capital.numpy(), s.shock.numpy()), gamma)[:, None]
@@ -80,6 +84,11 @@ def test_the_grid_solution_solves_the_euler_equation_on_a_chain(stem):
     residuals, _, policy = errors_of(economy, state, output)
     np.testing.assert_allclose(residuals["euler"], 0.0, atol=1e-9)
     np.testing.assert_allclose(policy.savings, solution.capital(state.capital.numpy(), state.shock.numpy()), rtol=1e-12)
+    tf.nest.map_structure(
+        np.testing.assert_array_equal,
+        economy.transition(state, policy, state.shock),
+        state._replace(capital=policy.savings),
+    )
 
 
 def test_the_grid_solution_solves_the_euler_equation_with_gaussian_productivity():
@@ -94,22 +103,6 @@ def test_the_grid_solution_solves_the_euler_equation_with_gaussian_productivity(
     np.testing.assert_allclose(residuals["euler"], 0.0, atol=1e-9)
     after = economy.transition(state, policy, tf.fill([200, 1], tf.constant(2.0, tf.float64)))
     np.testing.assert_allclose(after.log_productivity, 0.95 * state.log_productivity + 0.014, rtol=1e-12)
-
-
-@pytest.mark.parametrize("gamma", [1.0, 2.5, 5.0])
-def test_each_risk_aversion_of_the_family_has_the_policy_of_its_own_grid_solution(gamma):
-    economy = growth("growth_family")
-    state = states_of(economy, 100)
-    state = state._replace(risk_aversion=tf.fill([100], tf.constant(gamma, tf.float64)))
-    solution = grid_solution(economy, gamma)
-
-    def output(s):
-        return output_for(economy, s, solution.consumption(s.capital.numpy(), s.shock.numpy()), gamma)[:, None]
-
-    residuals, _, policy = errors_of(economy, state, output)
-    np.testing.assert_allclose(residuals["euler"], 0.0, atol=1e-9)
-    after = economy.transition(state, policy, state.shock)
-    np.testing.assert_array_equal(after.risk_aversion, state.risk_aversion)
 
 
 def test_the_family_begins_evenly_over_its_interval():
@@ -216,11 +209,7 @@ def test_a_risk_aversion_that_the_family_was_not_trained_for_is_refused():
         ("growth_family", "parameters.risk_aversion=[5, 1]", r"got \[5.0, 1.0\], expected \[lowest, highest\]"),
         ("growth", "parameters.nodes=7", "^parameters: productivity moves on a chain here: give states"),
         ("growth_ar1", "parameters.nodes=null", "^parameters: productivity is an AR\\(1\\) here: give nodes"),
-        (
-            "growth",
-            "parameters.risk_aversion=[1, 5]",
-            r"^parameters.risk_aversion: got \[1.0, 5.0\], expected a num",
-        ),
+        ("growth", "parameters.risk_aversion=[1, 5]", r"^parameters.risk_aversion: got \[1.0, 5.0\], expected a num"),
         ("growth_family", "parameters.risk_aversion=2", "^parameters.risk_aversion: got 2, expected an interval"),
     ],
 )

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from problems import module
-from scipy.optimize import minimize_scalar
 
 from deqn.mlp import metrics
-from deqn.mlp.activations import ACTIVATIONS, activation, log_sum_exp, sigmoid, softmax, softmax_jacobian, swish
+from deqn.mlp.activations import ACTIVATIONS, activation, log_sum_exp, sigmoid, softmax, softmax_jacobian
 from deqn.mlp.backpropagation import OUTPUTS, HandWrittenMLP
 from deqn.mlp.checks import one_hot
 from deqn.mlp.descent import Adam, GradientDescent, Momentum
@@ -27,15 +26,6 @@ def generator(seed=0):
 
 
 # ---- perceptron
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_a_perceptron_learns_or_exactly(seed):
-    perceptron = Perceptron(2, 1, generator(seed))
-    learned = perceptron.learn(X, OR)
-    assert learned.converged
-    assert learned.correct == 4
-    np.testing.assert_array_equal(perceptron.recall(X), OR)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -61,10 +51,13 @@ def test_of_the_sixteen_logic_functions_only_xor_and_its_opposite_are_not_separa
         assert Perceptron(2, 1, generator()).learn(X, tables[number]).converged
 
 
-def test_several_neurons_learn_each_its_own_function():
+@pytest.mark.parametrize("seed", range(10))
+def test_several_neurons_learn_each_its_own_function_exactly(seed):
     both = np.hstack([OR, X[:, :1] * X[:, 1:]])  # OR and AND
-    perceptron = Perceptron(2, 2, generator())
-    assert perceptron.learn(X, both).converged
+    perceptron = Perceptron(2, 2, generator(seed))
+    learned = perceptron.learn(X, both)
+    assert learned.converged
+    assert learned.correct == 4
     np.testing.assert_array_equal(perceptron.recall(X), both)
 
 
@@ -109,11 +102,6 @@ def test_activations_do_not_overflow(name):
         assert np.isfinite([softmax(x), log_sum_exp(x) + 0 * x]).all()
 
 
-def test_swish_has_its_minimum_where_it_should():
-    lowest = minimize_scalar(swish, bounds=(-5, 0), method="bounded", options={"xatol": 1e-9})
-    np.testing.assert_allclose([lowest.x, lowest.fun], [-1.2785, -0.2785], atol=5e-5)
-
-
 def test_softmax_sums_to_one_and_does_not_change_with_the_level():
     x = generator().normal(size=(7, 4)) * 3
     np.testing.assert_allclose(softmax(x).sum(axis=1), 1, rtol=1e-14)
@@ -143,29 +131,19 @@ def network_and_data(output, hidden=(5,), name="tanh", slope=1.0):
 
 
 @pytest.mark.parametrize(
-    ("hidden", "name", "slope"), [((5,), "sigmoid", 1.0), ((6, 5), "swish", 1.0), ((5,), "tanh", 1.7)]
+    ("hidden", "name", "slope"), [((5,), "sigmoid", 1.0), ((6, 5), "swish", 1.0), ((6, 5), "tanh", 1.7)]
 )
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_back_propagated_gradients_agree_with_central_differences(output, hidden, name, slope):
+def test_back_propagated_gradients_are_those_of_a_gradient_tape(output, hidden, name, slope):
     network, x, targets = network_and_data(output, hidden, name, slope)
-    gradient = network.gradient(x, targets)
-    steps = 1e-5 * np.eye(len(gradient))
-    loss = [[network.loss(x, targets, network.weights + sign * step) for sign in (1, -1)] for step in steps]
-    differences = (np.array(loss)[:, 0] - np.array(loss)[:, 1]) / 2e-5
-    assert np.linalg.norm(gradient - differences) / np.linalg.norm(gradient) < 1e-6
-
-
-@pytest.mark.parametrize("output", OUTPUTS)
-def test_back_propagated_gradients_are_those_of_a_gradient_tape(output):
-    network, x, targets = network_and_data(output, hidden=(6, 5))
-    layers = [tf.Variable(each) for each in network.layers()]
+    layers, g = [tf.Variable(each) for each in network.layers()], getattr(tf.keras.activations, name)
     with tf.GradientTape() as tape:
         a = tf.constant(x)
         for number, V in enumerate(layers):
-            a = tf.concat([tf.tanh(a) if number else a, -tf.ones([9, 1], tf.float64)], axis=1) @ V
+            a = tf.concat([g(slope * a) if number else a, -tf.ones([9, 1], tf.float64)], axis=1) @ V
         loss = {
             "linear": lambda: tf.reduce_sum((a - targets) ** 2) / 18,
-            "logistic": lambda: tf.reduce_sum((tf.sigmoid(a) - targets) ** 2) / 2,
+            "logistic": lambda: tf.reduce_sum((tf.sigmoid(slope * a) - targets) ** 2) / 2,
             "softmax": lambda: tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, a)),
         }[output]()
     np.testing.assert_allclose(network.loss(x, targets), loss, rtol=1e-12)
@@ -191,10 +169,8 @@ def test_batch_minibatch_and_stochastic_updates_all_find_the_least_squares_line(
 
 def test_learning_stops_after_some_passes_without_better_weights_and_takes_the_best():
     x, network = generator().normal(size=(8, 3)), HandWrittenMLP([3, 20, 1], "linear", generator(1), "tanh")
-    noise, other = (
-        generator(2).normal(size=(8, 1)),
-        (generator(3).normal(size=(50, 3)), generator(4).normal(size=(50, 1))),
-    )
+    noise = generator(2).normal(size=(8, 1))
+    other = generator(3).normal(size=(50, 3)), generator(4).normal(size=(50, 1))
     fit = network.fit(x, noise, Adam(0.05), 1000, validation=other, patience=15)
     assert fit.passes == fit.best + 15 < 1000
     assert fit.validation[fit.best - 1] == min(fit.validation)
@@ -271,18 +247,16 @@ def test_a_damaged_idx_file_is_refused_by_name(ten_images):
     (folder / "stub").write_bytes(b"\0\0\x08")
     (folder / "nine").write_bytes(struct.pack(">ii", idx.LABELS, 9) + bytes(9))
     (folder / "little").write_bytes(struct.pack("<ii", idx.LABELS, 9) + bytes(9))
-    with pytest.raises(ValueError, match=r"short: got 59 bytes of data, expected \[10, 3, 2\]"):
-        idx.read_images(folder / "short")
-    with pytest.raises(ValueError, match="stub: got 3 bytes, expected a header of 16"):
-        idx.read_images(folder / "stub")
-    with pytest.raises(ValueError, match="images: got magic number 2051, expected 2049"):
-        idx.read_labels(folder / "images")
-    with pytest.raises(ValueError, match="little: got magic number"):
-        idx.read_labels(folder / "little")
-    with pytest.raises(ValueError, match="nine: got 9 labels, expected 10"):
-        idx.read_pair(folder / "images", folder / "nine")
-    with pytest.raises(ValueError, match="none: cannot be read"):
-        idx.read_labels(folder / "none")
+    for read, names, words in (
+        (idx.read_images, ["short"], r"short: got 59 bytes of data, expected \[10, 3, 2\]"),
+        (idx.read_images, ["stub"], "stub: got 3 bytes, expected a header of 16"),
+        (idx.read_labels, ["images"], "images: got magic number 2051, expected 2049"),
+        (idx.read_labels, ["little"], "little: got magic number"),
+        (idx.read_pair, ["images", "nine"], "nine: got 9 labels, expected 10"),
+        (idx.read_labels, ["none"], "none: cannot be read"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            read(*(folder / name for name in names))
 
 
 # ---- bad input

@@ -5,17 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deqn.mlp.descent import (
-    Adam,
-    GradientDescent,
-    Momentum,
-    adagrad,
-    batches,
-    cosine,
-    descend,
-    inverse_time,
-    rmsprop,
-)
+from deqn.mlp.descent import Adam, GradientDescent, Momentum, adagrad, batches, cosine, descend, inverse_time, rmsprop
 
 A, CENTRE = np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([1.0, -0.5])
 RATE = 2.0**-10  # Keras holds rates and betas in float32: here in numbers that lose nothing by it
@@ -90,21 +80,6 @@ def test_momentum_is_the_slides_difference_of_the_last_two_weights():
         np.testing.assert_allclose(after, now + 0.9 * (now - before) - RATE * rosenbrock(now), rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize("rows", [None, 4, 1])
-def test_minibatch_descent_on_given_rows_is_kerass_on_the_same_rows(rows):
-    generator = np.random.default_rng(0)
-    x, y = generator.normal(size=(10, 2)), generator.normal(size=10)
-    order = [chosen for _ in range(10) for chosen in batches(10, rows, generator)][:100]
-    kerass_w, rule = keras.Variable([0.0, 0.0], dtype="float64"), GradientDescent(RATE)
-    optimizer, w = keras.optimizers.SGD(RATE), np.zeros(2)
-    for t, chosen in enumerate(order):
-        w, _ = rule.step(w, lambda w, r=chosen: x[r].T @ (x[r] @ w - y[r]) / len(r), (), t)
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean((tf.linalg.matvec(x[chosen], kerass_w.value) - y[chosen]) ** 2) / 2
-        optimizer.apply([tape.gradient(loss, kerass_w.value)], [kerass_w])
-    np.testing.assert_allclose(w, np.array(kerass_w), atol=1e-9)
-
-
 def test_a_pass_in_minibatches_sees_every_row_once_in_a_new_order_each_time():
     generator = np.random.default_rng(0)
     first, second = ([*batches(10, 4, generator)] for _ in range(2))
@@ -125,14 +100,6 @@ def test_the_slides_adam_overflows_and_the_corrected_one_does_not():
     assert not (v < 1e100).all()
     *_, mended = descend(Adam(0.05), quadratic, np.array([-1.2, 1.0]), 500)
     np.testing.assert_allclose(mended, CENTRE, atol=1e-2)
-
-
-@pytest.mark.parametrize(
-    "rule", [GradientDescent(0.1), Momentum(0.05), Momentum(0.05, nesterov=True), adagrad(0.5), rmsprop(0.01)]
-)
-def test_every_rule_goes_down_to_the_minimum_of_a_quadratic(rule):
-    *_, w = descend(rule, quadratic, np.array([-1.2, 1.0]), 500)
-    np.testing.assert_allclose(w, CENTRE, atol=2e-2)
 
 
 def test_a_start_is_not_changed_by_what_follows():

@@ -18,15 +18,15 @@ TFP, DELTA = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
 # ---- two cohorts by hand
 
 
-def two_cohorts(wanted):
-    """Two cohorts, k = (0, .4), shock 2 of 4, where the young want to consume `wanted`: (economy, policy, errors)."""
-    economy = olg(*TWO)
+def two_cohorts(wanted, *overrides):
+    """Two cohorts, k = (0, .4), shock 2 of 4, where the young want to consume `wanted`: (prices, policy, errors)."""
+    economy = olg(*TWO, *overrides)
     state = economy.State(tf.constant([[0.0, 0.4]], tf.float64), tf.constant([1]))
     # r and w at K = .4, L = 1 are worked out in the tests; here only the network's output that asks for `wanted`.
     default = constant(economy, 0.0)([state])[0].unconstrained
     policy = economy.policy(wanted / default - 1, state)
     E = Expectation(economy, state, policy, constant(economy, 0.0))  # only the old count tomorrow, who decide nothing
-    return economy, policy, economy.errors(state, policy, E)
+    return tf.concat(economy.prices(state), 1), policy, economy.errors(state, policy, E)
 
 
 def by_hand(c):
@@ -43,10 +43,9 @@ def by_hand(c):
 
 
 def test_prices_and_budgets_of_two_cohorts_are_those_worked_out_by_hand():
-    economy, policy, _ = two_cohorts(0.25)
+    prices, policy, _ = two_cohorts(0.25)
     r, w, a, _ = by_hand(0.25)
-    state = economy.State(tf.constant([[0.0, 0.4]], tf.float64), tf.constant([1]))
-    np.testing.assert_allclose(tf.concat(economy.prices(state), 1), [[r, w]], rtol=1e-14)
+    np.testing.assert_allclose(prices, [[r, w]], rtol=1e-14)
     np.testing.assert_allclose([r, w], [1.15519, 0.61154], rtol=1e-4)  # on paper
     np.testing.assert_allclose(policy.consumption, [[0.25, r * 0.4 + 0.3 * w]], rtol=1e-14)
     np.testing.assert_allclose(policy.savings, [[a]], rtol=1e-14)
@@ -62,10 +61,7 @@ def test_errors_of_two_cohorts_who_are_free_to_save_are_those_worked_out_by_hand
 
 
 def test_the_multiplier_of_two_cohorts_at_the_borrowing_limit_is_the_one_worked_out_by_hand():
-    economy = olg(*TWO, "parameters.borrowing_limit=-0.1")
-    state = economy.State(tf.constant([[0.0, 0.4]], tf.float64), tf.constant([1]))
-    default = constant(economy, 0.0)([state])[0].unconstrained
-    policy = economy.policy(0.9 / default - 1, state)  # would like .9, has .7 w + .1
+    _, policy, _ = two_cohorts(0.9, "parameters.borrowing_limit=-0.1")  # would like .9, has .7 w + .1
     cash = 0.7 * 0.7 * 1.15 * 0.4**0.3 + 0.1
     np.testing.assert_allclose(policy.consumption[0, 0], cash, rtol=1e-14)
     np.testing.assert_allclose(policy.savings, [[-0.1]], rtol=1e-14)
@@ -125,12 +121,8 @@ def test_the_borrowing_limit_holds_and_one_of_multiplier_and_slack_is_zero(drawn
     assert (multiplier >= 0).all()
     np.testing.assert_allclose(slack[binding], 0.0, atol=1e-16 if economy.p.borrowing_limit == 0 else 1e-15)
     assert (slack[~binding] >= 0).all()
-
-
-def test_at_a_limit_of_zero_complementarity_is_exact(drawn):
-    economy, _, policy = drawn
-    if economy.p.borrowing_limit == 0:
-        np.testing.assert_array_equal(policy.multiplier * policy.savings, 0.0)
+    if economy.p.borrowing_limit == 0:  # then to the last bit
+        np.testing.assert_array_equal(multiplier * policy.savings, 0.0)
 
 
 def test_the_multiplier_is_the_gap_of_marginal_utilities_at_the_limit(drawn):

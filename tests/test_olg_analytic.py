@@ -1,15 +1,11 @@
 """Overlapping generations whose solution is known: equations, policy map, and what training makes of them."""
 
-import shutil
-
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow as tf
 from oracles.olg_analytic import saving_shares
-from projects import make_project
 from scipy.optimize import minimize
-from small import ROOT, constant, deqn, economy_of, rule_of, states_of
+from small import ROOT, constant, economy_of, euler_of, rule_of, states_of, train
 
 from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
@@ -43,13 +39,6 @@ def saving(economy, shares):
         return policies
 
     return decide
-
-
-def euler_of(economy, decide, count=100):
-    state = states_of(economy, count)
-    (policy,) = decide([state])
-    E = Expectation(economy, state, policy, decide)
-    return economy.residuals(state, policy, E)["euler"], state, policy
 
 
 # ---- the closed form
@@ -219,23 +208,17 @@ def test_parameters_out_of_range_are_refused_in_one_line(override, message):
 # ---- training
 
 
-def trained(folder, *arguments):
+def trained(folder, *settings, **options):
     """(savings against the closed form in % of cash [M, N-1], Euler errors in %) on the reported path of a run."""
-    shutil.copytree(FOLDER, folder / "models/olg_analytic")
-    make_project(folder)
-    done = deqn(folder, "train", "models/olg_analytic/six.yaml", "--run", "one", *arguments)
-    assert done.returncode == 0, done.stderr
-    run = folder / "runs/six/one"
-    with np.load(run / "simulation.npz") as file:
-        k, r, w, a = (file[name] for name in "krwa")
-    cash = np.concatenate([w[:, None], r[:, None] * k[:, 1:]], axis=1)[:, :-1]
-    table = pd.read_csv(run / "errors.csv").query("condition == 'euler' and group == 'all'").iloc[0]
-    return 100 * np.abs(a / cash - saving_shares(6, 0.7)[:-1]), 100 * table[["mean", "p99.9"]].astype(float)
+    errors, path, _ = train(folder, "olg_analytic/six", *settings, **options)
+    cash = np.concatenate([path["w"][:, None], path["r"][:, None] * path["k"][:, 1:]], axis=1)[:, :-1]
+    saved = path["a"] / cash - saving_shares(6, 0.7)[:-1]
+    return 100 * np.abs(saved), 100 * errors.loc["euler", ["mean", "p99.9"]].astype(float)
 
 
 @pytest.mark.slow
 def test_the_shipped_parameter_file_reaches_the_figures_of_its_readme(tmp_path):
-    saved, euler = trained(tmp_path, "--seed", "3")
+    saved, euler = trained(tmp_path, seed=3)
     assert saved.mean() < 0.005
     assert np.percentile(saved, 99.9) < 0.05
     assert euler["mean"] < 0.005

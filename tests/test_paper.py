@@ -2,26 +2,22 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from projects import make_project
-from small import economy_of, file_of
+from projects import ROOT, deqn, make_project
+from small import CHAIN, economy_of, file_of
 
 from deqn.project.errors import UserError
 from deqn.project.run import RunFolder
 from deqn.report import tables
 from deqn.tasks.build import build_problem
 
-ROOT = Path(__file__).parents[1]
 FILE = ROOT / "models/olg/paper60.yaml"
 EPS = 1e-5  # the paper's floor, and the divisor of its penalties
 TFP, DEPRECIATION = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
-CHAIN = np.array([[0.49, 0.49, 0.01, 0.01]] * 2 + [[0.125, 0.125, 0.375, 0.375]] * 2)
 LABOUR = [
     *[0.6 + 0.04 * year for year in range(20)],  # ages 21 to 40
     *[1.4] * 21,  # 41 to 61
@@ -229,10 +225,6 @@ def test_the_reported_errors_are_those_of_the_economy_with_the_networks_multipli
 # --- the file's economy, the command, the benchmark ----------------------------------------------------------------
 
 
-def test_a_file_may_name_a_class_in_another_module_beside_it():
-    assert type(economy_of(FILE, dtype="float32")).__name__ == "PaperOLG"
-
-
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -257,11 +249,8 @@ def test_twenty_updates_of_the_recipe_train_by_the_command(tmp_path, smaller):
     make_project(tmp_path, "olg")
     settings = ["phases.0.updates=20", "evaluation.periods=60", "evaluation.burn_in=20", *smaller]
     settings += ["validation.tracks=8", "validation.burn_in=20", "validation.periods=20"]
-    command = ["-c", "from deqn.commands.cli import main; main()", "train", "models/olg/paper60.yaml", "--run", "short"]
-    done = subprocess.run(
-        [sys.executable, *command, *(word for each in settings for word in ("--set", each))],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    words = [word for each in settings for word in ("--set", each)]
+    done = deqn(tmp_path, "train", "models/olg/paper60.yaml", "--run", "short", *words)
     assert done.returncode == 0, done.stderr
     assert "thresholds not reached" in done.stdout
     run = RunFolder(tmp_path / "runs/paper60/short")
@@ -295,9 +284,12 @@ def test_the_benchmark_times_updates_and_episode_of_a_parameter_file(olg60):
         olg60.measure(FILE, 400, small)
 
 
-def test_the_benchmark_reads_a_runs_cost_to_each_accuracy(olg60, tmp_path):
+def test_the_benchmark_reads_the_cost_to_each_accuracy_of_a_run_that_has_ended(olg60, tmp_path):
     run = RunFolder(tmp_path / "benchmark60/first")
     run.path.mkdir(parents=True)
+    run.provenance.write_text(json.dumps({"updates": 8000}))
+    with pytest.raises(UserError, match="let it train to the end"):
+        olg60.run_row(run)
     reached = {"0.05 %": 12.3, "0.02 %": 45.6}
     record = {"cost_to_accuracy_cpu_seconds": reached, "updates": 8000, "training_cpu_seconds": 251.4}
     run.provenance.write_text(json.dumps(record))
@@ -307,11 +299,3 @@ def test_the_benchmark_reads_a_runs_cost_to_each_accuracy(olg60, tmp_path):
     name, updates, *numbers = olg60.run_row(run)
     assert (name, updates) == ("benchmark60/first", "8,000")
     assert numbers == ["251", "12", "46", "", "", "", ".0032", ".0020", ".0061", ".054", ".40"]
-
-
-def test_the_benchmark_refuses_a_run_that_did_not_end(olg60, tmp_path):
-    run = RunFolder(tmp_path / "benchmark60/first")
-    run.path.mkdir(parents=True)
-    run.provenance.write_text(json.dumps({"updates": 8000}))
-    with pytest.raises(UserError, match="let it train to the end"):
-        olg60.run_row(run)

@@ -80,7 +80,7 @@ def test_no_warm_start_is_run_where_the_file_asks_for_none():
 def test_a_warm_start_for_which_the_economy_says_no_correction_is_refused():
     file = ROOT / "models/brock_mirman/brock_mirman.yaml"
     with pytest.raises(UserError, match=r"warm_start: BrockMirman has no method `correction`; set warm_start to null"):
-        build_problem(file_of(file, "warm_start={}"))
+        build_problem(file_of(file, "warm_start={}")).warm_start(print)
 
 
 # ---- from a run folder

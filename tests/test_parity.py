@@ -22,11 +22,6 @@ def test_two_relu_units_set_by_hand_are_always_right(length):
     np.testing.assert_array_equal(by_hand.even(digits), parity_by_counting(digits))
 
 
-def test_the_lectures_two_strings_are_told_apart_as_it_says():
-    for string, is_even in (("1000010101", True), ("100011", False)):
-        assert by_hand.even(np.array([[int(digit) for digit in string]]))[0, -1] == is_even
-
-
 def test_a_keras_layer_with_the_weights_by_hand_is_right_too():
     layer = keras.layers.SimpleRNN(2, activation="relu", return_sequences=True)
     layer.build((None, None, 1))

@@ -144,7 +144,7 @@ def test_doctor_finds_nothing_in_a_run_that_went_well(project):
         (["evaluate", "line/one", "--periods", "9"], "--periods: line is no economy and has no path to simulate"),
         (
             ["policy", "line/one", "--states", "s.npz", "--out", "o.npz"],
-            "line is the problem Line, which has no states",
+            "Line decides in no economy and has no states; expected an economy",
         ),
         (["train", "models/line/line.yaml", "--set", "problem=Lyne"], "problem: 'Lyne' is not a class in"),
         (["train", "models/line/line.yaml", "--set", "parameters.slop=1"], "parameters.slop: unknown; did you mean"),

@@ -10,7 +10,7 @@ from toys import ActorCritic, Bowl, Regression, Tracks, settings
 
 from deqn.project.errors import UserError
 from deqn.project.run import RunFolder
-from deqn.training import checkpoint
+from deqn.training import checkpoint, position
 from deqn.training.trainer import Trainer
 
 TWO_PHASES = [
@@ -89,6 +89,24 @@ def whole(tmp_path_factory):
 def test_an_interrupted_run_equals_the_uninterrupted_one(make, stop_at, whole, tmp_path):
     parts, _ = trained(make, CHOSEN, tmp_path, stop_at)
     assert_equal(whole(make), parts)
+
+
+def test_a_problem_made_from_a_run_has_its_best_weights_and_the_host_state_of_its_end(tmp_path):
+    trained(Replay, CHOSEN, tmp_path)
+    checkpoints = tmp_path / "toy/run/checkpoints"
+    with np.load(checkpoints / checkpoint.BEST) as best, np.load(checkpoints / checkpoint.LAST) as last:
+        loaded, begun = Replay(), Replay()
+        position.load_run(loaded, checkpoints)
+        taken = {}
+        begun.start_from = taken.update
+        position.start_from(begun, checkpoints)
+        for problem in (loaded, begun):
+            np.testing.assert_array_equal(problem.networks["persistence"].vector, best["networks/persistence/000"])
+        np.testing.assert_array_equal(loaded.host_state()["generator"], last["host/generator"])
+        assert taken.keys() == {"generator"}
+    stranger = Bowl()
+    with pytest.raises(UserError, match=r"best.npz: the checkpoint holds 0 arrays of networks/x, expected 1"):
+        position.load_run(stranger, checkpoints)
 
 
 def test_an_interrupted_actor_and_critic_equal_the_uninterrupted_ones(tmp_path):

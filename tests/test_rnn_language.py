@@ -80,33 +80,27 @@ def test_a_sample_goes_on_from_all_of_its_beginning_and_is_the_same_for_the_same
     assert stats.chisquare(np.bincount(many, minlength=3), 20_000 * np.exp(logits) / np.exp(logits).sum()).pvalue > 0.01
 
 
-def test_bad_sequences_are_refused():
-    net = network(3)
-    with pytest.raises(ValueError, match="vocabulary: got 1, expected 2 tokens or more"):
-        LanguageNetwork(1, 3, "rnn", (4,), seed=0)
-    with pytest.raises(ValueError, match=r"tokens: got shape \(2, 1\), expected \[batch, 2 or more tokens\]"):
-        perplexity(net, np.zeros((2, 1), int))
-    with pytest.raises(ValueError, match="tokens: got 0 to 3, expected 0 to 2"):
-        perplexity(net, np.array([[0, 3]]))
-    with pytest.raises(ValueError, match=r"begin, length: got shape \(2, 0\) and 4"):
-        sample(net, np.zeros((2, 0), int), 4, np.random.default_rng(0))
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: LanguageNetwork(1, 3, "rnn", (4,), seed=0), "vocabulary: got 1, expected 2 tokens or more"),
+        (lambda: perplexity(network(3), np.zeros((2, 1), int)), r"tokens: got shape \(2, 1\), expected \[batch, 2 or"),
+        (lambda: perplexity(network(3), np.array([[0, 3]])), "tokens: got 0 to 3, expected 0 to 2"),
+        (lambda: sample(network(3), np.zeros((2, 0), int), 4, None), r"begin, length: got shape \(2, 0\) and 4"),
+        (lambda: Vocabulary("ab").encode(""), "text: got no token"),
+        (lambda: Vocabulary("ab").encode("abc"), "text: got 'c', which is none of the 2 tokens"),
+        (lambda: Vocabulary(["a"]), "tokens: got 1"),
+        (lambda: Vocabulary(["a", "b", "a"]), "tokens: got 'a' 2 times"),
+    ],
+)
+def test_sequences_and_vocabularies_that_make_no_sense_are_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
 
 
 def test_tokens_come_back_from_their_numbers_and_unknown_ones_as_such():
     words = Vocabulary(["<unk>", "the", "cat", "and"])
     assert words.decode(words.encode(["the", "bird", "and"])) == ["the", "<unk>", "and"]
-
-
-def test_vocabularies_refuse_what_can_not_be_numbered():
-    letters = Vocabulary("ab")
-    with pytest.raises(ValueError, match="text: got no token"):
-        letters.encode("")
-    with pytest.raises(ValueError, match="text: got 'c', which is none of the 2 tokens"):
-        letters.encode("abc")
-    with pytest.raises(ValueError, match="tokens: got 1"):
-        Vocabulary(["a"])
-    with pytest.raises(ValueError, match="tokens: got 'a' 2 times"):
-        Vocabulary(["a", "b", "a"])
 
 
 def test_the_made_source_has_the_entropy_that_its_own_samples_show():

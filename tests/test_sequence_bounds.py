@@ -198,7 +198,6 @@ class Digits(Problem):
         self.images = (load_digits().images.reshape(-1, 64) > 8).astype("float32")
         self.network = VAE(64, 4, [32], "bernoulli", seed=0)
         self.networks = {"vae": self.network}
-        self.trainable = {"vae": self.network.trainable_variables}
 
     def batches(self, episode):
         yield self.images[np.random.default_rng(episode).choice(len(self.images), 64, replace=False)]

@@ -74,29 +74,17 @@ def test_an_episodes_batches_depend_on_its_number_and_the_ranks_share_the_data(f
     overrides = [f"parameters.{size}", "parameters.batch=10"]
 
     def rows(problem, episode):
-        batches = [np.concatenate([np.ravel(x) for x in _leaves(batch)]) for batch in problem.batches(episode)]
-        return np.concatenate(batches)
+        return np.concatenate([np.ravel(x) for batch in problem.batches(episode) for x in tf.nest.flatten(batch)])
+
+    def data(problem):
+        return tf.nest.flatten(problem.train)[-1]
 
     one, same = (problem_of(file, *overrides)[0] for _ in range(2))
     np.testing.assert_array_equal(rows(one, 3), rows(same, 3))
     assert not np.array_equal(rows(one, 3), rows(one, 4))
     halves = [problem_of(file, *overrides, rank=rank, ranks=2)[0] for rank in (0, 1)]
-    shown = [{tuple(np.ravel(each)) for each in _first_data(half)} for half in halves]
-    whole = {tuple(np.ravel(each)) for each in _first_data(one)}
-    assert shown[0] | shown[1] == whole and not np.array_equal(*(_first_data(half)[:5] for half in halves))
-
-
-def _leaves(batch):
-    if isinstance(batch, dict):
-        return [leaf for each in batch.values() for leaf in _leaves(each)]
-    return [leaf for each in batch for leaf in _leaves(each)] if isinstance(batch, tuple) else [batch]
-
-
-def _first_data(problem):
-    data = problem.train
-    while isinstance(data, dict | tuple):
-        data = next(iter(data.values())) if isinstance(data, dict) else data[-1]
-    return data
+    shown = [{tuple(np.ravel(each)) for each in data(problem)} for problem in (*halves, one)]
+    assert shown[0] | shown[1] == shown[2] and not np.array_equal(*(data(half)[:5] for half in halves))
 
 
 # ---- variational recurrent networks

@@ -37,11 +37,6 @@ def test_weights_on_music_and_sensors_are_as_many_as_in_table_2(network, weights
     assert round(weights / 1000) == thousands
 
 
-def test_the_closed_form_of_a_vrnns_weights():
-    for z in (1, 3, 5):
-        assert VRNN(PLANE, z, z, 2, 0).parameters(live=False) == 37 * z**2 + 30 * z + 4
-
-
 def test_without_the_unused_lstm_all_weights_are_in_use():
     network = VHRNN(PLANE, 4, 4, 2, 0, build_unused_reverse=False)
     assert network.count_params() == network.parameters() == 1424

@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deqn.sequence.quantiles import (
-    coverage,
-    crossings,
-    mean_quantile_loss,
-    quantile_loss,
-    risk,
-    without_crossings,
-)
+from deqn.sequence.quantiles import coverage, crossings, mean_quantile_loss, quantile_loss, risk, without_crossings
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.gamma(2.0, size=501)

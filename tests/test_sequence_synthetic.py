@@ -64,9 +64,7 @@ def test_without_noise_the_recurrence_holds_exactly(matrices, name):
 def test_switch_joins_three_noiseless_sequences(matrices):
     x, W, _ = made("switch", matrices)
     assert x.shape[1] == 3 * PERIODS
-    for part in range(3):
-        rows = slice(part * PERIODS, (part + 1) * PERIODS)
-        piece, V = x[:, rows], W[:, rows]
+    for piece, V in zip(np.split(x, 3, axis=1), np.split(W, 3, axis=1), strict=True):
         np.testing.assert_array_equal(piece[:, 1:], np.einsum("ntij,ntj->nti", V[:, 1:], piece[:, :-1]))
 
 

@@ -11,6 +11,7 @@ from deqn.project.errors import Diverged, UserError
 from deqn.project.run import RunFolder
 from deqn.training import checkpoint
 from deqn.training.trainer import Trainer
+from deqn.training.validation import Validations
 
 
 @pytest.fixture
@@ -23,6 +24,18 @@ def train(problem, chosen, folder=None, **more):
     """The outcome, and the lines that were said."""
     said = []
     return Trainer(problem, chosen, folder, say=said.append, **more).train(), said
+
+
+def finding(problem, *errors):
+    """The problem, whose validations find these errors in turn, the last from then on; None: its own."""
+    plain, coming = problem.validate, list(errors)
+
+    def validate():
+        found = coming.pop(0) if len(coming) > 1 else coming[0]
+        return plain() if found is None else found
+
+    problem.validate = validate
+    return problem
 
 
 # ---- four toy problems
@@ -203,14 +216,7 @@ def test_without_validation_a_roll_back_leads_to_the_last_look_not_to_the_beginn
 
 
 def test_a_roll_back_keeps_the_best_weights_of_the_undone_stretch(folder):
-    problem = Regression()
-    plain, calls = problem.validate, []
-
-    def validate():
-        calls.append(plain())
-        return {"error": [3.0, 1.0, np.nan, 2.0, 2.0][min(len(calls), 5) - 1]}
-
-    problem.validate = validate
+    problem = finding(Regression(), *({"error": error} for error in (3.0, 1.0, np.nan, 2.0)))
     # Two validations within an episode of four batches: good, then not a number.
     outcome, _ = train(problem, settings(8, validate_every=2), folder)
     assert (outcome.rollbacks, outcome.best) == (1, {"error": 1.0})
@@ -220,14 +226,7 @@ def test_a_roll_back_keeps_the_best_weights_of_the_undone_stretch(folder):
 
 
 def test_training_may_begin_where_validation_is_not_finite(folder):
-    problem = Bowl()
-    plain, seen = problem.validate, []
-
-    def validate():
-        seen.append(0)
-        return {"error": np.nan} if len(seen) == 1 else plain()
-
-    problem.validate = validate
+    problem = finding(Bowl(), {"error": np.nan}, None)
     outcome, _ = train(problem, settings(30, validate_every=20), folder)
     assert outcome.best["error"] == pytest.approx(0.9**30, rel=1e-5)
     assert pd.read_csv(folder.metrics)["error"].notna().sum() == 2
@@ -252,13 +251,7 @@ def test_thresholds_that_are_not_reached_are_said():
 
 
 def test_weights_within_all_thresholds_are_the_best_though_the_first_error_was_once_smaller():
-    problem, seen = Bowl(), []
-
-    def validate():
-        seen.append(0)
-        return {1: {"mean": 9.0, "max": 9.0}, 2: {"mean": 1.0, "max": 5.0}}.get(len(seen), {"mean": 1.5, "max": 2.0})
-
-    problem.validate = validate
+    problem = finding(Bowl(), {"mean": 9.0, "max": 9.0}, {"mean": 1.0, "max": 5.0}, {"mean": 1.5, "max": 2.0})
     outcome, _ = train(problem, settings(100, validate_every=10, stop={"mean": 2.0, "max": 3.0}))
     assert (outcome.thresholds, outcome.updates, outcome.best) == (True, 20, {"mean": 1.5, "max": 2.0})
 
@@ -273,13 +266,23 @@ def test_a_threshold_on_an_error_that_is_not_validated_is_refused_before_anythin
     assert [each.name for each in folder.path.iterdir()] == [".lock"]
 
 
+def test_the_cost_of_each_level_of_the_deciding_error_is_recorded_once():
+    validations = Validations(settings())
+    for cpu_seconds, error in enumerate([0.3, 0.25, 0.015, 0.03, 0.004, -1.0]):
+        validations.add({"first": error, "second": 1e-9}, cpu_seconds)
+    assert validations.cost_to_accuracy == {"50 %": 0, "20 %": 2, "10 %": 2, "5 %": 2, "2 %": 2, "1 %": 4, "0.5 %": 4}
+
+
 # ---- files
 
 
-def test_weights_are_kept_at_the_stages_of_the_figure(folder):
-    train(Bowl(updates_per_call=70), settings(200, validate_every=1000), folder)
-    for percent, update in ((1, 2), (5, 10), (100, 200)):
-        weights, meta = checkpoint.load(folder.checkpoints / f"stage-{percent}.npz")
+def test_weights_are_kept_at_the_stages_of_the_file(folder):
+    chosen = settings(200, validate_every=1000, checkpoints={"stages": [5, 30]})
+    train(Bowl(updates_per_call=70), chosen, folder)
+    stages = checkpoint.stages(folder.checkpoints)
+    assert list(stages) == [5, 30]
+    for (percent, path), update in zip(stages.items(), (10, 60), strict=True):
+        weights, meta = checkpoint.load(path)
         np.testing.assert_allclose(
             weights["networks/x/000"], (1 - 0.1 * Bowl.curvature) ** update, rtol=1e-3, atol=1e-30
         )

@@ -1,5 +1,7 @@
 """One compiled update: what it minimises, what it carries on, and what it does with numbers that are not finite."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -65,54 +67,47 @@ def test_the_carry_after_many_updates_is_the_simulation_that_numpy_makes_of_it()
     assert int(carry["updates"]) == 30
 
 
+def begun_actor_critic():
+    problem = ActorCritic()
+    problem.networks["critic"].vector.assign([0.2, 0.5, -0.3])
+    problem.networks["actor"].vector.assign([0.4])
+    return problem
+
+
+def alone_and_mirrored(make, count, optimizer=None):
+    """The problem, carry and tally after `count` updates by one rank, and by one of two that see the same."""
+    for mirrored in (False, True):
+        problem = make()
+        advance, carry, phases = advance_of(problem, optimizer)
+        if mirrored:
+            advance = make_advance(problem, phases.optimizers, 0, Mirror(), ((), carry))
+        yield problem, run(advance, carry, 0, count)
+
+
 @pytest.mark.parametrize(
     "faults", [Faults(), Faults(gradient=2), Faults(loss=0), Faults(loss=2), Faults(loss=4)], ids=str
 )
 def test_ranks_that_see_the_same_make_the_updates_of_one_bit_for_bit(faults):
-    results = []
-    for mirrored in (False, True):
-        problem = Bowl(faults)
-        advance, carry, phases = advance_of(problem)
-        if mirrored:
-            advance = make_advance(problem, phases.optimizers, 0, Mirror(), ((), carry))
-        carry, tally = run(advance, carry, 0, 5)
-        results.append([np.array(x) for x in (problem.x, *tf.nest.flatten((carry, tally)))])
-    for alone, ranked in zip(*results, strict=True):
-        np.testing.assert_array_equal(alone, ranked)
+    (alone, left), (ranked, left_ranked) = alone_and_mirrored(lambda: Bowl(faults), 5)
+    np.testing.assert_array_equal(alone.x, ranked.x)
+    tf.nest.map_structure(np.testing.assert_array_equal, left, left_ranked)
 
 
 def test_ranks_move_each_network_by_the_gradient_of_its_own_loss():
     optimizer = {name: {"name": "SGD", "learning_rate": 0.1} for name in ("actor", "critic")}
-    results = []
-    for mirrored in (False, True):
-        problem = ActorCritic()
-        problem.networks["critic"].vector.assign([0.2, 0.5, -0.3])
-        advance, carry, phases = advance_of(problem, optimizer)
-        if mirrored:
-            advance = make_advance(problem, phases.optimizers, 0, Mirror(), ((), carry))
-        run(advance, carry, 0, 3)
-        results.append(np.concatenate([np.asarray(problem.networks[name].vector) for name in ("actor", "critic")]))
-    np.testing.assert_array_equal(*results)
+    (alone, _), (ranked, _) = alone_and_mirrored(begun_actor_critic, 3, optimizer)
+    for name in optimizer:
+        np.testing.assert_array_equal(alone.networks[name].vector, ranked.networks[name].vector)
 
 
 def test_keys_differ_between_updates_ranks_and_seeds():
-    keys = [
-        tuple(update_key(seed, rank, tf.constant(update)).numpy())
-        for seed in (0, 1)
-        for rank in (0, 1)
-        for update in range(50)
-    ]
-    assert len(set(keys)) == 200
+    of = itertools.product((0, 1), (0, 1), range(50))
+    assert len({tuple(update_key(seed, rank, tf.constant(update)).numpy()) for seed, rank, update in of}) == 200
 
 
 def test_each_loss_moves_its_own_variables_only():
-    problem = ActorCritic()
-    problem.networks["critic"].vector.assign([0.2, 0.5, -0.3])
-    problem.networks["actor"].vector.assign([0.4])
-    optimizer = {
-        "actor": {"name": "SGD", "learning_rate": 0.1},
-        "critic": {"name": "SGD", "learning_rate": 0.05},
-    }
+    problem = begun_actor_critic()
+    optimizer = {"actor": {"name": "SGD", "learning_rate": 0.1}, "critic": {"name": "SGD", "learning_rate": 0.05}}
     advance, carry, _ = advance_of(problem, optimizer)
     _, tally = run(advance, carry, 0, 1)
     act = drawn(lambda key: tf.random.stateless_uniform([256], key, -1.0, 2.0), tf.constant(0)).numpy().astype(float)
@@ -190,11 +185,7 @@ def test_losses_must_have_the_names_of_what_they_train():
         advance_of(Broken(lambda used, idle, carry: Losses({"policy": tf.reduce_sum(used)}, carry)))
 
 
-def test_xla_refuses_the_loop_without_a_bound_that_the_graph_compiler_takes():
-    problem = FixedPoint()
-    advance, carry, _ = advance_of(problem)
-    _, tally = run(advance, carry, 0, 2)
-    assert np.isfinite(tally.sums["loss"])
+def test_xla_refuses_a_loop_without_a_bound():
     problem = FixedPoint()
     problem.compiler = "xla"
     advance, carry, _ = advance_of(problem)

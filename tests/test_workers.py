@@ -145,21 +145,18 @@ class MadeConfig:
         self.visible = gpus
 
 
-def test_each_rank_of_a_host_takes_the_gpu_of_its_number_and_memory_as_needed():
-    config = MadeConfig(2)
-    _choose_gpu(config, MPIRUN)
-    assert config.visible == config.growing == ["GPU:1"]
+@pytest.mark.parametrize(
+    ("gpus", "environment", "taken"), [(2, MPIRUN, "GPU:1"), (1, SRUN | {"SLURM_GPUS_PER_TASK": "1"}, "GPU:0")]
+)
+def test_a_rank_takes_the_gpu_of_its_number_or_slurms_and_memory_as_needed(gpus, environment, taken):
+    config = MadeConfig(gpus)
+    _choose_gpu(config, environment)
+    assert config.visible == config.growing == [taken]
 
 
 def test_ranks_that_outnumber_gpus_are_told():
     with pytest.raises(UserError, match="rank 5 is number 3 on its host, which shows 2 GPUs"):
         _choose_gpu(MadeConfig(2), SRUN)
-
-
-def test_a_gpu_that_slurm_gave_to_the_task_is_taken_whatever_the_rank():
-    config = MadeConfig(1)
-    _choose_gpu(config, SRUN | {"SLURM_GPUS_PER_TASK": "1"})
-    assert config.growing == ["GPU:0"]
 
 
 def test_no_communication_library_is_imported_by_one_process():

@@ -57,7 +57,6 @@ class Regression(Problem):
         self.episode_batches = 1 if whole else 4
         self.line = keras.layers.Dense(1, dtype=dtype, kernel_initializer="zeros")
         self.networks = {"line": keras.Sequential([keras.Input((3,), dtype=dtype), self.line])}
-        self.trainable = {"line": self.networks["line"].trainable_variables}
 
     def batches(self, episode):
         generator = np.random.default_rng(episode)
@@ -91,7 +90,6 @@ class ActorCritic(Problem):
 
     def __init__(self):
         self.networks = {"actor": Weights([0.0]), "critic": Weights([0.0, 0.0, 0.0])}
-        self.trainable = {name: network.trainable_variables for name, network in self.networks.items()}
 
     def q(self, act):
         v = self.networks["critic"].vector
@@ -106,12 +104,9 @@ class ActorCritic(Problem):
 class Tracks(Problem):
     """x' = 0.8 x + 0.1 e on 64 tracks that live between updates; the network learns the persistence 0.8."""
 
-    updates_per_call = 7  # so that calls end at other updates than phases, validations and stages
-
-    def __init__(self, updates_per_call=7, validates=True):
+    def __init__(self, updates_per_call=7, validates=True):  # 7: not where phases, validations and stages end
         self.updates_per_call, self.validates = updates_per_call, validates
         self.networks = {"persistence": Weights([0.1])}
-        self.trainable = {"persistence": self.networks["persistence"].trainable_variables}
         self.phase = None
 
     def start(self, key):
@@ -143,7 +138,6 @@ class FixedPoint(Problem):
 
     def __init__(self):
         self.networks = {"t": Weights([0.1])}
-        self.trainable = {"t": self.networks["t"].trainable_variables}
 
     def losses(self, batch, carry, key):
         t = self.networks["t"].vector[0]
@@ -172,7 +166,6 @@ class Bowl(Problem):
     def __init__(self, faults=NO_FAULTS, updates_per_call=10, detail=True):
         self.faults, self.updates_per_call, self.detail = faults, updates_per_call, detail
         self.networks = {"x": Weights([1.0, 1.0])}
-        self.trainable = {"x": self.networks["x"].trainable_variables}
 
     @property
     def x(self):

@@ -26,7 +26,7 @@ def header(
     file: ParameterFile, start_from: str | None, run: RunFolder, problem: Problem, workers: Workers
 ) -> Iterator[str]:
     """What will be done: the problem, changed settings, what it says of itself, workers, where it writes."""
-    from deqn.tasks.check import checkpoint_mebibytes, weights
+    from deqn.tasks.check import checkpoint_mebibytes
 
     settings = file.settings
     yield _line(settings.names, f"{file.named} of {file.path}")
@@ -42,7 +42,6 @@ def header(
     else:
         start = "a warm start" if getattr(settings, "warm_start", None) is not None else "an untrained network"
     yield _line("training", f"{updates} updates ({optimizers}) from {start}, seed {settings.seed}")
-    yield _line("weights", f"{weights(problem)} to train, {settings.precision}")
     yield _line("workers", _workers(workers, settings.workers))
     yield _line(
         "checkpoints",

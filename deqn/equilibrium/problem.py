@@ -17,7 +17,7 @@ from deqn.equilibrium.network import build_network, inputs_of
 from deqn.equilibrium.reporting import by_age_at_stage, results_of
 from deqn.equilibrium.sampling import Sampler, Tracks, check_sampling, drawn, of_one_worker
 from deqn.equilibrium.settings import NextPeriodSettings
-from deqn.equilibrium.warm_start import check_warm_start, fit_wide_part
+from deqn.equilibrium.warm_start import fit_wide_part
 from deqn.training.problem import Losses, Problem, Results
 
 _POOL = 1024  # initial states among which a reset track draws
@@ -49,8 +49,6 @@ class Equilibrium(Problem):
         heads = settings.network.heads == "shock"
         self.policy_rule = NetworkRule(economy, self.network, heads)
         self.target_rule = NetworkRule(economy, self.target, heads)
-        if settings.warm_start is not None:
-            check_warm_start(economy, self.network, settings.network, settings.warm_start)
         self.sampler = Sampler(self.policy_rule, sampling)
         shocks = economy.shocks.discrete if sampling.every_shock else 1
         self.states_per_update = self.sampler.minibatch * (shocks or 1)

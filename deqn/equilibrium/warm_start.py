@@ -38,9 +38,10 @@ _FIRST_COMPONENTS = (4, 12)  # of the stages before all components take part
 def fit_wide_part(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
     """Sets the wide weights and the statistics of the inputs, and makes the visited states the problem's pool.
 
-    The settings have passed `check_warm_start`.
+    Raises UserError if the economy has no correction, or the network no wide part as large as a stage asks for.
     """
     network, rule, economy = problem.network, problem.policy_rule, problem.economy
+    _check(economy, network, problem.settings.network, settings)
     pool = economy.tensors(problem.pool)
 
     @tf.function(jit_compile=True)
@@ -88,10 +89,7 @@ def stages_of(settings: WarmStartSettings, network: WideAndDeep) -> list[tuple[i
     return [*((n, 0) for n in _FIRST_COMPONENTS if n < most), (most, 0), *([(most, products)] if products else [])]
 
 
-def check_warm_start(
-    economy: Economy, network: keras.Model, file: NetworkSettings, settings: WarmStartSettings
-) -> None:
-    """Raises UserError if the economy has no correction, or the network no wide part as large as a stage asks for."""
+def _check(economy: Economy, network: keras.Model, file: NetworkSettings, settings: WarmStartSettings) -> None:
     if type(economy).correction is Economy.correction:
         raise UserError(f"warm_start: {type(economy).__name__} has no method `correction`; set warm_start to null")
     if not isinstance(network, WideAndDeep):

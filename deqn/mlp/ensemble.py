@@ -25,14 +25,7 @@ class Ensemble(keras.Model):
     """
 
     def __init__(
-        self,
-        members: int,
-        inputs: int,
-        outputs: int,
-        hidden: Sequence[int],
-        activation: str,
-        seed: int,
-        dtype: str,
+        self, members: int, inputs: int, outputs: int, hidden: Sequence[int], activation: str, seed: int, dtype: str
     ) -> None:
         if members < 1:
             raise ValueError(f"members: got {members}, expected 1 or more")

@@ -131,10 +131,7 @@ class OffPolicy(Problem):
 
     def describe(self) -> Mapping[str, str]:
         weights = ", ".join(f"{name} {network.count_params():,}" for name, network in self.networks.items())
-        return {
-            "environment": f"{self.environments.name}, {self.environments.count} side by side",
-            "weights": weights,
-        }
+        return {"environment": f"{self.environments.name}, {self.environments.count} side by side", "weights": weights}
 
     def results(self) -> Results:
         """Reports greedy returns of the best weights, in the episodes that chose them and in others."""

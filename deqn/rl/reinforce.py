@@ -59,7 +59,6 @@ class Reinforce(Problem):
         if parameters.standardize:
             self.policy.adapt(sample_of_inputs(self.make_environments(parameters.environments, (self.seed, 0, 3)), 0))
         self.networks = {"policy": self.policy}
-        self.trainable = {"policy": self.policy.trainable_variables}
         self._outputs = tf.function(self.outputs, jit_compile=True, autograph=False, reduce_retracing=True)
 
     @abc.abstractmethod

@@ -41,8 +41,8 @@ class Replay:
     def add(self, transition: Transition) -> None:
         """Stores the rows of one step; without room they replace the oldest ones."""
         rows = (self.added + np.arange(len(transition.reward))) % self.capacity
-        for kept, new in zip(self._rows, kept_of(transition), strict=True):
-            kept[rows] = new
+        for name, kept in self._rows._asdict().items():
+            kept[rows] = getattr(transition, name)
         self.added += len(rows)
 
     def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> Minibatch:
@@ -60,8 +60,3 @@ class Replay:
         self.added = int(state["added"])
         for name, kept in self._rows._asdict().items():
             kept[: len(self)] = state[name]
-
-
-def kept_of(transition: Transition) -> Minibatch:
-    """Returns the part of a transition that is kept."""
-    return Minibatch(*(getattr(transition, name) for name in Minibatch._fields))

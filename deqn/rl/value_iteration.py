@@ -45,7 +45,6 @@ class ValueIteration(Problem):
         self.program, self.dtype = program, dtype
         self.table = Table(program.rewards.shape[:2], dtype)
         self.networks = {"value": self.table}
-        self.trainable = {"value": [self.table.value]}
         self._rewards = tf.constant(program.rewards, dtype)
         self._residual = tf.function(
             lambda: tf.reduce_max(tf.abs(self.bellman(self.table.value) - self.table.value)), jit_compile=True

@@ -36,6 +36,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deqn.mlp.activations import sigmoid
+from deqn.mlp.checks import one_of
 
 States = tuple[np.ndarray, ...]
 
@@ -81,9 +82,7 @@ CELLS = {"rnn": Cell(rnn_step, 1, 1), "lstm": Cell(lstm_step, 4, 2), "gru": Cell
 
 def cell_named(name: str) -> Cell:
     """Returns the cell of that name. Raises ValueError with the known names."""
-    if name not in CELLS:
-        raise ValueError(f"cell: got {name!r}, expected one of {', '.join(CELLS)}")
-    return CELLS[name]
+    return CELLS[one_of(name, CELLS, "cell")]
 
 
 def run(

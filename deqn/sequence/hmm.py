@@ -54,18 +54,13 @@ class HMM:
     emission: np.ndarray
 
     def __post_init__(self) -> None:
-        initial = probabilities("initial", self.initial, 1)
-        transition, emission = (
-            probabilities("transition", self.transition, 2),
-            probabilities("emission", self.emission, 2),
-        )
-        m = len(initial)
-        if transition.shape != (m, m):
-            raise ValueError(f"transition: shape is {transition.shape}, expected {(m, m)}, as initial has {m} states")
-        if len(emission) != m:
-            raise ValueError(f"emission: {len(emission)} rows, expected {m}, one a state")
-        for name, value in {"initial": initial, "transition": transition, "emission": emission}.items():
-            object.__setattr__(self, name, value)
+        for name, dimensions in {"initial": 1, "transition": 2, "emission": 2}.items():
+            object.__setattr__(self, name, probabilities(name, getattr(self, name), dimensions))
+        m, shape = self.states, self.transition.shape
+        if shape != (m, m):
+            raise ValueError(f"transition: shape is {shape}, expected {(m, m)}, as initial has {m} states")
+        if len(self.emission) != m:
+            raise ValueError(f"emission: {len(self.emission)} rows, expected {m}, one a state")
 
     @property
     def states(self) -> int:

@@ -60,9 +60,8 @@ class VHRNN(VariationalRNN):
 
     def hyper_input(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         """Returns [rows, latent + hidden], or the part that `hyper_inputs` names."""
-        return {"both": lambda: tf.concat([latent, h], axis=1), "latent": lambda: latent, "hidden": lambda: h}[
-            self.hyper_inputs
-        ]()
+        parts = {"both": [latent, h], "latent": [latent], "hidden": [h]}
+        return tf.concat(parts[self.hyper_inputs], axis=1)
 
     def recur(self, state: Any, previous: tf.Tensor) -> tuple[tf.Tensor, Any]:
         """Runs theta, then the primary LSTM with scaled rows; gates are in the order i, f, g, o."""

@@ -29,10 +29,7 @@ class Panel(NamedTuple):
 
 
 def read_stocks(
-    path: str | Path,
-    generator: np.random.Generator,
-    companies: tuple[int, int, int] = COMPANIES,
-    days: int = DAYS,
+    path: str | Path, generator: np.random.Generator, companies: tuple[int, int, int] = COMPANIES, days: int = DAYS
 ) -> Panel:
     """Reads log ratios of prices and volume between consecutive days: the file's first `days` to train on, its last to
     validate and test on, each with companies of its own, drawn at random.

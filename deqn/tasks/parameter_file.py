@@ -191,11 +191,15 @@ def _check_equilibrium(settings: EconomyFile) -> None:
 
 
 def _schema(file: ParameterFile) -> type[Section]:
-    """The schema of the user's parameters: from parameters.py where there is one, so without TensorFlow."""
+    """The schema of the user's parameters, without TensorFlow where it has a file of its own.
+
+    Of a class in FILE.py it is sought in FILE_parameters.py, then in parameters.py, then in the class itself.
+    """
     folder = file.path.parent
     _check_class(file)
-    if (folder / "parameters.py").is_file():
-        return _schema_of(folder, file.named, load_module(folder, "parameters"))
+    for module in (f"{file.module}_parameters", "parameters"):
+        if (folder / f"{module}.py").is_file():
+            return _schema_of(folder, file.named, load_module(folder, module))
     return _schema_of(folder, file.named, _beside_tensorflow(file))
 
 

@@ -68,9 +68,7 @@ def optimizer(settings: OptimizerSettings, updates: int, scale: tf.Variable) -> 
     options = {**_NO_DECAY.get(settings.name, {}), **settings.options}
     try:
         return _CORRECTED.get(settings.name, getattr(keras.optimizers, settings.name))(
-            learning_rate=ScaledSchedule(schedule(settings, updates), scale),
-            global_clipnorm=settings.clip,
-            **options,
+            learning_rate=ScaledSchedule(schedule(settings, updates), scale), global_clipnorm=settings.clip, **options
         )
     except (TypeError, ValueError) as error:
         raise UserError(f"optimizer.options: keras.optimizers.{settings.name} refuses {options}: {error}") from error

@@ -33,15 +33,12 @@ class Position(NamedTuple):
     """Everything that the next update depends on.
 
     shared: values of networks and optimisers, equal on all ranks. own: carry and host state of this rank.
-    update, episode, skipped: how many there were. phase: its number, from 0.
+    counts: update, episode, phase and skipped updates.
     """
 
     shared: Arrays
     own: Arrays
-    update: int
-    episode: int
-    phase: int
-    skipped: int
+    counts: Mapping[str, int]
 
     def carry(self, like: Carry) -> Carry:
         """The carry, in the structure of `like`. Raises UserError if number or shapes of its tensors differ."""
@@ -63,22 +60,6 @@ class Position(NamedTuple):
     def with_carry(self, carry: Carry) -> Position:
         """The same position, with another carry."""
         return self._replace(own={**_carry_arrays(carry), **_under("host/", self.host_state())})
-
-
-class Saved(NamedTuple):
-    """What a resumed run needs.
-
-    position: where training stands. last_good: where a roll-back would lead. best_weights: as `read` gives the
-    networks; empty if there are none. rest: what JSON can hold.
-    """
-
-    position: Position
-    last_good: Position
-    best_weights: Arrays
-    rest: dict[str, Any]
-
-
-# --- a running training -----------------------------------------------------------------------------------------------
 
 
 def network_groups(problem: Problem) -> dict[str, Sequence[Any]]:
@@ -131,31 +112,34 @@ def assign(groups: Mapping[str, Sequence[Any]], arrays: Mapping[str, np.ndarray]
         variable.assign(value)
 
 
-# --- a checkpoint -----------------------------------------------------------------------------------------------------
+def pack(now: Position, last_good: Position, best_weights: Arrays, workers: Workers) -> tuple[Arrays, dict[str, Any]]:
+    """The arrays and the meta of a checkpoint, equal on all ranks; every rank has to call it.
 
-
-def pack(saved: Saved, workers: Workers) -> tuple[Arrays, dict[str, Any]]:
-    """The arrays and the meta of a checkpoint, equal on all ranks; every rank has to call it."""
-    position, good = saved.position, saved.last_good
-    arrays, own, meta = dict(position.shared), dict(position.own), _counts(position)
-    if good.update != position.update:  # else it is this very position
-        arrays |= _under("good/", good.shared)
-        own |= _under("good/", good.own)
-        meta["good"] = _counts(good)
+    last_good: where a roll-back would lead. best_weights: as `read` gives the networks; empty if there are none.
+    """
+    arrays, own = dict(now.shared), dict(now.own)
+    meta: dict[str, Any] = {**now.counts, "ranks": workers.size}
+    if last_good.counts["update"] != now.counts["update"]:  # else it is this very position
+        arrays |= _under("good/", last_good.shared)
+        own |= _under("good/", last_good.own)
+        meta["good"] = last_good.counts
     for rank, theirs in enumerate(workers.gather(own)):
         arrays |= _under(f"rank{rank}/", theirs) if rank else theirs
-    return arrays | _under("best/", saved.best_weights), {**meta, "ranks": workers.size, **saved.rest}
+    return arrays | _under("best/", best_weights), meta
 
 
-def unpack(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], rank: int) -> Saved:
-    """What a checkpoint holds for one rank; a rank that it does not know gets what is rank 0's."""
+def unpack(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], rank: int) -> tuple[Position, Position, Arrays]:
+    """What was packed, for one rank; a rank that the checkpoint does not know gets what is rank 0's."""
     mine = {**arrays, **_within(f"rank{rank}/", arrays)}
-    position = _position(mine, meta)
-    good = _position(_within("good/", mine), meta["good"]) if "good" in meta else position
-    for kept in (good.shared, _within("best/", arrays)):  # where training stands may be worse: it can still go back
+    now = _position(mine, meta)
+    last_good = _position(_within("good/", mine), meta["good"]) if "good" in meta else now
+    for kept in (
+        last_good.shared,
+        _within("best/", arrays),
+    ):  # where training stands may be worse: it can still go back
         if bad := _not_finite(kept):
             raise UserError(f"the checkpoint's {bad}; train the run anew")
-    return Saved(position, good, _within("best/", arrays), dict(meta))
+    return now, last_good, _within("best/", arrays)
 
 
 def _position(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Position:
@@ -163,11 +147,7 @@ def _position(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Posi
         {name: value for name, value in arrays.items() if name.startswith(kinds)}
         for kinds in (("networks/", "optimizers/"), ("carry/", "host/"))
     )
-    return Position(shared, own, meta["update"], meta["episode"], meta["phase"], meta["skipped"])
-
-
-def _counts(position: Position) -> dict[str, Any]:
-    return {name: getattr(position, name) for name in ("update", "episode", "phase", "skipped")}
+    return Position(shared, own, {name: meta[name] for name in ("update", "episode", "phase", "skipped")})
 
 
 def _carry_arrays(carry: Carry) -> Arrays:
@@ -180,9 +160,6 @@ def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
 
 def _within(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
-
-# --- a problem made from a run that has ended -------------------------------------------------------------------------
 
 
 def load_networks(problem: Problem, path: Path) -> None:

@@ -7,6 +7,7 @@ what is minimised, and what lives between updates. A problem supplies these thre
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -72,7 +73,8 @@ class Problem(abc.ABC):
     It has these attributes:
 
     networks: saved in checkpoints and kept equal on all workers: target networks and normalisers too.
-    trainable: the variables that each loss trains; the same key names the loss, the variables and their optimiser.
+    trainable: the variables that each loss trains; the same key names the loss, the variables and their optimiser. By
+        default each network has a loss of its own, under the network's name.
     compiler: "xla", or "graph" where XLA can't compile (a while_loop without a bound).
     updates_per_call: updates made on one batch before Python sees the result; above 1 only where `losses` makes its
         own data from carry and key.
@@ -80,10 +82,14 @@ class Problem(abc.ABC):
     """
 
     networks: Mapping[str, keras.Model]
-    trainable: Mapping[str, Sequence[keras.Variable]]
     compiler: Literal["xla", "graph"] = "xla"
     updates_per_call: int = 1
     states_per_update: int = 0
+
+    @functools.cached_property
+    def trainable(self) -> Mapping[str, Sequence[keras.Variable]]:
+        """The variables that each loss trains."""
+        return {name: network.trainable_variables for name, network in self.networks.items()}
 
     def start(self, key: tf.Tensor) -> Carry:
         """The first carry, such as tracks or a hidden state of zeros; `key` is a stateless seed, int32 [2]."""
@@ -163,4 +169,4 @@ class Problem(abc.ABC):
 
         Raises UserError unless the problem decides in an economy.
         """
-        raise UserError(f"{type(self).__name__} decides in no economy; expected a problem that does")
+        raise UserError(f"{type(self).__name__} decides in no economy and has no states; expected an economy")

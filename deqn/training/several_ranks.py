@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from deqn.project.errors import Diverged, UserError
-from deqn.training.position import Saved, assign, network_groups, read
+from deqn.training.position import Position, assign, network_groups, read
 from deqn.training.problem import Carry, Problem
 from deqn.workers.collective import checksum
 from deqn.workers.workers import Workers
@@ -37,40 +37,22 @@ def weights_checksums(workers: Workers, problem: Problem, update: int) -> list[s
     return sums
 
 
-def fit_to_ranks(
-    saved: Saved,
-    workers: Workers,
-    problem: Problem,
-    carry: Carry,
-    start: Callable[[], Carry],
-    say: Callable[[str], None],
-) -> Saved:
-    """A checkpoint of another number of ranks, as this rank continues it.
+def goes_on(saved: Position, ranks: int, workers: Workers, carry: Carry, say: Callable[[str], None]) -> bool:
+    """Whether this rank goes on with the carry that a checkpoint of so many ranks has for it, or begins a new one.
 
-    Ranks that the checkpoint knows go on with their tracks if they still have as many, the others begin with new ones.
-    carry: of the shapes that this rank has. start: makes a new one.
+    On another number of ranks it goes on if the checkpoint knows this rank and its carry has the shapes of `carry`.
     """
-    ranks = saved.rest["ranks"]
     if ranks == workers.size:
-        return saved
-    goes_on = workers.rank < ranks and _fits(saved, carry)
-    if not goes_on:
-        problem.restore(saved.position.host_state())
-        begun = start()
-        position, last_good = saved.position.with_carry(begun), saved.last_good.with_carry(begun)
-        saved = saved._replace(position=position, last_good=last_good)
-    known = [rank for rank, known in enumerate(workers.gather(goes_on)) if known]
+        return True
+    fits = workers.rank < ranks
+    try:
+        saved.carry(like=carry)
+    except UserError:
+        fits = False
+    known = [rank for rank, known in enumerate(workers.gather(fits)) if known]
     say(
         f"the checkpoint is of {ranks} ranks, these are {workers.size}: "
         + (f"the states of ranks 0 to {known[-1]} go on" if known else "no rank keeps its states")
         + ("" if len(known) == workers.size else ", others begin anew")
     )
-    return saved
-
-
-def _fits(saved: Saved, carry: Carry) -> bool:
-    try:
-        saved.position.carry(like=carry)
-    except UserError:
-        return False
-    return True
+    return fits

@@ -16,6 +16,7 @@ from deqn.project.run import RunFolder
 from deqn.training import position, several_ranks
 from deqn.training.optimizers import averages_in_use, use_averages
 from deqn.training.phases import Phases
+from deqn.training.position import Position
 from deqn.training.problem import Batch, Problem
 from deqn.training.records import RunRecords
 from deqn.training.settings import TrainingSettings
@@ -89,7 +90,7 @@ class Trainer:
         self.errors: dict[str, float] = {}  # of this episode's validation, if there was one
         self.cpu_before = 0.0  # of earlier sittings of this training
         self._clock_start = clock()
-        self._last_good: position.Position | None = None
+        self._last_good: Position | None = None
         self._advance: Advance | None = None  # compiled for the present phase when first used
 
     def _start(self) -> Any:
@@ -204,8 +205,9 @@ class Trainer:
     def _validate(self) -> str | None:
         """Validates what training has made since the last good position; says why if it has diverged."""
         assert self._last_good is not None
-        made = self.update - self._last_good.update
-        if self.skipped - self._last_good.skipped == made:
+        good = self._last_good.counts
+        made = self.update - good["update"]
+        if self.skipped - good["skipped"] == made:
             return f"no gradient of the last {made} updates, up to {self.update}, was finite"
         with averages_in_use(self.phases.optimizers, self.problem.trainable):
             self.errors = self._validated()
@@ -247,32 +249,30 @@ class Trainer:
     def _variables(self) -> dict[str, Sequence[Any]]:
         return position.variable_groups(self.problem, self.phases.optimizers)
 
-    def _position(self) -> position.Position:
-        return position.Position(
-            position.read(self._variables()), position.own_arrays(self.problem, self.carry), self.update, self.episode,
-            self.phases.number, self.skipped,
-        )  # fmt: skip
+    def _position(self) -> Position:
+        counts = {
+            "update": self.update, "episode": self.episode, "phase": self.phases.number, "skipped": self.skipped,
+        }  # fmt: skip
+        return Position(position.read(self._variables()), position.own_arrays(self.problem, self.carry), counts)
 
-    def _go_to(self, goal: position.Position) -> None:
+    def _go_to(self, goal: Position) -> None:
         carry = goal.carry(like=self.carry)  # first, so that a checkpoint of another problem changes nothing
-        if goal.phase != self.phases.number:
-            self.phases.enter(goal.phase)
+        if goal.counts["phase"] != self.phases.number:
+            self.phases.enter(goal.counts["phase"])
             self._advance = None
         position.assign(self._variables(), goal.shared)
         self.carry = carry
         self.problem.restore(goal.host_state())
-        self.update, self.episode, self.skipped = goal.update, goal.episode, goal.skipped
+        self.update, self.episode, self.skipped = (goal.counts[name] for name in ("update", "episode", "skipped"))
 
     def state(self) -> tuple[position.Arrays, dict[str, Any]]:
         """The arrays and the meta of a checkpoint from which training can be resumed."""
         assert self._last_good is not None
-        rest = {
-            **self.validations.summary(), "rollbacks": self.rollbacks, "rate_scale": self.phases.cut,
-            "cpu_seconds": self.cpu_seconds(),
-        }  # fmt: skip
         best_weights = self.validations.best_weights
-        saved = position.Saved(self._position(), self._last_good, best_weights, rest)
-        return position.pack(saved, self.workers)
+        arrays, meta = position.pack(self._position(), self._last_good, best_weights, self.workers)
+        return arrays, meta | self.validations.summary() | {
+            "rollbacks": self.rollbacks, "rate_scale": self.phases.cut, "cpu_seconds": self.cpu_seconds(),
+        }  # fmt: skip
 
     def resume(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         """Continues from a checkpoint's arrays and meta. Raises UserError if it belongs to another problem.
@@ -280,11 +280,14 @@ class Trainer:
         On another number of ranks, those that the checkpoint knows go on with their states if they still have as many
         tracks, the others begin with new ones.
         """
-        saved = position.unpack(arrays, meta, self.workers.rank)
-        saved = several_ranks.fit_to_ranks(saved, self.workers, self.problem, self.carry, self._start, self.say)
-        self._go_to(saved.position)
-        self._last_good = saved.last_good
-        self.validations.restore(saved.best_weights, meta)
+        now, last_good, best_weights = position.unpack(arrays, meta, self.workers.rank)
+        if not several_ranks.goes_on(now, meta["ranks"], self.workers, self.carry, self.say):
+            self.problem.restore(now.host_state())  # first, because a new carry may begin with what it holds
+            carry = self._start()
+            now, last_good = now.with_carry(carry), last_good.with_carry(carry)
+        self._go_to(now)
+        self._last_good = last_good
+        self.validations.restore(best_weights, meta)
         self.rollbacks = meta["rollbacks"]
         self.phases.cut_rates(meta["rate_scale"])
         self.cpu_before = float(meta["cpu_seconds"])

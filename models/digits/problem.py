@@ -55,7 +55,6 @@ class Digits(Problem):
         except ValueError as error:
             raise UserError(f"parameters: {error}") from error
         self.networks = {"network": self.network}
-        self.trainable = {"network": self.network.trainable_variables}
         self.x, self.labels = tf.constant(self.training.x, self.dtype), tf.constant(self.training.labels)
 
     def describe(self) -> Mapping[str, str]:

@@ -22,8 +22,7 @@ def drawings(folder: Path) -> Iterator[Drawing]:
         style = {"color": COLOURS[number], "linestyle": DASHES[number % 4], "marker": "o", "markersize": 3}
         axes.plot(range(1, len(steps) + 1), row[steps].astype(float), label=row["forecast"], **style)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("rows ahead")
-    axes.set_ylabel("mean absolute error")
+    axes.set(xlabel="rows ahead", ylabel="mean absolute error")
     axes.legend()
     long = table[["forecast", *steps]].melt("forecast", None, "rows_ahead", "mean_absolute_error")
     yield Drawing("errors", figure, long.assign(rows_ahead=long["rows_ahead"].str.removeprefix("step_").astype(int)))
@@ -39,7 +38,6 @@ def _path(ends: dict[str, np.ndarray], ahead: int) -> Drawing:
         if name in ends:
             label = f"{name.replace('_', ' ')}, {ahead} rows ahead"
             axes.plot(ends[name], color=COLOURS[number], linestyle=DASHES[number], label=label)
-    axes.set_xlabel("rows of the test")
-    axes.set_ylabel("series")
+    axes.set(xlabel="rows of the test", ylabel="series")
     axes.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     return Drawing("forecasts", figure, pd.DataFrame(ends))

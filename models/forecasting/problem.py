@@ -47,7 +47,6 @@ class Forecast(Problem):
             raise UserError(f"parameters: {error}") from error
         self.network = Recurrent(values.shape[1], p.horizon, p.cell, p.units, settings.seed, settings.precision)
         self.networks = {"forecast": self.network}
-        self.trainable = {"forecast": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
         units = "+".join(map(str, self.p.units))

@@ -59,13 +59,6 @@ class SeasonalAR2:
         ahead = np.asarray(origins)[:, None] + np.arange(horizon)
         return self.season(ahead) + np.stack(steps, axis=1)
 
-    def mean_absolute_errors(self, horizon: int) -> np.ndarray:
-        """Returns those of the conditional mean by step [horizon]: sd sqrt(2/pi sum_j psi_j^2), as e is Gaussian."""
-        psi = [1.0, self.phi[0]]
-        while len(psi) < horizon:
-            psi.append(self.phi[0] * psi[-1] + self.phi[1] * psi[-2])
-        return self.sd * np.sqrt(2 / np.pi * np.cumsum(np.square(psi[:horizon])))
-
 
 def made_law(parameters: ForecastParameters) -> SeasonalAR2:
     """Returns the made series' law. Raises UserError if it is not stationary."""
@@ -82,10 +75,8 @@ def make_series(parameters: ForecastParameters, generator: np.random.Generator) 
     Raises UserError for a file that can't be used.
     """
     if not parameters.file:
-        y, clock = (
-            made_law(parameters).sample(parameters.rows, generator),
-            np.arange(parameters.rows) / parameters.period,
-        )
+        y = made_law(parameters).sample(parameters.rows, generator)
+        clock = np.arange(parameters.rows) / parameters.period
         return Series(np.column_stack([y, _circle(clock)]), "a made seasonal AR(2)")
     try:
         weather = read_weather(Path(parameters.file), parameters.columns, parameters.repair)

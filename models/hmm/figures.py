@@ -54,8 +54,7 @@ def _by_states(table: pd.DataFrame) -> Drawing:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.legend()
     bottom.set_yscale("log")
-    bottom.set_ylabel("parameters")
-    bottom.set_xlabel("hidden states of the model")
+    bottom.set(ylabel="parameters", xlabel="hidden states of the model")
     top.set_ylabel("share of paths' periods")
     return Drawing("inference", figure, table)
 

@@ -29,8 +29,5 @@ class Parameters(Section):
     tests: int = setting(2000, unit="paths to test on, and as many to validate on (100 in the paper)", ge=1)
     batch: int = setting(100, unit="paths in an update", ge=1)
     least_share: float = setting(
-        0.0,
-        ge=0,
-        lt=0.5,
-        unit="share of periods in which the filter predicts each state; else another model is drawn",
+        0.0, ge=0, lt=0.5, unit="share of periods in which the filter predicts each state; else another model is drawn"
     )

@@ -53,7 +53,6 @@ class HiddenStates(Problem):
                     self.networks[f"m{m}_k{k}_s{start}"] = Recurrent(p.symbols, m, "rnn", [k], seed, self.dtype)
         self.rows = len(next(iter(self.train.values())).hidden)
         check_size(p.batch, self.rows, f"paths of rank {rank}")
-        self.trainable = {name: network.trainable_variables for name, network in self.networks.items()}
 
     def describe(self) -> Mapping[str, str]:
         p = self.p

@@ -51,7 +51,6 @@ class Iris(Problem):
         except ValueError as error:
             raise UserError(f"parameters.{error}") from error
         self.networks = {"networks": self.ensemble}
-        self.trainable = {"networks": self.ensemble.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
         sizes = " + ".join(f"{len(part.x)} {name}" for name, part in self.splits[0].items())

@@ -35,6 +35,5 @@ def _pairs(drawn: np.ndarray, expected: np.ndarray) -> Drawing:
     axes = figure.subplots()
     axes.axline((0, 0), slope=1, color=GREY, linewidth=0.8)
     axes.errorbar(truth, share, yerr=error, fmt="o", markersize=3, linewidth=0.8, color=COLOURS[1])
-    axes.set_xlabel("probability of a pair of letters in the source")
-    axes.set_ylabel("share in samples of the network")
+    axes.set(xlabel="probability of a pair of letters in the source", ylabel="share in samples of the network")
     return Drawing("pairs", figure, pd.DataFrame({"probability": truth, "share": share, "two_standard_errors": error}))

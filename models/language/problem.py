@@ -46,7 +46,6 @@ class Language(Problem):
             settings.precision,
         )  # fmt: skip
         self.networks = {"language": self.network}
-        self.trainable = {"language": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
         made = self.p.file or "a made second-order Markov chain"

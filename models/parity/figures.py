@@ -22,8 +22,7 @@ def drawings(folder: Path) -> Iterator[Drawing]:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(0.4, 1.03)
-    axes.set_xlabel("digits read")
-    axes.set_ylabel("share of right answers")
+    axes.set(xlabel="digits read", ylabel="share of right answers")
     axes.legend(loc="center left")
     columns = [{"network": n, "digits": d, "right": r} for n, s in right.items() for d, r in enumerate(s, start=1)]
     yield Drawing("accuracy", figure, pd.DataFrame(columns))

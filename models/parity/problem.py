@@ -41,7 +41,6 @@ class Parity(Problem):
         self.networks[WINDOW] = MLP(
             parameters.window, 1, 1, parameters.hidden, "tanh", settings.seed, settings.precision, standardized=False
         )
-        self.trainable = {name: network.trainable_variables for name, network in self.networks.items()}
 
     def describe(self) -> Mapping[str, str]:
         weights = ", ".join(f"{name} {network.count_params()}" for name, network in self.networks.items())

@@ -37,7 +37,6 @@ class Logic(Problem):
         for number in range(parameters.repetitions):
             self.ensemble.assign_layers(number, self.by_hand(number).layers())
         self.networks = {"networks": self.ensemble}
-        self.trainable = {"networks": self.ensemble.trainable_variables}
         self.x = tf.constant(np.broadcast_to(X, [parameters.repetitions, 4, 2]), self.dtype)
 
     def describe(self) -> Mapping[str, str]:

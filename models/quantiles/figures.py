@@ -34,7 +34,6 @@ def drawings(folder: Path) -> Iterator[Drawing]:
             rows["quantile"], rows["coverage"], "o-", markersize=3, color=COLOURS[number], label=f"{ahead} ahead"
         )
     right.plot([0, 1], [0, 1], color=GREY, linewidth=0.6)
-    right.set_xlabel("quantile")
-    right.set_ylabel("share of periods below")
+    right.set(xlabel="quantile", ylabel="share of periods below")
     right.legend()
     yield Drawing("quantiles", figure, table)

@@ -37,7 +37,6 @@ class Quantiles(Problem):
         outputs = p.horizon * len(p.quantiles)
         self.network = Recurrent(1, outputs, "gru", [p.units], settings.seed, self.dtype)
         self.networks = {"network": self.network}
-        self.trainable = {"network": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
         p = self.p

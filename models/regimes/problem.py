@@ -35,7 +35,6 @@ class RegimeInference(Problem):
         check_size(p.batch, len(self.train[0]), "paths of a rank")
         self.network = Recurrent(2, REGIMES, "gru", [p.units], settings.seed, self.dtype)
         self.networks = {"network": self.network}
-        self.trainable = {"network": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
         p = self.p

@@ -65,7 +65,6 @@ class Sentiment(Problem):
             raise UserError(f"parameters: {error}") from error
         self.network = Classifier(matrix, p, settings.seed, settings.precision)
         self.networks = {"sentiment": self.network}
-        self.trainable = {"sentiment": self.network.trainable_variables}
 
     def describe(self) -> Mapping[str, str]:
         embeddings = f", {len(self.missing)} tokens not in {self.p.glove}" if self.p.glove else ""

@@ -41,7 +41,6 @@ class FedOverlappingGenerations(Problem):
         network.adapt(np.asarray(self.economy.features(self.economy.tensors(states))))
         self.states = self.economy.tensors(tf.nest.map_structure(lambda x: x[rank::ranks], states))
         self.networks = {"policy": network}
-        self.trainable = {"policy": network.trainable_variables}
 
     def batches(self, episode):
         yield self.states
@@ -66,28 +65,27 @@ class OneSided(toys.Regression):
             yield (x, y * np.nan if self.rank == 1 and self.fault == "nan" and episode >= 5 else y)
 
 
-def fed(workers, compression):
-    """Weights after 20 updates of Adam on the same 64 states, however many ranks share them."""
-    problem = FedOverlappingGenerations(workers.rank, workers.size)
-    settings = toys.settings(20, {"name": "Adam", "learning_rate": 1e-3}, validate_every=20)
+def learned(problem, workers):
+    """The weights that a problem trains, before and after 20 updates of Adam."""
 
     def weights():
-        return np.concatenate([np.ravel(each) for each in problem.networks["policy"].trainable_variables]).tolist()
+        return np.concatenate([np.ravel(each) for group in problem.trainable.values() for each in group]).tolist()
 
     before = weights()
-    Trainer(problem, settings, workers=workers).train()
+    Trainer(problem, toys.settings(20, {"name": "Adam", "learning_rate": 1e-3}), workers=workers).train()
     return {"before": before, "weights": weights()}
 
 
+def fed(workers, compression):
+    """Learns from the same 64 states, however many ranks share them."""
+    return learned(FedOverlappingGenerations(workers.rank, workers.size), workers)
+
+
 def agent(workers, compression):
-    """Weights of DQN after 20 updates on the same 64 transitions, however many ranks share them."""
+    """DQN on the same 64 transitions, however many ranks share them."""
     import rl_worlds
 
-    problem = rl_worlds.FedDQN(workers.rank, workers.size)
-    variables = problem.networks["q"].trainable_variables
-    before = np.concatenate([np.ravel(each) for each in variables]).tolist()
-    Trainer(problem, toys.settings(20, {"name": "Adam", "learning_rate": 1e-3}), workers=workers).train()
-    return {"before": before, "weights": np.concatenate([np.ravel(each) for each in variables]).tolist()}
+    return learned(rl_worlds.FedDQN(workers.rank, workers.size), workers)
 
 
 def tracks(workers, compression):

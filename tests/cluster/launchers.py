@@ -13,7 +13,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 DEQN = str(BIN / "deqn")
-PATHS = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/cluster")]
 
 LAUNCHERS = {
     "mpirun": ["mpirun", "-np", "{ranks}"],
