@@ -299,11 +299,3 @@ def test_the_benchmark_reads_the_cost_to_each_accuracy_of_a_run_that_has_ended(o
     name, updates, *numbers = olg60.run_row(run)
     assert (name, updates) == ("benchmark60/first", "8,000")
     assert numbers == ["251", "12", "46", "", "", "", ".0032", ".0020", ".0061", ".054", ".40"]
-
-
-def test_the_benchmark_refuses_a_run_that_did_not_end(olg60, tmp_path):
-    run = RunFolder(tmp_path / "benchmark60/first")
-    run.path.mkdir(parents=True)
-    run.provenance.write_text(json.dumps({"updates": 8000}))
-    with pytest.raises(UserError, match="let it train to the end"):
-        olg60.run_row(run)
