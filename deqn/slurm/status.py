@@ -185,7 +185,7 @@ def _verdict(run: RunFolder, number: str) -> str | None:
 def _progress(run: RunFolder | None) -> tuple[str, str, str]:
     """Update reached and planned, episode, and the latest mean error on fresh paths in percent."""
     try:
-        with (run.metrics if run else Path()).open() as file:
+        with (run.metrics if run else Path()).open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         errors = [float(row["error_mean"]) for row in rows if row.get("error_mean")]
         update, episode = rows[-1]["update"], rows[-1]["episode"]
