@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 from small import ROOT, deqn, exit_status, trained_project
 
+import deqn as deqn_package
 from deqn.report.tables import error_rows
 from deqn.training import checkpoint
 from deqn.workers import memory
@@ -86,6 +88,11 @@ def refused(typed, project):
         ("weights.euler=0", "weights.euler: 0; expected a number above 0"),
         ("weights.eulr=2", "weights.eulr: not a condition of the economy; did you mean 'euler'?"),
         ("seed", "--set seed: expected KEY=VALUE"),
+        ("parameters.risk_aversion=yes", "parameters.risk_aversion: 'yes'; expected a number"),
+        ("parameters.risk_aversion=06", "parameters.risk_aversion: '06'; expected a number"),
+        ("risk_aversion=3", "risk_aversion: unknown here; it is one of the parameters, write parameters.risk_aversion"),
+        ("parameters.cohorts=1e9", "parameters.cohorts: 1000000000; expected a whole number at least 2 and at most"),
+        (f"phases={'[' * 60}{']' * 60}", "more than 50 levels"),
     ],
 )
 def test_a_mistaken_setting_is_told_in_one_line(refused, setting, words):
@@ -113,6 +120,81 @@ def test_the_memory_there_is_is_that_of_the_container_if_it_has_less(tmp_path, m
     assert memory.memory_there_is() == 10**6
     (tmp_path / limit).write_text("max\n")
     assert memory.memory_there_is() > 10**8
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("a fifo", "is no plain file"), ("a folder", "is a folder"), ("/dev/zero", "is no plain file"),
+     ("huge", "expected a parameter file, 1,048,576 bytes at most"), ("deep", "more than 50 levels")],
+)  # fmt: skip
+def test_what_cannot_be_a_parameter_file_is_refused_before_it_is_parsed(refused, tmp_path, kind, words):
+    path = tmp_path / "file.yaml"
+    if kind == "a fifo":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    elif kind == "/dev/zero":
+        path = kind
+    else:
+        path.write_text("economy: OLG\n" + ("#" * 2**20 if kind == "huge" else "a: " + "[" * 10**5))
+    assert words in refused("check", path)
+
+
+@pytest.mark.parametrize(
+    "words", [["check", "models/olg/{}.yaml"], ["evaluate", "{}"], ["plot", "tiny/{}"], ["train", TINY, "--run", "{}"],
+              ["train", TINY, "--from", "{}"], ["compare", "tiny/one", "{}"], ["new", "models/{}"]],
+)  # fmt: skip
+def test_a_name_that_is_too_long_is_told_in_one_line(refused, words):
+    refused(*(word.format("a" * 300) for word in words))
+
+
+@pytest.mark.parametrize("command", ["evaluate", "plot"])
+def test_an_interrupted_command_ends_with_130_and_a_message(typed, monkeypatch, command):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"deqn.commands.cli._{command}", interrupt)
+    assert typed(command, "tiny/one") == (130, "", "deqn: interrupted; what was written before stands\n")
+
+
+def test_list_into_a_full_device_ends_with_2_and_one_line(project):
+    with Path("/dev/full").open("w") as full:
+        command = [str(Path(sys.executable).with_name("deqn")), "list"]
+        done = subprocess.run(command, cwd=project, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_flag_that_xla_does_not_know_is_told_in_one_line(project):
+    command = [str(Path(sys.executable).with_name("deqn")), "check", TINY]
+    environment = os.environ | {"XLA_FLAGS": "--xla_no_such_flag"}
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "XLA_FLAGS=--xla_no_such_flag: XLA refuses them" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_states_that_are_no_plain_file_are_refused_before_they_are_read(refused):
+    assert "/dev/zero is no plain file" in refused("policy", "tiny/one", "--states", "/dev/zero", "--out", "x.npz")
+
+
+def test_load_is_shown_by_dir():
+    assert {"load", "Solution"} <= set(dir(deqn_package))
+
+
+def test_a_folder_that_is_no_project_is_refused_before_anything_is_trained(tmp_path, monkeypatch, capfd):
+    shutil.copytree(ROOT / "models/brock_mirman", tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    assert exit_status("train", "brock_mirman.yaml") == 2
+    err = capfd.readouterr().err
+    assert "not in a project of deqn" in err and err.count("\n") == 1
+
+
+def test_two_files_of_one_name_in_two_folders_do_not_share_runs(refused, project):
+    shutil.copy(project / TINY, project / "models/growth/tiny.yaml")
+    try:
+        assert "models/growth/tiny.yaml has the same name, and both would share runs/tiny" in refused("check", TINY)
+    finally:
+        (project / "models/growth/tiny.yaml").unlink()
 
 
 def test_broken_yaml_is_told_with_its_place(refused, project):

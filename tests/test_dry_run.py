@@ -67,6 +67,7 @@ MISTAKES = [
     (SEEN, "state.capital", "features: shape [11] at 11 states, expected [11, inputs]; write x[:, None] for one input"),
     (SEEN, "tf.math.log(-state.capital)[:, None]", "features[0, 0] is nan, where capital = 4.6469, shock = 2"),
     (SEEN, "np.log(state.capital)[:, None]", "write TensorFlow's function, such as tf.math.log for np.log"),
+    (CONSUMES, "consumption=wealth / (1 + np.exp(-x))", "output: write TensorFlow's function, such as tf.math.log for"),
     ("self.by_shock(self.p.productivity, state.shock)", "self.p.productivity", "take self.by_shock(values, state.shoc"),
     ("generator.uniform(0.7, 1.3, count)", "np.ones(3)", "initial_states: capital is float64 of shape [3], expected n"),
     ("self.steady * generator", "np.nan * generator", "initial_states: capital holds nan, expected finite numbers"),

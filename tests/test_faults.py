@@ -111,7 +111,7 @@ def updates_kept(run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_writes_a_checkpoint_says_how_to_resume_and_ends_as_the_uninterrupted_one(
     project, whole, number
 ):
@@ -136,6 +136,21 @@ def test_an_interrupted_run_writes_a_checkpoint_says_how_to_resume_and_ends_as_t
     assert metrics(run) == metrics(whole)
     record = json.loads(run.provenance.read_text())
     assert (record["status"], [each["status"] for each in record["earlier_sittings"]]) == ("done", ["stopped"])
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_ends_a_training_at_once_with_130_and_a_message(project):
+    process = started(project, typed("updates_per_call=400", "phases.0.updates=1000000", run="twice"))
+    for line in process.stdout:
+        if line.startswith("warm start"):
+            for _ in range(2):
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.2)  # two that come at once are one
+            break
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "deqn: interrupted; what was written before stands"
+    assert "Traceback" not in err
 
 
 @pytest.mark.slow

@@ -45,8 +45,12 @@ def test_a_finished_run_shows_errors_in_percent_cost_and_updates(tmp_path):
         ({"status": "done", "thresholds_reached": True}, "thresholds reached"),
         ({"status": "done", "thresholds_reached": False}, "thresholds not reached; see deqn doctor olg/first"),
         ({"status": "diverged"}, "diverged; see deqn doctor olg/first"),
-        ({"status": "stopped"}, "stopped; continue with --run first --resume"),
-        ({}, "killed; continue with --run first --resume"),
+        (
+            {"status": "stopped", "command": "deqn train models/olg/o.yaml --set 'network.hidden=[8, 8]' --seed 3"},
+            "stopped; continue with: deqn train models/olg/o.yaml --set 'network.hidden=[8, 8]' --seed 3 --run first "
+            "--resume",
+        ),
+        ({}, "killed; continue with: deqn train FILE --run first --resume"),
     ],
 )
 def test_the_verdict_says_how_a_training_ended(tmp_path, record, verdict):
@@ -113,6 +117,12 @@ def test_parameter_files_stand_with_economy_and_first_comment_and_other_yaml_doe
     text = "\n".join(lines_of_list(Project(tmp_path)))
     assert "| OLG                | models/olg/tiny.yaml | Six cohorts. |" in text
     assert "notes.yaml" not in text
+
+
+def test_what_stands_in_brackets_in_a_comment_is_shown_as_it_is(tmp_path):
+    (tmp_path / "models/game").mkdir(parents=True)
+    (tmp_path / "models/game/breakout.yaml").write_text("# Needs pip install 'deqn[atari]'. [red]\nproblem: Game\n")
+    assert "Needs pip install 'deqn[atari]'. [red] |" in "\n".join(lines_of_list(Project(tmp_path)))
 
 
 def test_an_empty_project_says_what_to_do(tmp_path):

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from deqn.project.errors import CannotWrite, UserError
+from deqn.project.metrics import Metrics
 from deqn.report import files, tables
 from deqn.report.bands import by_age, by_shock, stages
 from deqn.report.figures import draw_all
@@ -241,6 +242,13 @@ def test_a_damaged_file_is_one_line_with_file_place_and_cure(tmp_path, header, r
     assert "moments.csv" in str(caught.value)
     assert "deqn evaluate" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [Metrics, training_figure])
+def test_metrics_that_are_no_text_are_told_in_one_line(tmp_path, read):
+    (tmp_path / "metrics.csv").write_bytes(b"update,loss\n1,\xff\xfe\n")
+    with pytest.raises(UserError, match=r"metrics\.csv: cannot be read"):
+        read(tmp_path / "metrics.csv" if read is Metrics else tmp_path)
 
 
 def test_an_unknown_unit_of_errors_is_refused(tmp_path):

@@ -78,6 +78,10 @@ def main() -> None:
         status = _INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
         _leave("", 0)
+    except RecursionError:
+        _leave("a file is nested too deeply to be read; was it edited by hand?", UserError.exit_status)
+    except MemoryError as error:
+        _leave(f"not enough memory ({error or 'nothing is left'}); ask for smaller sizes", UserError.exit_status)
     except OSError as error:  # a name that is too long, a device that is full
         place = f"{error.filename}: " if error.filename else ""
         _leave(f"{place}{error.strerror or error}; choose another file or folder", UserError.exit_status)
@@ -315,6 +319,8 @@ def policy(
     """Evaluate a run's decision rule at states of your own."""
     refuse_ranks("policy")
     folder = _run(run)
+    if Path(states).exists() and not Path(states).is_file():
+        raise UserError(f"--states: {states} is no plain file; expected an .npz with an array for each state variable")
     if not Path(states).is_file():
         raise UserError(f"--states: {states} not found; expected an .npz with an array for each state variable")
     if not Path(out).parent.is_dir():

@@ -22,7 +22,10 @@ class Metrics:
     def __init__(self, path: Path, keep_through: int | None = None) -> None:
         self.path = Path(path)
         self.columns: list[str] = []
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        try:
+            text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.path}: cannot be read ({error}); move it away and resume") from error
         lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
         table = list(csv.reader(lines))
         try:

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import resource
+import shlex
 import socket
 import subprocess
 import time
@@ -61,6 +62,16 @@ def record_of_start(command: str, seed: int, workers: int, folder: Path) -> dict
         "slurm_job": slurm_job(),
         "start": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
+
+
+def resume_command(command: str, run: str) -> str:
+    """The command that continues the run of this name, from the one that began it."""
+    try:
+        words = [word for word in shlex.split(command) if word != "--resume"]
+    except ValueError:  # a record that was edited by hand
+        words = ["deqn", "train", "FILE"]
+    named = [] if any(word.partition("=")[0] == "--run" for word in words) else ["--run", run]
+    return shlex.join([*words, *named, "--resume"])
 
 
 def record_of_end(record: Mapping[str, Any], status: int | str) -> dict[str, Any]:

@@ -25,7 +25,8 @@ _CURES = (
     (r"as a Python `bool`", "instead of `if` on a state or policy write tf.where(condition, this, that)"),
     (
         r"symbolic|object has no attribute 'numpy'",
-        "NumPy cannot compute with states and policies: write TensorFlow's function, such as tf.math.log for np.log",
+        "NumPy cannot compute with states, policies and the network's output: write TensorFlow's function, such as "
+        "tf.math.log for np.log and tf.exp for np.exp",
     ),
     (
         r"slice index -?\d+ of dimension 1 out of bounds",

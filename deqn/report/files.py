@@ -57,8 +57,10 @@ def header(path: Path, cure: str = EVALUATE) -> list[str]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return next(csv.reader(file), [])
-    except OSError:
+    except FileNotFoundError:
         raise UserError(f"{path}: not found; {cure}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read ({error}); {cure}") from None
 
 
 def _number(field: str | None, where: str, cure: str) -> float:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from deqn.project.errors import UserError
 from deqn.project.project import Project
+from deqn.project.provenance import resume_command
 from deqn.project.run import RunFolder
 from deqn.report import files, tables
 
@@ -100,7 +100,7 @@ def _errors(run: RunFolder) -> list[str]:
 def _headline(run: RunFolder) -> str:
     """What a problem that is no economy has found; empty where it has not been evaluated."""
     try:
-        return escape(files.description(run.path).get("headline", ""))
+        return str(files.description(run.path).get("headline", ""))
     except UserError:
         return ""
 
@@ -118,9 +118,9 @@ def verdict(run: RunFolder, record: Mapping[str, Any]) -> str:
     """
     status = record.get("status")
     if status is None:
-        return _in_progress(run) or f"killed; continue with --run {run.path.name} --resume"
+        return _in_progress(run) or f"killed; continue with: {_again(run, record)}"
     if status == "stopped":
-        return f"stopped; continue with --run {run.path.name} --resume"
+        return f"stopped; continue with: {_again(run, record)}"
     if status in ("diverged", "failed"):
         return f"{status}; see deqn doctor {run}"
     if record.get("thresholds_reached") is False:
@@ -129,6 +129,12 @@ def verdict(run: RunFolder, record: Mapping[str, Any]) -> str:
         return f"far from an equilibrium; see deqn doctor {run}"
     evaluated = "" if run.errors.is_file() or _headline(run) else ", not evaluated"
     return f"{'thresholds reached' if record.get('thresholds_reached') else 'done'}{evaluated}"
+
+
+def _again(run: RunFolder, record: Mapping[str, Any]) -> str:
+    """The whole command that continues the run, with every --set it was begun with."""
+    command = record.get("command")
+    return resume_command(command if isinstance(command, str) else "deqn train FILE", run.path.name)
 
 
 def _in_progress(run: RunFolder) -> str:

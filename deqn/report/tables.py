@@ -13,7 +13,6 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from deqn.project.errors import UserError
@@ -180,7 +179,7 @@ def _plain(path: Path) -> Table:
         numeric = all(_is_number(row[column]) for row in rows)
         table.add_column(column.replace("_", " "), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(f"{float(x):.4g}" if _is_number(x) and not x.isdigit() else escape(x) for x in row.values()))
+        table.add_row(*(f"{float(x):.4g}" if _is_number(x) and not x.isdigit() else x for x in row.values()))
     return table
 
 
@@ -197,7 +196,8 @@ def text(table: Table) -> str:
     markdown = copy.copy(table)
     markdown.box = box.MARKDOWN
     out = io.StringIO()
-    Console(file=out, width=400, color_system=None, force_terminal=False).print(markdown)
+    # No markup: what stands in brackets is a user's text, such as pip install 'deqn[atari]'.
+    Console(file=out, width=400, color_system=None, force_terminal=False, markup=False).print(markdown)
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines() if line.strip())
 
 

@@ -185,7 +185,7 @@ def _verdict(run: RunFolder, number: str) -> str | None:
 def _progress(run: RunFolder | None) -> tuple[str, str, str]:
     """Update reached and planned, episode, and the latest mean error on fresh paths that decides, in percent."""
     try:
-        with (run.metrics if run else Path()).open() as file:
+        with (run.metrics if run else Path()).open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         deciding = next((name for name in rows[0] if name.endswith(".mean")), "")
         errors = [float(row[deciding]) for row in rows if row.get(deciding)]

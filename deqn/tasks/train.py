@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import signal
 import socket
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from deqn.project.errors import CannotWrite, Diverged, Stopped, UserError
 from deqn.project.identity import identity, keep_python, python_of
 from deqn.project.parameter_yaml import read_yaml, to_yaml
-from deqn.project.provenance import record_of_end, record_of_start
+from deqn.project.provenance import record_of_end, record_of_start, resume_command
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_atomically
 from deqn.tasks.build import build_problem, in_user_code
@@ -143,7 +142,7 @@ def train_run(
             raise
         _end(run, record, "stopped" if outcome.stopped else "done", _summary(outcome) | _of_ranks(trainer, workers))
     if outcome.stopped:
-        again = _resume_command(run, request)
+        again = resume_command(request.command, run.path.name)
         raise Stopped(f"stopped at update {outcome.updates} of {trainer.total}; continue with: {again}")
     return outcome
 
@@ -215,12 +214,6 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
         "rollbacks": outcome.rollbacks,
         "skipped_updates": outcome.skipped,
     }
-
-
-def _resume_command(run: RunFolder, request: Request) -> str:
-    words = [word for word in shlex.split(request.command) if word != "--resume"]
-    named = [] if any(word.partition("=")[0] == "--run" for word in words) else ["--run", run.path.name]
-    return shlex.join([*words, *named, "--resume"])
 
 
 @contextlib.contextmanager

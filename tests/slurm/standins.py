@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import stat
 import subprocess
 from pathlib import Path
@@ -31,9 +32,11 @@ def directives(script):
     return dict(re.findall(r"^#SBATCH --([\w-]+)=?(.*)$", script, re.MULTILINE))
 
 
-def executed(project, script, *arguments, status=0, updates=(0, 10), ended="stopped", state="RUNNING", **variables):
+def executed(
+    project, script, *arguments, status=0, updates=(0, 10), ended="stopped", state="RUNNING", run="tiny/12", **variables
+):
     """Runs a job script as SLURM would; what it calls, and its log. updates: reached before this sitting, and in it."""
-    run = project / "runs/tiny/12"
+    run = project / "runs" / run
     run.mkdir(parents=True, exist_ok=True)
 
     def provenance(count, ended):
@@ -44,7 +47,11 @@ def executed(project, script, *arguments, status=0, updates=(0, 10), ended="stop
     program(project, "srun", '#!/bin/sh\nshift 2; exec "$@"\n')
     program(project, "scontrol", '#!/bin/sh\necho "scontrol $*"\n')
     program(project, "squeue", f"#!/bin/sh\necho {state}\n")
-    program(project, "deqn", f'#!/bin/sh\nprintf "<%s>" "$@"; echo; cp after {run}/provenance.json; exit {status}\n')
+    program(
+        project,
+        "deqn",
+        f'#!/bin/sh\nprintf "<%s>" "$@"; echo; cp after {shlex.quote(str(run))}/provenance.json; exit {status}\n',
+    )
     environment = {
         "PATH": f"{project / 'bin'}:{os.defpath}", "SLURM_SUBMIT_DIR": str(project), "SLURM_JOB_ID": "12",
         "SLURM_JOB_NODELIST": "n1", "DEQN_VENV": str(project), **variables,

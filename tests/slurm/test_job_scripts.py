@@ -1,9 +1,12 @@
 """What the scripts of slurm/ do, and those that `deqn submit` composes, where stand-ins answer for SLURM and deqn."""
 
+import shlex
+import shutil
+import subprocess
 import sys
 
 import pytest
-from standins import SWEEP, TINY, directives, executed, given, shipped
+from standins import SBATCH, SWEEP, TINY, directives, executed, given, program, shipped
 
 
 def test_the_job_trains_with_the_arguments_and_resumes(project):
@@ -17,6 +20,32 @@ def test_the_script_of_submit_trains_with_the_arguments_it_was_composed_with(typ
     typed("submit", TINY, "--", "--set", "parameters.labour=[0.78, 1.18, 1.4, 1.4, 1.085, 0.7]", "--resume")
     done = executed(project, given(sbatch).replace(sys.prefix, str(project)))
     assert done.stdout == f"<train><{TINY}><--set><parameters.labour=[0.78, 1.18, 1.4, 1.4, 1.085, 0.7]><--resume>\n"
+
+
+def test_blanks_and_quotes_in_names_of_files_and_of_the_project_arrive_as_they_are(
+    typed, project, tmp_path_factory, monkeypatch
+):
+    home = tmp_path_factory.mktemp("it's a") / 'project "of" $HOME'
+    shutil.copytree(project, home)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("PATH", str(home / "bin"))
+    sbatch = program(home, "sbatch", SBATCH)
+    name = 'models/olg/Bob\'s "tiny" $1.yaml'
+    (home / TINY).rename(home / name)
+    status, out, err = typed("submit", name, "--", "--set", "network.activation='tanh'")
+    assert (status, err) == (0, "") and "job 4711 submitted" in out
+    script = given(sbatch).replace(sys.prefix, shlex.quote(str(home)))
+    assert subprocess.run(["/bin/bash", "-n"], input=script, text=True, check=False).returncode == 0
+    assert directives(script)["output"] == "runs/logs/Bob_s__tiny___1-%j.log"
+    done = executed(home, script)
+    assert done.stdout == f"<train><{name}><--set><network.activation='tanh'><--resume>\n", done.stderr
+    assert done.stderr.endswith("job 12: done\n")
+
+
+def test_a_run_folder_with_a_blank_in_its_name_is_found_by_the_job(project):
+    (project / "runs").mkdir(exist_ok=True)
+    done = executed(project, shipped("train.sbatch"), TINY, status=75, run="my 'tiny'/12")
+    assert "at update 10: requeued" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("task", [0, 2])

@@ -31,6 +31,10 @@ from deqn.project.run import RunFolder
         (["--array", "parameters.borowing_limit=0,1"], "parameters.borowing_limit: unknown; did you mean"),
         (["--array", "parameters.borrowing_limit=0,half"], "parameters.borrowing_limit: 'half'; expected a number"),
         (["--array", "parameters.borrowing_limit"], "--array parameters.borrowing_limit: expected KEY=V1,V2,..."),
+        (
+            ["--array", "economy=OLG,OLGG"],
+            "economy: 'OLGG' is not a class in models/olg/economy.py; did you mean 'OLG'?",
+        ),
         (["--array", "seed=1,,2"], "--array seed=1,,2: expected KEY=V1,V2,..."),
         ([*SWEEP, "--", "--run", "one"], "--array with --run one: every task trains a run of its own"),
         (["--", "--run", "a/b"], "--run 'a/b': expected a name of letters"),
