@@ -1,4 +1,4 @@
-"""What validation says of an economy's conditions, and which figure decides. No TensorFlow.
+"""What validation says of an economy's conditions, and which figure decides. Without NumPy and TensorFlow.
 
 euler.mean, euler.p99.9 and euler.max are of the absolute error of the condition `euler` on fresh paths; worst.mean,
 worst.p99.9 and worst.max are the largest of them over all conditions that what the network says can move.
@@ -6,9 +6,8 @@ worst.p99.9 and worst.max are the largest of them over all conditions that what 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-
-import numpy as np
 
 STATISTICS = ("mean", "p99.9", "max")
 WORST = "worst"
@@ -31,9 +30,14 @@ def deciding_first(
 
     counting: the conditions among which the worst is looked for. decided_by: the one that decides; None: the worst.
     """
-    worst = {f"{WORST}.{s}": float(np.max([errors[f"{each}.{s}"] for each in counting])) for s in STATISTICS}
+    worst = {f"{WORST}.{s}": _largest(errors[f"{each}.{s}"] for each in counting) for s in STATISTICS}
     named = {f"{decided_by}.{s}": errors[f"{decided_by}.{s}"] for s in STATISTICS} if decided_by else {}
     return {**named, **worst, **errors}
+
+
+def _largest(values: Iterable[float]) -> float:
+    """The largest, or NaN if one of them is."""
+    return max(values, key=lambda x: math.inf if math.isnan(x) else x)
 
 
 def in_words(errors: Mapping[str, float], products: Sequence[str]) -> str:
@@ -42,5 +46,5 @@ def in_words(errors: Mapping[str, float], products: Sequence[str]) -> str:
     condition = name.removesuffix(".mean")
     if condition == WORST:
         means = {each.removesuffix(".mean"): x for each, x in errors.items() if each.endswith(".mean") and each != name}
-        condition = next(each for each, x in means.items() if x == value or np.isnan(x))
+        condition = next(each for each, x in means.items() if x == value or math.isnan(x))
     return f"mean error on fresh paths {100 * value:.3g} {'x1e-2' if condition in products else '%'} ({condition})"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import numpy as np
 
 from deqn.project.errors import UserError
 from deqn.workers.workers import Value, Workers
@@ -33,7 +32,9 @@ def reduced(workers: Workers, values: Mapping[str, float]) -> dict[str, float]:
         return dict(values)
     all_values = workers.gather(dict(values))
     return {
-        name: float((np.max if name.endswith(("_max", ".max")) else np.mean)([each[name] for each in all_values]))
+        name: max((each[name] for each in all_values), key=lambda x: math.inf if math.isnan(x) else x)
+        if name.endswith(("_max", ".max"))
+        else sum(each[name] for each in all_values) / workers.size
         for name in values
     }
 
