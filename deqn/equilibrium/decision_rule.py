@@ -60,16 +60,15 @@ class NetworkRule(DecisionRule):
         if not self.heads:
             return [self(state) for state in states]
         # They differ in the shock alone, which the features do not see: one pass serves all.
-        output = self.network(self.economy.features(states[0]))  # [batch, heads, outputs]
-        return [self.economy.policy(output[:, head, :], state) for head, state in enumerate(states)]
+        outputs = self.network.by_head(self.economy.features(states[0]))  # for each head [batch, outputs]
+        return [self.economy.policy(output, state) for output, state in zip(outputs, states, strict=True)]
 
     def under_every_shock(self, state: Any) -> tuple[Any, Any]:
         """Each state under each shock, [S * batch] with the shock moving slowest, and the policy there."""
         heads, batch = self.economy.shocks.discrete, tf.shape(state.shock)[0]
         tiled = tf.nest.map_structure(lambda x: tf.tile(x, [heads] + [1] * (len(x.shape) - 1)), state)
         tiled = tiled._replace(shock=tf.repeat(tf.range(heads, dtype=tf.int32), batch))
-        output = self.network(self.economy.features(state))  # [batch, heads, outputs]
-        output = tf.reshape(tf.transpose(output, [1, 0, 2]), [-1, output.shape[-1]])  # [heads * batch, outputs]
+        output = tf.concat(self.network.by_head(self.economy.features(state)), axis=0)  # [heads * batch, outputs]
         return tiled, self.economy.policy(output, tiled)
 
 

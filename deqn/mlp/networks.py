@@ -157,6 +157,10 @@ class MLP(keras.Model):
                 x = dropped(x, self.dropout, tf.random.experimental.stateless_fold_in(key, number))
         return tf.reshape(self.head(x), [-1, *self.shape_out])
 
+    def by_head(self, inputs: tf.Tensor) -> list[tf.Tensor]:
+        """[batch, inputs] -> for each head [batch, outputs]."""
+        return tf.unstack(self(inputs), axis=1)
+
 
 class WideAndDeep(keras.Model):
     """A linear and quadratic function of the inputs plus a small multi-layer perceptron (Cheng et al. 2016).
@@ -217,20 +221,38 @@ class WideAndDeep(keras.Model):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[batch, inputs] -> [batch, heads, outputs]."""
+        return tf.stack(self.by_head(inputs), axis=1)
+
+    def by_head(self, inputs: tf.Tensor) -> list[tf.Tensor]:
+        """[batch, inputs] -> for each head [batch, outputs]."""
         standardized = self.standardize(inputs)
         components = self.components(inputs)
-        wide = self.wide(self.wide_features(components))
         clipped = tf.clip_by_value(components, -_LARGEST_WHITENED, _LARGEST_WHITENED)
         x = tf.concat([clipped, standardized], axis=1)
         for layer in self.layers_hidden:
             x = layer(x)
-        wide = tf.reshape(wide, [-1, *self.shape_out])
-        heads, outputs = self.shape_out
-        deep = tf.reshape(self.head(x), [-1, heads, outputs if self.own is None else 2 * outputs])
-        if self.own is not None:
-            own = tf.gather(standardized, self.own, axis=1)[:, None, :]  # [batch, 1, outputs]
-            deep = deep[:, :, :outputs] + deep[:, :, outputs:] * own
-        return self.output_scale * (wide + deep)
+        heads = self.shape_out[0]
+        wide = dense_in_parts(self.wide, self.wide_features(components), heads)
+        if self.own is None:
+            deep = dense_in_parts(self.head, x, heads)
+        else:
+            own = tf.gather(standardized, self.own, axis=1)  # [batch, outputs]
+            parts = dense_in_parts(self.head, x, 2 * heads)  # A and B of the first head, of the second, ...
+            deep = [a + b * own for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return [self.output_scale * (w + d) for w, d in zip(wide, deep, strict=True)]
+
+
+def dense_in_parts(layer: keras.layers.Dense, x: tf.Tensor, count: int) -> list[tf.Tensor]:
+    """What a dense layer without activation gives, as `count` tensors that hold equal shares of its columns.
+
+    Each is a product of its own. So the gradients of the parts are never put side by side: XLA would compute all that
+    comes after the layer anew for each entry of [batch, columns], which took longer than the products.
+    """
+    if not layer.built:
+        layer.build(x.shape)
+    kernels = tf.split(tf.convert_to_tensor(layer.kernel), count, axis=1)
+    biases = tf.split(tf.convert_to_tensor(layer.bias), count)
+    return [tf.matmul(x, kernel) + bias for kernel, bias in zip(kernels, biases, strict=True)]
 
 
 def dropped(x: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
