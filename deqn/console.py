@@ -76,10 +76,11 @@ def _of_equilibrium(file: EconomyFile, problem: EquilibriumProblem, workers: Wor
 
     economy, network, sampling = problem.economy, file.network, problem.sampling
     heads = ", one head a shock" if network.heads == "shock" else ""
+    activation = network.activation if isinstance(network.activation, str) else ", ".join(network.activation)
     yield _line(
         "network",
         f"{network.kind}, {inputs(problem)} inputs, hidden {' x '.join(map(str, network.hidden))} "
-        f"{network.activation}, {economy.outputs} outputs{heads}: {weights(problem)} weights to train, "
+        f"{activation}, {economy.outputs} outputs{heads}: {weights(problem)} weights to train, "
         f"{file.precision}",
     )
     states = sampling.tracks * sampling.periods

@@ -267,14 +267,7 @@ def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> ker
     state = economy.tensors(economy.initial_states(2, np.random.default_rng(0)))
     inputs = int(economy.features(state).shape[-1])
     heads = economy.shocks.discrete if settings.heads == "shock" else 1
-    try:
-        keras.activations.get(settings.activation)
-    except ValueError as error:
-        known = [name for name in dir(keras.activations) if name.islower() and not name.startswith("_")]
-        raise UserError(
-            f"network.activation: {settings.activation!r}; expected a Keras activation;"
-            f"{nearest(settings.activation, known)}"
-        ) from error
+    _check_activations(settings)
     common: dict[str, Any] = {
         "inputs": inputs,
         "outputs": economy.outputs,
@@ -297,6 +290,24 @@ def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> ker
         output_scale=settings.output_scale,
         own=economy.own if settings.own else None,
     )
+
+
+def _check_activations(settings: NetworkSettings) -> None:
+    """Raises UserError for a name that Keras does not know, or for another number of names than of hidden layers."""
+    names = [settings.activation] if isinstance(settings.activation, str) else settings.activation
+    if not isinstance(settings.activation, str) and len(names) != len(settings.hidden):
+        raise UserError(
+            f"network.activation: got {len(names)} names, expected one, or one for each of the {len(settings.hidden)} "
+            "hidden layers"
+        )
+    for name in names:
+        try:
+            keras.activations.get(name)
+        except ValueError as error:
+            known = [each for each in dir(keras.activations) if each.islower() and not each.startswith("_")]
+            raise UserError(
+                f"network.activation: {name!r}; expected a Keras activation;{nearest(name, known)}"
+            ) from error
 
 
 def _rows(pool: Any, count: int, key: tf.Tensor) -> Any:

@@ -95,7 +95,8 @@ class Whiten(keras.layers.Layer):
 class MLP(keras.Model):
     """Inputs, standardised or as they are, through dense layers: [batch, inputs] -> [batch, heads, outputs].
 
-    hidden: widths. activation: any Keras activation, swish among them. seed: of the initial weights.
+    hidden: widths. activation: any Keras activation, swish among them, or one for each hidden layer. seed: of the
+    initial weights.
     standardized: whether `adapt` sets the statistics of the inputs, or leaves them at mean 0 and scale 1.
     initialization: of the hidden layers: glorot (Glorot & Bengio 2010), he (He et al. 2015, for relu) or normal.
     dropout: share of a hidden layer's units that an update leaves out (Srivastava et al. 2014).
@@ -111,7 +112,7 @@ class MLP(keras.Model):
         outputs: int,
         heads: int,
         hidden: Sequence[int],
-        activation: str,
+        activation: str | Sequence[str],
         seed: int,
         dtype: str,
         standardized: bool = True,
@@ -180,7 +181,7 @@ class WideAndDeep(keras.Model):
         outputs: int,
         heads: int,
         hidden: Sequence[int],
-        activation: str,
+        activation: str | Sequence[str],
         seed: int,
         dtype: str,
         components: int,
@@ -264,22 +265,26 @@ def dropped(x: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
 
 
 def dense_layers(
-    widths: Sequence[int], activation: str, seed: int, dtype: str, initialization: str = "glorot"
+    widths: Sequence[int], activation: str | Sequence[str], seed: int, dtype: str, initialization: str = "glorot"
 ) -> list[keras.layers.Dense]:
     """Hidden layers with kernels from consecutive seeds, Glorot-uniform by default.
 
-    Raises ValueError, listing the names, for an unknown activation or initialization.
+    activation: of all layers, or one for each.
+    Raises ValueError, listing the names, for an unknown activation or initialization, or for another number of them.
     """
     initializer = _INITIALIZERS[one_of(initialization, _INITIALIZERS, "initialization")]
+    activations = [activation] * len(widths) if isinstance(activation, str) else list(activation)
+    if len(activations) != len(widths):
+        raise ValueError(f"activation: got {len(activations)}, expected one, or one for each of {len(widths)} layers")
     return [
         keras.layers.Dense(
             width,
-            activation=keras_activation(activation),
+            activation=keras_activation(name),
             kernel_initializer=initializer(seed=1000 * seed + number),
             dtype=dtype,
             name=f"hidden_{number}",
         )
-        for number, width in enumerate(widths)
+        for number, (width, name) in enumerate(zip(widths, activations, strict=True))
     ]
 
 
