@@ -1,15 +1,20 @@
-"""What the paper's recipe would cost on this machine, beside what benchmark60 took to each accuracy.
+"""Error against CPU-seconds of benchmark60 for this tree, beside what the paper's recipe would cost on this machine.
 
     python benchmarks/olg60.py [RUN ...] [--updates 10] [--train]
+    python benchmarks/olg60.py --speed                  # the cost of an update of benchmark60 alone: a minute
 
+An update of benchmark60 is timed side by side with a matrix product of fixed size, and told in such products: that
+number hardly changes when other work slows the machine, so that a later change that costs speed is seen.
 paper60.yaml: an update and a simulated episode are timed after compilation; nothing is trained to the end.
-RUN: trained runs of benchmark60, as the commands take them; by default the latest one.
+RUN: trained runs of benchmark60, as the commands take them; by default the latest one. Its validations are printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+import statistics
 import subprocess
 import sys
 import time
@@ -56,29 +61,37 @@ class Cost(NamedTuple):
         return Seconds(*(self.updates * seconds for seconds in self.per_update()))
 
 
-def measure(file: str | Path, updates: int, overrides: Sequence[str] = ()) -> Cost:
-    """Times `updates` updates of a parameter file that trains minibatches of simulated episodes."""
+def _first_phase(file: str | Path, overrides: Sequence[str]) -> tuple[Any, Any, Any, Callable[..., Any]]:
+    """Settings, problem, first carry and compiled updates of a parameter file's first phase."""
     from deqn.workers.devices import import_tensorflow
 
     import_tensorflow()
     import tensorflow as tf
 
     from deqn.tasks.build import build_problem
-    from deqn.tasks.parameter_file import read_experiment
+    from deqn.tasks.parameter_file import read_parameter_file
     from deqn.training.optimizers import optimizer
     from deqn.training.update import make_advance
     from deqn.workers.workers import SingleWorker
 
-    experiment = read_experiment(ROOT / file, overrides)
-    settings, problem = experiment.file, build_problem(experiment)
-    sampling, phase = settings.sampling, settings.phases[0]
-    an_episode = sampling.epochs * (sampling.tracks * sampling.periods // problem.sampler.minibatch)
-    if not 1 <= updates < an_episode:
-        raise UserError(f"--updates: got {updates}, expected 1 to {an_episode - 1}: an episode has {an_episode}")
+    read = read_parameter_file(ROOT / file, overrides, Project(ROOT))
+    settings, problem = read.settings, build_problem(read)
+    phase = settings.phases[0]
     optimizers = {"policy": optimizer(phase.optimizer, phase.updates, tf.Variable(1.0))}
     optimizers["policy"].build(list(problem.trainable["policy"]))
     carry = problem.start(tf.constant([settings.seed, 0]))
-    advance = make_advance(problem, optimizers, settings.seed, SingleWorker(), ((), carry))
+    return settings, problem, carry, make_advance(problem, optimizers, settings.seed, SingleWorker(), ((), carry))
+
+
+def measure(file: str | Path, updates: int, overrides: Sequence[str] = ()) -> Cost:
+    """Times `updates` updates of a parameter file that trains minibatches of simulated episodes."""
+    settings, problem, carry, advance = _first_phase(file, overrides)
+    import tensorflow as tf
+
+    sampling = settings.sampling
+    an_episode = sampling.epochs * (sampling.tracks * sampling.periods // problem.sampler.minibatch)
+    if not 1 <= updates < an_episode:
+        raise UserError(f"--updates: got {updates}, expected 1 to {an_episode - 1}: an episode has {an_episode}")
 
     def run(first: int, count: int) -> None:
         nonlocal carry
@@ -99,6 +112,60 @@ def _timed(work: Callable[[], None]) -> Seconds:
     cpu, wall = time.process_time(), time.perf_counter()
     work()
     return Seconds(time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def speed(file: str | Path, updates: int, overrides: Sequence[str] = (), repetitions: int = 12) -> tuple[float, float]:
+    """CPU-seconds of an update, and the same in units of a reference, eight [512, 512] products (1.07e9 multiply-adds).
+
+    Medians over repetitions in which `updates` updates and four references take turns.
+    """
+    _, _, carry, advance = _first_phase(file, overrides)
+    import tensorflow as tf
+
+    matrix = tf.random.stateless_uniform([512, 512], [0, 0])
+
+    @tf.function(jit_compile=True)
+    def products() -> tf.Tensor:
+        x = matrix
+        for _ in range(8):
+            x = tf.matmul(x, matrix) / 256.0
+        return x
+
+    def run(first: int) -> None:
+        nonlocal carry
+        carry, tally = advance((), carry, tf.constant(first), tf.constant(updates))
+        float(tally.largest_loss)  # waits for the result
+
+    run(0)  # compiles
+    products()
+    pairs = []
+    for number in range(repetitions):
+        reference = min(_timed(lambda: products().numpy()).cpu for _ in range(4))
+        pairs.append((_timed(lambda: run((1 + number) * updates)).cpu / updates, reference))  # noqa: B023
+    return statistics.median(a for a, _ in pairs), statistics.median(a / b for a, b in pairs)
+
+
+def curve(run: RunFolder) -> list[tuple[int, float, float, float]]:
+    """Each validation of a run: updates, CPU-seconds so far, mean and 99.9th percentile of the error in %."""
+    try:
+        with run.metrics.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("optimality.mean")]
+    except OSError as error:
+        raise UserError(f"{run}: {run.metrics.name} can't be read: {error.strerror}") from error
+    names = ("cpu_seconds", "optimality.mean", "optimality.p99.9")
+    return [
+        (int(row["update"]), *(float(row[n]) * f for n, f in zip(names, (1, 100, 100), strict=True))) for row in rows
+    ]
+
+
+def curve_table(run: RunFolder) -> Table:
+    """Error on fresh paths against CPU-seconds."""
+    table = Table(box=box.SIMPLE_HEAD, title=str(run))
+    for name in ("updates", "CPU-s", "mean %", "p99.9 %"):
+        table.add_column(name, justify="right")
+    for update, seconds, *errors in curve(run):
+        table.add_row(f"{update:,}", f"{seconds:,.0f}", *map(tables.digits, errors))
+    return table
 
 
 def run_row(run: RunFolder) -> list[str]:
@@ -151,8 +218,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="trained runs of benchmark60; by default the latest")
     parser.add_argument("--updates", type=int, default=10, help="updates of paper60 that are timed")
     parser.add_argument("--train", action="store_true", help="train benchmark60 first")
+    parser.add_argument("--speed", action="store_true", help="time an update of benchmark60, and nothing else")
     chosen = parser.parse_args(arguments)
     try:
+        seconds, ratio = speed(BENCHMARK, chosen.updates)
+        print(f"benchmark60: {1000 * seconds:.1f} CPU-ms an update, {ratio:.2f} times 1.07e9 multiply-adds\n")
+        if chosen.speed:
+            return
         if chosen.train:
             subprocess.run([Path(sys.executable).with_name("deqn"), "train", BENCHMARK], cwd=ROOT, check=True)
         runs = [Project(ROOT).run(name) for name in chosen.runs or ["benchmark60"]]
@@ -161,6 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UserError as error:
         print(f"olg60: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+    print(*(tables.text(curve_table(run)) for run in runs), sep="\n")
     print(*summary(cost, chosen.updates), "", table, sep="\n")
     print("CPU-s of a run: training with warm start and compilation, to its end and until fresh paths first had the")
     print("mean error named; errors: multiplier-free, on its evaluation path (AGS19: with the network's multiplier).")

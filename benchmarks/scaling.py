@@ -41,18 +41,19 @@ def rank(file: str, updates: int, kind: str, scaling: str, pinned: bool) -> None
     from deqn.workers.devices import import_tensorflow
 
     import_tensorflow()
+    from deqn.project.project import Project
     from deqn.tasks.build import build_problem
-    from deqn.tasks.parameter_file import read_experiment
+    from deqn.tasks.parameter_file import read_parameter_file
     from deqn.training.trainer import Trainer
     from deqn.workers.ranks import together
 
     lengths = [f"phases.0.updates={updates}", f"validate_every={10 * updates}", "updates_per_call=10"]
-    experiment = read_experiment(file, [*lengths, f"workers.scaling={scaling}"])
-    with together(kind, experiment.file.workers) as workers:
-        problem = build_problem(experiment, workers.rank, workers.size)
+    read = read_parameter_file(file, [*lengths, f"workers.scaling={scaling}"], Project.around(Path.cwd()))
+    with together(kind, read.settings.workers) as workers:
+        problem = build_problem(read, workers.rank, workers.size)
         times: list[tuple[float, int]] = []
         trainer = Trainer(
-            problem, experiment.file, workers=workers, report=lambda p: times.append((time.monotonic(), p.update))
+            problem, read.settings, workers=workers, report=lambda p: times.append((time.monotonic(), p.update))
         )
         trainer.train()
         bytes_, seconds = exchange(problem, workers)

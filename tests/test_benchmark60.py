@@ -1,4 +1,4 @@
-"""The main job, by the command a user types: 60 cohorts at a seventh of the shipped length, errors from the tables."""
+"""The main job, by the command a user types: 60 cohorts at a third of the shipped length, errors from the tables."""
 
 import json
 from pathlib import Path

@@ -75,6 +75,8 @@ def refused(typed, project):
         ("parameters.borrowing_limit=half", "parameters.borrowing_limit: 'half'; expected a number"),
         ("economy=OLGG", "'OLGG' is not a class in models/olg/economy.py; did you mean 'OLG'?"),
         ("network.activation=sillu", "network.activation: 'sillu'; expected a Keras activation; did you mean 'silu'?"),
+        ("network.activation=[silu, sillu]", "network.activation: 'sillu'; expected a Keras activation;"),
+        ("network.activation=[silu]", "network.activation: got 1 names, expected one, or one for each of the 2 hidden"),
         ("network.hidden=[0]", "network.hidden.0: 0; expected a whole number at least 1"),
         ("sampling.minibatch=5", "sampling.minibatch: got 5, expected a divisor of tracks x periods = 128"),
         ("sampling.chain=[[0.5, 0.5], [0.5, 0.5]]", "sampling.chain: got 2 rows, expected 4, one a shock"),

@@ -60,6 +60,29 @@ def test_a_multilayer_perceptron_is_what_numpy_makes_of_its_weights():
     np.testing.assert_allclose(network(x), np.moveaxis(expected, -1, 0), rtol=1e-12)
 
 
+def test_each_hidden_layer_may_have_an_activation_of_its_own():
+    network, x = randomised(mlp(dtype="float64", activation=["tanh", "leaky_relu"])), sample()
+    first, second = network.layers_hidden
+    hidden = np.tanh(x @ np.asarray(first.kernel) + np.asarray(first.bias))
+    hidden = hidden @ np.asarray(second.kernel) + np.asarray(second.bias)
+    hidden = np.where(hidden > 0, hidden, 0.2 * hidden)  # Keras's slope below zero
+    flat = hidden @ np.asarray(network.head.kernel) + np.asarray(network.head.bias)
+    np.testing.assert_allclose(network(x), flat.reshape(len(x), HEADS, OUTPUTS), rtol=1e-5, atol=1e-6)  # .2 is float32
+
+
+def test_as_many_activations_as_hidden_layers_are_expected():
+    with pytest.raises(ValueError, match="got 3, expected one, or one for each of 2 layers"):
+        mlp(activation=["tanh", "relu", "relu"])
+
+
+@pytest.mark.parametrize("make", [mlp, wide_and_deep])
+def test_the_heads_one_by_one_are_the_heads_together(make):
+    network, x = randomised(make(dtype="float64")), sample()
+    together = network(x)
+    for number, alone in enumerate(network.by_head(tf.constant(x))):
+        np.testing.assert_array_equal(alone, together[:, number])
+
+
 def test_a_seed_fixes_the_weights_and_another_one_changes_all_kernels_of_hidden_layers():
     one, same, other = ([np.array(w) for w in mlp(seed=seed).trainable_variables] for seed in (2, 2, 3))
     for a, b, c in zip(one, same, other, strict=True):

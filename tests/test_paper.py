@@ -299,3 +299,20 @@ def test_the_benchmark_reads_the_cost_to_each_accuracy_of_a_run_that_has_ended(o
     name, updates, *numbers = olg60.run_row(run)
     assert (name, updates) == ("benchmark60/first", "8,000")
     assert numbers == ["251", "12", "46", "", "", "", ".0032", ".0020", ".0061", ".054", ".40"]
+
+
+def test_the_benchmark_tells_an_update_in_matrix_products(olg60):
+    seconds, ratio = olg60.speed("models/olg/tiny.yaml", 5, repetitions=2)
+    assert 0 < seconds < 1
+    assert 0.001 < ratio < 100
+
+
+def test_the_benchmark_reads_error_against_cpu_seconds(olg60, tmp_path):
+    run = RunFolder(tmp_path / "benchmark60/first")
+    run.path.mkdir(parents=True)
+    run.metrics.write_text(
+        "update,loss,optimality.mean,optimality.p99.9,cpu_seconds\n50,1e-6,,,20.5\n100,1e-6,1e-4,2e-3,21.5\n200,1e-7,5e-5,1e-3,23\n"
+    )
+    np.testing.assert_allclose(olg60.curve(run), [(100, 21.5, 0.01, 0.2), (200, 23.0, 0.005, 0.1)])
+    with pytest.raises(UserError, match="can't be read"):
+        olg60.curve(RunFolder(tmp_path / "benchmark60/second"))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from deqn.equilibrium.economy import Economy, Report
     from deqn.equilibrium.exogenous import Gaussian, MarkovChain
     from deqn.equilibrium.parameter_types import Positives, Shares, TransitionMatrix
+    from deqn.equilibrium.powers import power
 
 _HOMES = {
     "Economy": "economy",
@@ -22,8 +23,9 @@ _HOMES = {
     "Positives": "parameter_types",
     "Shares": "parameter_types",
     "TransitionMatrix": "parameter_types",
+    "power": "powers",
 }
-__all__ = ["Economy", "Gaussian", "MarkovChain", "Positives", "Report", "Shares", "TransitionMatrix"]
+__all__ = ["Economy", "Gaussian", "MarkovChain", "Positives", "Report", "Shares", "TransitionMatrix", "power"]
 
 
 def __getattr__(name: str) -> Any:

@@ -85,16 +85,14 @@ class NetworkRule(OutputRule):
         if not self.heads:
             return [self.output(state) for state in states]
         # They differ in the shock alone, which the features do not see: one pass serves all.
-        output = self.network(self.economy.features(states[0]))  # [batch, heads, outputs]
-        return [output[:, head, :] for head in range(len(states))]
+        return self.network.by_head(self.economy.features(states[0]))  # for each head [batch, outputs]
 
     def under_every_shock(self, state: Any) -> tuple[Any, Any]:
         """Each state under each shock, [S * batch] with the shock moving slowest, and the policy there."""
         heads, batch = self.economy.shocks.discrete, tf.shape(state.shock)[0]
         tiled = tf.nest.map_structure(lambda x: tf.tile(x, [heads] + [1] * (len(x.shape) - 1)), state)
         tiled = tiled._replace(shock=tf.repeat(tf.range(heads, dtype=tf.int32), batch))
-        output = self.network(self.economy.features(state))  # [batch, heads, outputs]
-        output = tf.reshape(tf.transpose(output, [1, 0, 2]), [-1, output.shape[-1]])  # [heads * batch, outputs]
+        output = tf.concat(self.network.by_head(self.economy.features(state)), axis=0)  # [heads * batch, outputs]
         return tiled, self.economy.policy(output, tiled)
 
 

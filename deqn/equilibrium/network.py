@@ -48,14 +48,20 @@ def _check(economy: Economy, settings: NetworkSettings, inputs: int) -> None:
         raise UserError(f"network.standardize: false needs network.kind: mlp, got {settings.kind}")
     if settings.own and economy.own is None:
         raise UserError(f"network.own: {type(economy).__name__} names no own inputs; set it to false")
-    try:
-        keras.activations.get(settings.activation)
-    except ValueError as error:
-        known = [name for name in dir(keras.activations) if name.islower() and not name.startswith("_")]
+    names = [settings.activation] if isinstance(settings.activation, str) else settings.activation
+    if not isinstance(settings.activation, str) and len(names) != len(settings.hidden):
         raise UserError(
-            f"network.activation: {settings.activation!r}; expected a Keras activation;"
-            f"{nearest(settings.activation, known)}"
-        ) from error
+            f"network.activation: got {len(names)} names, expected one, or one for each of the {len(settings.hidden)} "
+            "hidden layers"
+        )
+    for name in names:
+        try:
+            keras.activations.get(name)
+        except ValueError as error:
+            known = [each for each in dir(keras.activations) if each.islower() and not each.startswith("_")]
+            raise UserError(
+                f"network.activation: {name!r}; expected a Keras activation;{nearest(name, known)}"
+            ) from error
     if settings.kind == "wide_and_deep" and (settings.components or 0) > inputs:
         raise UserError(
             f"network.components: got {settings.components}, expected at most the {inputs} inputs there are"

@@ -181,6 +181,7 @@ class Equilibrium(Problem):
         """Says in words which network, sampling and expectation the file asks for."""
         economy, network, sampling = self.economy, self.settings.network, self.sampler.settings
         heads = ", one head a shock" if self.policy_rule.heads else ""
+        activation = network.activation if isinstance(network.activation, str) else ", ".join(network.activation)
         weights = sum(int(np.prod(variable.shape)) for variable in self.trainable["policy"])
         each = ", each under every shock" if sampling.every_shock else ""
         if self.settings.next_period.gradient == "frozen":
@@ -189,7 +190,7 @@ class Equilibrium(Problem):
             decided = "the network itself, with gradient"
         return {
             "network": f"{network.kind}, {inputs_of(economy)} inputs, hidden {' x '.join(map(str, network.hidden))} "
-            f"{network.activation}, {economy.outputs} outputs{heads}: {weights} weights to train, {economy.dtype}",
+            f"{activation}, {economy.outputs} outputs{heads}: {weights} weights to train, {economy.dtype}",
             "sampling": f"{sampling.tracks} tracks x {_many(sampling.periods, 'period')} an episode, "
             f"{_many(sampling.epochs, 'epoch')}, {self.sampler.minibatch} states an update{each}"
             f"{', on each rank' if self.ranks > 1 else ''}",

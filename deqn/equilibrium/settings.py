@@ -22,7 +22,7 @@ class NetworkSettings(Section):
 
     kind: Literal["mlp", "wide_and_deep"] = setting("wide_and_deep", source="Cheng et al. (2016)")
     hidden: list[Annotated[int, pydantic.Field(ge=1)]] = setting([128, 128], unit="neurons a layer")
-    activation: str = setting("silu", source="any Keras activation")
+    activation: str | list[str] = setting("silu", source="any Keras activation, or a list of one for each hidden layer")
     heads: Literal["none", "shock"] = setting("none")
     standardize: bool = setting(True, source="false: an mlp sees its inputs in their own units, as AGS19's does")
     components: int | None = setting(None, unit="principal components; by default one for each input", ge=1)

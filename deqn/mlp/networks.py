@@ -100,7 +100,8 @@ class Whiten(keras.layers.Layer):
 class MLP(keras.Model):
     """A multi-layer perceptron of inputs standardised or as they are: [batch, inputs] -> [batch, heads, outputs].
 
-    hidden: widths. activation: any Keras activation, swish among them. seed: of the initial weights.
+    hidden: widths. activation: any Keras activation, swish among them, or one for each hidden layer. seed: of the
+    initial weights.
     standardized: whether `adapt` sets the statistics of the inputs, or leaves them at mean 0 and scale 1.
     initialization: of the hidden layers: glorot (Glorot & Bengio 2010), he (He et al. 2015, for relu) or normal.
     dropout: share of a hidden layer's units that an update leaves out (Srivastava et al. 2014).
@@ -116,7 +117,7 @@ class MLP(keras.Model):
         outputs: int,
         heads: int,
         hidden: Sequence[int],
-        activation: str,
+        activation: str | Sequence[str],
         seed: int,
         dtype: str,
         standardized: bool = True,
@@ -162,6 +163,10 @@ class MLP(keras.Model):
                 x = dropped(x, self.dropout, tf.random.experimental.stateless_fold_in(key, number))
         return tf.reshape(self.head(x), [-1, *self.shape_out])
 
+    def by_head(self, inputs: tf.Tensor) -> list[tf.Tensor]:
+        """[batch, inputs] -> for each head [batch, outputs]."""
+        return tf.unstack(self(inputs), axis=1)
+
 
 class WideAndDeep(keras.Model):
     """A linear and quadratic function of the inputs plus a small multi-layer perceptron (Cheng et al. 2016).
@@ -181,7 +186,7 @@ class WideAndDeep(keras.Model):
         outputs: int,
         heads: int,
         hidden: Sequence[int],
-        activation: str,
+        activation: str | Sequence[str],
         seed: int,
         dtype: str,
         components: int,
@@ -221,20 +226,38 @@ class WideAndDeep(keras.Model):
         return tf.concat([components, first * second - same], axis=1)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.stack(self.by_head(inputs), axis=1)
+
+    def by_head(self, inputs: tf.Tensor) -> list[tf.Tensor]:
+        """Gives what each head says, a list of [batch, outputs]."""
         standardized = self.standardize(inputs)
         components = self.components(inputs)
-        wide = self.wide(self.wide_features(components))
         clipped = tf.clip_by_value(components, -_LARGEST_WHITENED, _LARGEST_WHITENED)
         x = tf.concat([clipped, standardized], axis=1)
         for layer in self.layers_hidden:
             x = layer(x)
-        wide = tf.reshape(wide, [-1, *self.shape_out])
-        heads, outputs = self.shape_out
-        deep = tf.reshape(self.head(x), [-1, heads, outputs if self.own is None else 2 * outputs])
-        if self.own is not None:
-            own = tf.gather(standardized, self.own, axis=1)[:, None, :]  # [batch, 1, outputs]
-            deep = deep[:, :, :outputs] + deep[:, :, outputs:] * own
-        return self.output_scale * (wide + deep)
+        heads = self.shape_out[0]
+        wide = dense_in_parts(self.wide, self.wide_features(components), heads)
+        if self.own is None:
+            deep = dense_in_parts(self.head, x, heads)
+        else:
+            own = tf.gather(standardized, self.own, axis=1)  # [batch, outputs]
+            parts = dense_in_parts(self.head, x, 2 * heads)  # A and B of the first head, of the second, ...
+            deep = [a + b * own for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return [self.output_scale * (w + d) for w, d in zip(wide, deep, strict=True)]
+
+
+def dense_in_parts(layer: keras.layers.Dense, x: tf.Tensor, count: int) -> list[tf.Tensor]:
+    """What a dense layer without activation gives, as `count` tensors that hold equal shares of its columns.
+
+    Each is a product of its own. So the gradients of the parts are never put side by side: XLA would compute all that
+    comes after the layer anew for each entry of [batch, columns], which took longer than the products.
+    """
+    if not layer.built:
+        layer.build(x.shape)
+    kernels = tf.split(tf.convert_to_tensor(layer.kernel), count, axis=1)
+    biases = tf.split(tf.convert_to_tensor(layer.bias), count)
+    return [tf.matmul(x, kernel) + bias for kernel, bias in zip(kernels, biases, strict=True)]
 
 
 def dropped(x: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
@@ -246,22 +269,26 @@ def dropped(x: tf.Tensor, rate: float, key: tf.Tensor) -> tf.Tensor:
 
 
 def dense_layers(
-    widths: Sequence[int], activation: str, seed: int, dtype: str, initialization: str = "glorot"
+    widths: Sequence[int], activation: str | Sequence[str], seed: int, dtype: str, initialization: str = "glorot"
 ) -> list[keras.layers.Dense]:
     """Makes hidden layers with kernels from consecutive seeds, Glorot-uniform by default.
 
-    Raises ValueError, listing the names, for an unknown activation or initialization.
+    activation: of all layers, or one for each.
+    Raises ValueError, listing the names, for an unknown activation or initialization, or for another number of them.
     """
     initializer = _INITIALIZERS[one_of(initialization, _INITIALIZERS, "initialization")]
+    activations = [activation] * len(widths) if isinstance(activation, str) else list(activation)
+    if len(activations) != len(widths):
+        raise ValueError(f"activation: got {len(activations)}, expected one, or one for each of {len(widths)} layers")
     return [
         keras.layers.Dense(
             width,
-            activation=keras_activation(activation),
+            activation=keras_activation(name),
             kernel_initializer=initializer(seed=1000 * seed + number),
             dtype=dtype,
             name=f"hidden_{number}",
         )
-        for number, width in enumerate(widths)
+        for number, (width, name) in enumerate(zip(widths, activations, strict=True))
     ]
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium import Economy, MarkovChain, Report
+from deqn.equilibrium import Economy, MarkovChain, Report, power
 from deqn.project.errors import UserError
 
 from .parameters import Parameters
@@ -81,15 +81,16 @@ class OverlappingGenerations(Economy):
         K, L, alpha = tf.reduce_sum(state.capital, 1), self.labour_supply, self.p.capital_share
         eta, delta = self.by_shock(self.p.tfp, state.shock), self.by_shock(self.p.depreciation, state.shock)
         K = tf.maximum(K, self.p.floor)
-        r = alpha * eta * (K / L) ** (alpha - 1) + 1 - delta
-        w = (1 - alpha) * eta * (K / L) ** alpha
+        Y = eta * power(K, alpha) * L ** (1 - alpha)
+        r = alpha * Y / K + 1 - delta
+        w = (1 - alpha) * Y / L
         return r[:, None], w[:, None]
 
     def u_prime(self, c: tf.Tensor) -> tf.Tensor:
-        return 1 / c**self.p.risk_aversion
+        return power(c, -self.p.risk_aversion)
 
     def u_prime_inverse(self, value: tf.Tensor) -> tf.Tensor:
-        return value ** (-1 / self.p.risk_aversion)
+        return power(value, -1 / self.p.risk_aversion)
 
     def transition(self, state: State, policy: Any, shock: tf.Tensor) -> State:
         return State(capital=tf.pad(policy.savings, [[0, 0], [1, 0]]), shock=shock)
