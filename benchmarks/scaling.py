@@ -48,7 +48,7 @@ def rank(file: str, updates: int, kind: str, scaling: str, pinned: bool) -> None
     from deqn.workers.ranks import together
 
     lengths = [f"phases.0.updates={updates}", f"validate_every={10 * updates}", "updates_per_call=10"]
-    read = read_parameter_file(file, [*lengths, f"workers.scaling={scaling}"], Project.around(Path.cwd()))
+    read = read_parameter_file(file, [*lengths, f"workers.scaling={scaling}"], Project(ROOT))
     with together(kind, read.settings.workers) as workers:
         problem = build_problem(read, workers.rank, workers.size)
         times: list[tuple[float, int]] = []

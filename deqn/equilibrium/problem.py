@@ -17,7 +17,7 @@ from deqn.equilibrium.network import build_network, inputs_of
 from deqn.equilibrium.reporting import by_age_at_stage, results_of
 from deqn.equilibrium.sampling import Sampler, Tracks, check_sampling, drawn, of_one_worker
 from deqn.equilibrium.settings import NextPeriodSettings
-from deqn.equilibrium.visited import Visited, visited_by
+from deqn.equilibrium.visited import TRACKS, Visited, visited_by
 from deqn.equilibrium.warm_start import fit_wide_part
 from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
@@ -200,7 +200,9 @@ class Equilibrium(Problem):
     def visited(self) -> Visited:
         """Where training is with the present weights: on tracks moved as it moves them, from its pool of states."""
         key = tf.constant([self.settings.validation.seed, 1], tf.int32)
-        low, high = self._visited(self.sampler, self.economy.tensors(self.pool), key, self.settings.validation.burn_in)
+        pool = self.economy.tensors(self.pool)
+        start, burn_in = drawn(pool, TRACKS, key), self.settings.validation.burn_in
+        low, high = self._visited(self.sampler, start, pool, key, burn_in)
         return Visited(low.numpy().astype(np.float64), high.numpy().astype(np.float64))
 
     def rule(self) -> NetworkRule:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MARGIN = 0.1  # of a range's width, on both sides
 _ROUNDING = 1e-5  # of an input's size: what never varies is still computed in float32
-_TRACKS, _PERIODS = 256, 100
+TRACKS, _PERIODS = 256, 100  # of the paths on which the ranges are found
 
 
 class Visited(NamedTuple):
@@ -35,20 +35,17 @@ class Visited(NamedTuple):
         return tf.reduce_all((features >= low) & (features <= high), axis=1)
 
 
-def visited_by(sampler: Sampler, pool: Any, key: tf.Tensor, burn_in: int) -> tuple[tf.Tensor, tf.Tensor]:
+def visited_by(sampler: Sampler, now: Any, pool: Any, key: tf.Tensor, burn_in: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Smallest and largest inputs of the network, [inputs] each, on tracks moved as in training, resets included.
 
-    pool: from which tracks start, and start anew. key: int32 [2].
+    now: the states [tracks] from which they start; the first `burn_in` periods do not count. pool: where tracks that
+    are reset start anew. key: int32 [2].
     """
-    from deqn.equilibrium.sampling import drawn
-
     features = sampler.economy.features
-    now = drawn(pool, _TRACKS, key)
     never = tf.fill([features(now).shape[-1]], tf.constant(np.inf, sampler.economy.dtype))
 
     def advance(t: tf.Tensor, now: Any, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, Any, tf.Tensor, tf.Tensor]:
         seen = features(now)
-        # A track that has left is about to be reset, and training does not look at it.
         good = (t >= burn_in) & tf.reduce_all(tf.math.is_finite(seen), axis=1, keepdims=True)
         low = tf.minimum(low, tf.reduce_min(tf.where(good, seen, never), axis=0))
         high = tf.maximum(high, tf.reduce_max(tf.where(good, seen, -never), axis=0))
