@@ -58,6 +58,8 @@ def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
             **_where(rule, evaluation),
         },
         notes=[
+            f"measured on {'one path' if path.tracks == 1 else f'{path.tracks} paths'} of {path.periods} periods, the "
+            f"first {path.burn_in} dropped, seed {path.seed}",
             *_implied_notes(about),
             f"share of entries at a constraint: {_listed(constrained)}; where a guard was active: {_listed(guards)}",
             *_unvisited_notes(economy, lacking),

@@ -101,7 +101,7 @@ def test_a_training_that_failed_is_not_requeued(project, status):
 def test_a_site_that_finds_no_deqn_says_what_to_do(project):
     (project / "slurm/sites/empty.sh").write_text("DEQN=(nosuch)\n")
     done = executed(project, shipped("train.sbatch"), TINY, DEQN_SITE="empty")
-    assert done.returncode == 2 and "slurm/sites/empty.sh finds no nosuch: make install" in done.stderr
+    assert done.returncode == 2 and "slurm/sites/empty.sh finds no nosuch: install deqn" in done.stderr
 
 
 def test_evaluate_evaluates_and_draws(project):

@@ -16,7 +16,7 @@ from deqn.project.run import RunFolder
     ("words", "told"),
     [
         (["--", "--set", "parameters.discont_factor=1"], "parameters.discont_factor: unknown; did you mean"),
-        (["--site", "nowhere"], "--site nowhere: no slurm/sites/nowhere.sh; known: apptainer, cray_gpu, generic"),
+        (["--site", "nowhere"], "slurm/sites; known: apptainer, cray_gpu, generic"),
         (["--time", "8h"], "--time 8h: expected a time such as 90 (minutes)"),
         (["--time", "1:75"], "--time 1:75: expected a time"),
         (["--time", "0:00"], "--time 0:00: no time at all"),
@@ -60,11 +60,11 @@ def test_a_run_of_another_economy_is_refused_before_it_waits_in_a_queue(typed, p
     assert not Path(f"{sbatch}.script").exists()
 
 
-def test_a_project_without_job_scripts_says_where_they_come_from(typed, project, sbatch):
+def test_a_project_without_job_scripts_takes_those_that_come_with_deqn(typed, project):
     shutil.rmtree(project / "slurm")
-    status, out, err = typed("submit", TINY)
-    assert (status, out) == (2, "")
-    assert err.startswith(f"deqn: {project}: no slurm/train.sbatch here; run from a checkout") and err.count("\n") == 1
+    status, out, err = typed("submit", TINY, "--dry-run")
+    assert (status, err) == (0, "")
+    assert f"export DEQN_SLURM={ROOT / 'slurm'}" in out
 
 
 def test_without_sbatch_the_script_is_printed_and_the_status_says_so(typed, project):
