@@ -1,7 +1,6 @@
 """`deqn compare` on a hardly trained Brock-Mirman economy and on its closed form, which a problem of its own gives."""
 
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -149,7 +148,9 @@ def test_policies_by_age_are_drawn_as_means_over_age(tmp_path):
     )
     described = {"runs": runs, "names": {"a": "savings"}, "units": {"a": "goods"}, "ages": [21, 31, 41, 51]}
     (tmp_path / "comparison.json").write_text(json.dumps({**described, "axis": "age"}))
-    (tmp_path / "errors.csv").write_text("run,condition\nolg/one,euler\nolg/two,euler\n")
+    (tmp_path / "errors.csv").write_text(
+        "run,condition,unit,mean,p99.9,max\nolg/one,euler,relative,.1,.2,.3\nolg/two,euler,relative,.1,.2,.3\n"
+    )
     figures(tmp_path)
     drawn = pd.read_csv(tmp_path / "figures/policies.csv")
     second = drawn[drawn["run"] == "olg/two"]
@@ -172,11 +173,9 @@ def test_a_mistake_is_told_in_one_line_and_nothing_written(project, arguments, m
 
 
 def test_solutions_of_different_economies_are_refused(project):
-    shutil.copytree(project / "runs/exact", project / "runs/other")
-    record = project / "runs/other/one/provenance.json"
-    record.write_text(record.read_text().replace("exact.yaml", "other.yaml"))
-    settings = project / "runs/other/one/parameters.yaml"
-    settings.write_text(settings.read_text().replace("exact.Exact", "exact.Other"))
+    home = project / "models/brock_mirman"
+    (home / "other.yaml").write_text((home / "exact.yaml").read_text().replace("exact.Exact", "exact.Other"))
+    assert typed(project, "train", "models/brock_mirman/other.yaml", "--run", "one").returncode == 0
     done = typed(project, "compare", "exact/one", "other/one")
     message = (
         "other/one has no consumption, exact/one has one consumption in each state; expected solutions of one economy"

@@ -221,7 +221,7 @@ def test_the_rule_is_that_of_the_present_weights_in_float64():
 
 def test_results_are_tables_and_arrays_of_the_files_evaluation():
     results = problem_of("evaluation.periods=30", "evaluation.burn_in=10").results()
-    assert results.headline.startswith("Euler error, multiplier-free: mean ")
+    assert results.headline.startswith("relative Euler error mean ")
     assert set(results.tables) == {"errors", "moments", "by_age", "implied"} and set(results.archives) == {
         "simulation",
         "implied",

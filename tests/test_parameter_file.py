@@ -100,9 +100,10 @@ def test_a_run_knows_its_own_parameters_whatever_the_file_says_today(project):
 
 def test_a_project_may_be_copied_with_its_runs(project, tmp_path, monkeypatch):
     state = {"capital": np.array([[0.0, 0.1, 0.2, 0.3]]), "shock": np.array([1])}
+    monkeypatch.chdir(project)
     before = load(str(project / "runs/tiny/one")).policy(**state)
     project.rename(tmp_path / "elsewhere")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path / "elsewhere")
     after = load(tmp_path / "elsewhere/runs/tiny/one").policy(**state)
     np.testing.assert_array_equal(before.savings, after.savings)
 

@@ -148,7 +148,7 @@ def test_doctor_finds_nothing_in_a_run_that_went_well(project):
         ),
         (["train", "models/line/line.yaml", "--set", "problem=Lyne"], "problem: 'Lyne' is not a class in"),
         (["train", "models/line/line.yaml", "--set", "parameters.slop=1"], "parameters.slop: unknown; did you mean"),
-        (["train", "models/line/line.yaml", "--set", "stop.mean=1"], "stop: mean is not validated; expected any of"),
+        (["train", "models/line/line.yaml", "--set", "stop.mean=1"], "stop.mean: not validated; known: shortfall"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(project, arguments, message):

@@ -25,7 +25,7 @@ def project(tmp_path, monkeypatch):
     return copy
 
 
-def edit(project, old="1 / c**self.p.risk_aversion", new="2 / c**self.p.risk_aversion"):
+def edit(project, old="return power(c, -self.p.risk_aversion)", new="return 2 * power(c, -self.p.risk_aversion)"):
     path = project / "models/olg/economy.py"
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))

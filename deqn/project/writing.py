@@ -9,11 +9,12 @@ import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from deqn.project.errors import CannotWrite
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def cannot_write(path: Path, error: OSError) -> CannotWrite:
@@ -61,6 +62,8 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Arrays by name, as an .npz. Raises CannotWrite."""
+    import numpy as np  # only here, because `deqn list` must answer before it could be imported
+
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     write_atomically(path, buffer.getvalue())

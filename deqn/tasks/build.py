@@ -40,10 +40,11 @@ def build_problem(file: ParameterFile, rank: int = 0, ranks: int = 1) -> Problem
     Raises UserError: the user's Python is mistaken, or a setting does not fit.
     """
     if isinstance(file.settings, EconomyFile):
+        named = class_of(file)
         from deqn.equilibrium.checks.dry_run import check_before_training
 
         with in_user_code(file, "__init__"):
-            check_before_training(class_of(file), file.parameters, file.settings)
+            check_before_training(named, file.parameters, file.settings)
             _check_memory(file, file.settings, ranks, training=True)
     return _unchecked(file, rank, ranks)
 
@@ -54,9 +55,9 @@ def _check_memory(file: ParameterFile, settings: EconomyFile, ranks: int, traini
     training: or only its evaluation, perhaps on a smaller machine. Ranks may stand on machines of their own: each is
     asked for its share alone.
     """
-    from deqn.equilibrium.network import inputs_of
-
     economy = class_of(file)(file.parameters, settings.precision)
+    from deqn.equilibrium.network import inputs_of  # TensorFlow's noise has been held back by now
+
     inputs, outputs = inputs_of(economy), economy.outputs
     if training:
         number = 8 if settings.precision == "float64" else 4
