@@ -70,7 +70,7 @@ def test_ranks_that_would_not_know_of_each_other_are_refused():
 def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(monkeypatch, kind, lacking, named):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in lacking.split() else find(name))
-    with pytest.raises(UserError, match=f"{named} is not installed; `make cluster`"):
+    with pytest.raises(UserError, match=f"{named} is not installed; slurm/README.md says how"):
         choose_workers(kind, WorkerSettings(), MPIRUN)
 
 

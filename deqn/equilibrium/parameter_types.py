@@ -6,10 +6,10 @@ from typing import Annotated
 
 import pydantic
 
-from deqn.equilibrium.markov import check_chain
-
 
 def _is_chain(value: list[list[float]]) -> list[list[float]]:
+    from deqn.equilibrium.markov import check_chain  # only here: NumPy would slow down commands that need no chain
+
     try:
         check_chain(value)
     except ValueError as error:

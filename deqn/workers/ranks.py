@@ -11,9 +11,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 
 from deqn.project.errors import Diverged, Stopped, UserError
-from deqn.workers.horovod import HorovodWorkers
 from deqn.workers.launch import read_launch
-from deqn.workers.mpi import MPIWorkers
 from deqn.workers.settings import WorkerSettings
 from deqn.workers.workers import SingleWorker, Workers
 
@@ -54,7 +52,11 @@ def choose_workers(kind: str, settings: WorkerSettings, environment: Mapping[str
     for package in ("horovod", "mpi4py")[kind == "mpi" :]:
         needed = package == "horovod" or "HOROVOD_GLOO_RENDEZVOUS_ADDR" not in environment
         if needed and not _is_installed(package):
-            raise UserError(f"--workers {kind}: {package} is not installed; `make cluster` builds it for this machine")
+            raise UserError(f"--workers {kind}: {package} is not installed; slurm/README.md says how")
+    # Only here, because they import NumPy, for which a command on one process need not wait.
+    from deqn.workers.horovod import HorovodWorkers
+    from deqn.workers.mpi import MPIWorkers
+
     workers = (HorovodWorkers if kind == "horovod" else MPIWorkers)(settings)
     if workers.size != started:
         raise UserError(
