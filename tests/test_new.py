@@ -128,6 +128,6 @@ def test_with_log_utility_and_full_depreciation_its_first_guess_is_what_brock_an
     words = [word for setting in settings for word in ("--set", setting)]
     done = deqn(project, "train", "models/mine/mine.yaml", "--run", "known", *words)
     assert done.returncode == 0, done.stderr
-    path = load(project / "runs/mine/known").simulate(periods=2000, seed=5)
+    path = load(project / "runs/mine/known", trust=True).simulate(periods=2000, seed=5)
     assert abs(path["a"] / path["Y"] / (0.36 * 0.96) - 1).max() < 1e-12
     assert error_rows(project / "runs/mine/known")[0]["max"] < 1e-12
