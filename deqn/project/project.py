@@ -59,7 +59,7 @@ class Project:
 
     def parameter_files(self) -> list[Path]:
         """All parameter files in models/, in the order of their names."""
-        return sorted(path for end in ("yaml", "yml") for path in self.models.rglob(f"*.{end}"))
+        return sorted(path for path in self.models.rglob("*.y*ml") if path.suffix in (".yaml", ".yml"))
 
     def shown(self, path: Path) -> str:
         """A path as seen from the project, so that a copied project finds it; a path elsewhere as a whole."""
