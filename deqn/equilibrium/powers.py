@@ -12,10 +12,8 @@ def power(x: tf.Tensor, exponent: float) -> tf.Tensor:
     expression that uses the result. Multiplication, square roots and exp(exponent ln x) it computes for 16 numbers at
     a time. The last digit may differ from tf.pow's.
     """
-    if exponent < 0 and exponent != -0.5:
-        return 1 / power(x, -exponent)
-    if exponent == -0.5:
-        return tf.math.rsqrt(x)
+    if exponent < 0:
+        return 1 / power(x, -exponent)  # XLA's reciprocal square root is only approximate, and depends on the batch
     if exponent == 0.5:
         return tf.sqrt(x)
     if exponent in (1, 2, 3):
