@@ -179,7 +179,7 @@ class Portfolio(Economy):
 
     def __init__(self, parameters, dtype="float32"):
         super().__init__(parameters, dtype)
-        self.shocks = Gaussian(2, nodes=5)  # 25 nodes, which are stacked
+        self.shocks = Gaussian(2, nodes=5)  # 25 nodes
         self.outputs = 2
 
     def features(self, state):
@@ -227,7 +227,6 @@ def test_an_output_that_moves_nothing_near_zero_may_do_so_far_from_it(portfolio)
 @pytest.mark.parametrize(
     ("text", "instead", "words"),
     [
-        ("1 / q.consumption)", "policy.consumption / q.consumption)", "stacked: take what is known today out of it"),
         ("* policy.consumption - 1}", "- 1 / tf.reduce_sum(policy.consumption, 0)}", "changes with the other states"),
         ("tf.sigmoid(output) *", "tf.sigmoid(output[:, 0]) *", "beside [batch, N] write x[:, None]"),
         ("tf.sigmoid(output) *", "tf.sigmoid(output[:, :1]) *", "the network's output 1 (from 0) changes nothing in p"),

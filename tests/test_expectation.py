@@ -88,15 +88,49 @@ def test_the_mean_of_a_lognormal_has_its_closed_form():
     np.testing.assert_allclose(E(lambda s, q: tf.exp(s.logs)), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("f", [lambda s, q: q.choice, lambda s, q: s.logs * q.choice[:, None]])
-def test_stacked_and_written_out_successors_agree(monkeypatch, f):
+def euler_like(rule, state, today, frozen=False):
+    """Numbers [batch, 2] with E of next period's and today's, and E squared; today: [batch]."""
+    policy = rule(state)
+    E = rule.expectation(state, policy, frozen=frozen)
+    return E(lambda s, q: s.logs * (q.choice * today)[:, None]) + E(lambda s, q: q.choice / policy.choice)[:, None] ** 2
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_many_nodes_in_a_loop_give_the_values_and_derivatives_of_the_plain_sum(monkeypatch, frozen):
     economy = Walk()
+    rule, state, today = rule_of(economy, heads=False), states_of(economy, 6), tf.linspace(0.5, 2.0, 6)
+    today = tf.cast(today, tf.float64)
+
+    def compiled():
+        @tf.function(jit_compile=True, autograph=False)
+        def differentiated(logs, today):
+            sources = [logs, today, *(weight.value for weight in rule.network.trainable_variables)]
+            with tf.GradientTape() as second:
+                second.watch(sources)
+                with tf.GradientTape() as first:
+                    first.watch(sources)
+                    values = euler_like(rule, Point(logs), today, frozen)
+                gradient = first.gradient(values, sources, unconnected_gradients="zero")
+                total = tf.add_n([tf.reduce_sum(x**2) for x in gradient])
+            return values, gradient, second.gradient(total, sources, unconnected_gradients="zero")
+
+        return tf.nest.flatten(differentiated(state.logs, today))
+
+    looped = compiled()
+    monkeypatch.setattr(expectation, "FEW", 25)
+    for one, other in zip(looped, compiled(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+    assert frozen or all(np.any(x) for x in looped)
+
+
+@pytest.mark.parametrize("nodes", [5, 2])
+def test_one_successor_of_each_state_at_a_time_is_seen_beside_what_is_known_today(nodes):
+    economy = Walk(nodes=nodes)  # 25 in a loop, 4 written out
     rule, state = rule_of(economy, heads=False), states_of(economy, 6)
-    stacked = rule.expectation(state, rule(state))
-    monkeypatch.setattr(expectation, "_UNROLLED", 25)
-    unrolled = rule.expectation(state, rule(state))
-    assert (len(stacked.states), len(unrolled.states)) == (1, 25)
-    np.testing.assert_allclose(stacked(f), unrolled(f), rtol=1e-13)
+    policy = rule(state)
+    E = rule.expectation(state, policy)
+    inside = E(lambda s, q: policy.choice * q.choice)
+    np.testing.assert_allclose(inside, policy.choice * E(lambda s, q: q.choice), rtol=1e-12)
 
 
 @pytest.mark.parametrize("economy", [olg(*THREE), Walk()], ids=["chain", "normal"])

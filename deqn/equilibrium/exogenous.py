@@ -20,7 +20,10 @@ class Exogenous(Protocol):
     discrete: int | None
 
     def successors(self, state: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Values of the next shock, [J, batch] or [J, batch, d], and their weights [J, batch], which sum to one."""
+        """Values of the next shock, [J, batch] or [J, batch, d], and their weights [J, batch], which sum to one.
+
+        What is the same for every state may have 1 in the place of batch.
+        """
 
     def draw(self, state: Any, key: tf.Tensor) -> tf.Tensor:
         """One next shock for each state, [batch] or [batch, d]."""
@@ -72,10 +75,9 @@ class Gaussian:
             raise ValueError(f"rule: got {rule!r}, expected 'gauss_hermite' or 'monomial'")
 
     def successors(self, state: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """The nodes, the same for every state: [J, batch, d] and [J, batch]."""
-        batch, dtype = tf.shape(state[0])[0], _floating_type(state)
-        nodes = tf.tile(tf.constant(self.nodes, dtype)[:, None, :], [1, batch, 1])
-        return nodes, tf.tile(tf.constant(self.weights, dtype)[:, None], [1, batch])
+        """The nodes, the same for every state: [J, 1, d] and [J, 1]."""
+        dtype = _floating_type(state)
+        return tf.constant(self.nodes[:, None, :], dtype), tf.constant(self.weights[:, None], dtype)
 
     def draw(self, state: Any, key: tf.Tensor) -> tf.Tensor:
         """Standard normal [batch, dimensions]."""

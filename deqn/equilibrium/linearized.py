@@ -9,13 +9,14 @@ where the rule gives o'_j = N(s'_j): it moves with s'_j, and therefore with o.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium.decision_rule import OutputRule
+from deqn.equilibrium.expectation import Expectation
 
 _ROWS = 1024  # rows of a compiled call
 _SINGULAR = 1e-10  # below this share of the largest a singular value counts as zero
@@ -89,7 +90,7 @@ class Conditions:
             with tf.GradientTape() as inner:
                 inner.watch(at)
                 policy = self.economy.policy(output + at * direction, state)
-                E = self.rule.expectation(state, policy, _Moved(self.rule, at * later))
+                E = _Moved(self.rule, state, policy, at, later)
                 residuals = self.economy.residuals(state, policy, E)
                 stacked = tf.concat([tf.reshape(r, [tf.shape(output)[0], -1]) for r in residuals.values()], axis=1)
             # The derivative of v . r with respect to t is linear in v, with dr/dt as its slope: the same numbers as
@@ -102,9 +103,8 @@ class Conditions:
     def _look(self, state: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         output = self.rule.output(state)
         E = self.rule.expectation(state, self.economy.policy(output, state))
-        inputs = tf.concat([self.economy.features(each) for each in E.states], axis=0)  # [J * batch, inputs]
-        following = tf.transpose(tf.reshape(inputs, [-1, tf.shape(output)[0], inputs.shape[-1]]), [1, 0, 2])
-        return output, self.economy.features(state), following
+        following = E.each(lambda s, q: self.economy.features(s))  # [J, batch, inputs]
+        return output, self.economy.features(state), tf.transpose(following, [1, 0, 2])
 
     def _decisions(self, state: Any, output: tf.Tensor, direction: tf.Tensor) -> tuple[dict, dict, dict]:
         t = tf.zeros([], tf.float64)
@@ -115,24 +115,25 @@ class Conditions:
 
     def _next_states(self, state: Any, output: tf.Tensor, number: tf.Tensor) -> Any:
         shocks, _ = self.economy.shocks.successors(state)  # [J, batch(, d)]
-        shock = tf.gather_nd(shocks, tf.stack([number, tf.range(tf.shape(output)[0])], axis=1))
+        row = tf.range(tf.shape(output)[0]) % tf.shape(shocks)[1]  # nodes are the same for every state
+        shock = tf.gather_nd(shocks, tf.stack([number, row], axis=1))
         return self.economy.transition(state, self.economy.policy(output, state), shock)
 
 
-class _Moved(OutputRule):
-    """A rule whose outputs at the successors are moved by [batch, J, outputs]; it decides in the next period alone."""
+class _Moved(Expectation):
+    """E under a rule whose outputs at the successors are moved by t later_j; later: [batch, J, outputs]."""
 
-    def __init__(self, rule: OutputRule, moved: tf.Tensor) -> None:
-        self.rule, self.economy = rule, rule.economy
-        self.moved = tf.transpose(moved, [1, 0, 2])  # [J, batch, outputs]
+    def __init__(self, rule: OutputRule, state: Any, policy: Any, t: tf.Tensor, later: tf.Tensor) -> None:
+        self.rule, self.t, self.later = rule, t, tf.transpose(later, [1, 0, 2])
+        super().__init__(rule.economy, state, policy, rule.of_successors)
+        self.fixed.append(self.later)
 
-    def output(self, state: Any) -> tf.Tensor:
-        raise NotImplementedError("a moved rule decides at successors alone")
-
-    def outputs_of_successors(self, states: Any) -> list[tf.Tensor]:
+    def decide(self, states: Sequence[Any], first: int | tf.Tensor) -> list[Any]:
         outputs = self.rule.outputs_of_successors(states)
-        moved = tf.reshape(self.moved, [len(outputs), -1, self.economy.outputs])
-        return [output + moved[j] for j, output in enumerate(outputs)]
+        return [
+            self.economy.policy(output + self.t * self.later[first + number], state)
+            for number, (output, state) in enumerate(zip(outputs, states, strict=True))
+        ]
 
 
 def pseudo_inverse(slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

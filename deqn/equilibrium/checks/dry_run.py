@@ -144,7 +144,7 @@ def _everything(economy: Economy) -> Callable[[Any, tf.Tensor], None]:
         called("features", state)
         policy = called("policy", output, state)
         with mistakes_in(economy, "transition"):
-            E = Expectation(economy, state, policy, decide)
+            E = Expectation(economy, state, policy, decide, most=1)
         for method in ("residuals", "errors"):
             called(method, state, policy, E)
         for method in ("definitions", "flags"):
@@ -171,10 +171,7 @@ def _check_numbers(whole: OnePass) -> None:
         shapes.finite(f"policy: {field}", values, state, output, more=advice)
     for following in whole.next_states:
         for field, values in following._asdict().items():
-            if following[0].shape[0] == _STATES:
-                shapes.finite(f"transition: next period's {field}", values, state, output, policy)
-            else:
-                shapes.finite(f"transition: next period's {field}", values, following)
+            shapes.finite(f"transition: next period's {field}", values, state, output, policy)
     _check_inside(whole)
     for following, decided in zip(whole.next_states, whole.next_policies, strict=True):
         for field, values in decided._asdict().items():

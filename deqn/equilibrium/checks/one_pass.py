@@ -38,7 +38,9 @@ class OnePass:
                 self.policy = economy.policy(output, state)
                 shapes.check_policy(economy, self.policy, state)
             with mistakes_in(economy, "transition"):
-                operator = Expectation(economy, state, self.policy, lambda s: self._decide(s, every_shock), frozen)
+                operator = Expectation(
+                    economy, state, self.policy, lambda s: self._decide(s, every_shock), frozen, most=3
+                )
             # Copies, or savings that are next period's capital would count as something that E is taken of.
             operator.states, operator.policies = tf.nest.map_structure(
                 tf.identity, (operator.states, operator.policies)
@@ -97,12 +99,7 @@ class _CheckedExpectation:
         return self.operator(lambda s, q: self._checked(f, s, q))
 
     def _checked(self, f: Any, s: Any, q: Any) -> tf.Tensor:
-        try:
-            values = tf.convert_to_tensor(f(s, q))
-        except (tf.errors.InvalidArgumentError, ValueError) as error:
-            if self.operator.stack > 1:
-                error.add_note("E's function sees next period's states stacked: take what is known today out of it")
-            raise
+        values = tf.convert_to_tensor(f(s, q))
         if not values.shape.rank or values.shape[0] != s[0].shape[0]:
             raise ValueError(f"E's function gives shape {list(values.shape)}, expected [{s[0].shape[0]}, ...]")
         return values
