@@ -69,8 +69,8 @@ def constant(economy, output):
     """What decides at a list of states, as E wants it, if the network gives this number everywhere."""
 
     def decide(states):
-        shape = [states[0][0].shape[0], economy.outputs]
-        return [economy.policy(tf.fill(shape, tf.constant(output, tf.float64)), state) for state in states]
+        shape = [states[0][0].shape[0], economy.width]
+        return [economy.decide(tf.fill(shape, tf.constant(output, tf.float64)), state) for state in states]
 
     return decide
 

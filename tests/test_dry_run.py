@@ -38,6 +38,9 @@ MISTAKES = [
     (EULER, EULER[:-1] + ', "root": tf.sqrt(0 * value * policy.savings)}', "the derivative of root is not finite wher"),
     ("self.outputs = 1", "self.outputs = 2", "outputs: the network's output 1 (from 0) changes nothing in policy"),
     ("output[:, 0]", "output[:, 1]", "in policy: InvalidArgumentError: slice index 1 of dimension 1 out of bounds; se"),
+    ("self.outputs = 1", "self.outputs = {'share': 0}", "Mine: outputs['share'] is 0, expected how many numbers `poli"),
+    ("self.outputs = 1", "self.outputs = {'a b': 1}", "Mine: outputs has 'a b', expected a name as of a variable"),
+    ("self.outputs = 1", "self.outputs = {'share': 1}", "self.outputs gives the network's numbers names: write output"),
     ("self.outputs = 1", "pass", "Mine: outputs is None, expected a whole number at least 1"),
     # the expectation
     (ASKED, "policy.consumption**-gamma", "residuals: no condition takes an expectation"),

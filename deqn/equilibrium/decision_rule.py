@@ -51,12 +51,12 @@ class OutputRule(DecisionRule):
 
     def __call__(self, state: Any) -> Any:
         """The policy at each state's own shock."""
-        return self.economy.policy(self.output(state), state)
+        return self.economy.decide(self.output(state), state)
 
     def of_successors(self, states: Sequence[Any]) -> list[Any]:
         """The policies at successor states, as `Expectation` lists them."""
         outputs = self.outputs_of_successors(states)
-        return [self.economy.policy(output, state) for output, state in zip(outputs, states, strict=True)]
+        return [self.economy.decide(output, state) for output, state in zip(outputs, states, strict=True)]
 
 
 @final
@@ -93,14 +93,14 @@ class NetworkRule(OutputRule):
         tiled = tf.nest.map_structure(lambda x: tf.tile(x, [heads] + [1] * (len(x.shape) - 1)), state)
         tiled = tiled._replace(shock=tf.repeat(tf.range(heads, dtype=tf.int32), batch))
         output = tf.concat(self.network.by_head(self.economy.features(state)), axis=0)  # [heads * batch, outputs]
-        return tiled, self.economy.policy(output, tiled)
+        return tiled, self.economy.decide(output, tiled)
 
 
 def _check_features(economy: Economy) -> None:
     """Features that depend on next period's shock would give the successors wrong policies, and nobody would notice."""
     state = economy.tensors(economy.initial_states(4, np.random.default_rng(0)))
     count = state[0].shape[0]
-    policy = economy.policy(tf.zeros([count, economy.outputs], economy.dtype), state)
+    policy = economy.decide(tf.zeros([count, economy.width], economy.dtype), state)
     features = [
         economy.features(economy.transition(state, policy, tf.fill([count], shock)))
         for shock in range(economy.shocks.discrete or 0)

@@ -13,6 +13,7 @@ class MyEconomy(Economy):
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium.exogenous import Exogenous
+from deqn.equilibrium.outputs import Declared, Outputs
 from deqn.project.errors import UserError
 
 AnyState = Any  # a NamedTuple of tensors, batch first: the economy's own State
@@ -75,7 +77,8 @@ class Economy(abc.ABC):
 
     Subclasses are final and set, in `__init__`,
     shocks: the exogenous process; a Markov economy's State has a field `shock`.
-    outputs: how many numbers `policy` takes from the network for a state.
+    outputs: how many numbers `policy` takes from the network for a state; or by name, such as {"bonds": N, "price": 1},
+        and `policy` takes output.bonds [batch, N] and output.price [batch] (see `deqn.equilibrium.outputs`).
     own: for each output the index of the feature nearest to it (a cohort's own wealth), or None.
     ages: the N ages, in order, of fields [batch, N] and [batch, N-1], or None for an economy without ages.
     """
@@ -86,13 +89,27 @@ class Economy(abc.ABC):
     report: ClassVar[Report] = Report()
 
     shocks: Exogenous
-    outputs: int
+    outputs: Declared
     own: Sequence[int] | None = None
     ages: np.ndarray | None = None
 
     def __init__(self, parameters: Any, dtype: str = "float32") -> None:
         self.p = parameters
         self.dtype = dtype
+
+    @functools.cached_property
+    def taken(self) -> Outputs:
+        """What `outputs` says."""
+        return Outputs(self.outputs)
+
+    @property
+    def width(self) -> int:
+        """How many numbers the network gives for a state."""
+        return self.taken.width
+
+    def decide(self, output: tf.Tensor, state: AnyState) -> AnyPolicy:
+        """`policy` of what the network says, [batch, width]."""
+        return self.policy(self.taken.grouped(output), state)
 
     def by_shock(self, values: Any, shock: tf.Tensor) -> tf.Tensor:
         """The entry of a list of parameters that belongs to each state's shock: [S, ...] -> [batch, ...]."""
@@ -109,8 +126,8 @@ class Economy(abc.ABC):
         """What the network sees, [batch, inputs], in the economy's own units: the network standardises."""
 
     @abc.abstractmethod
-    def policy(self, output: tf.Tensor, state: AnyState) -> AnyPolicy:
-        """An admissible policy from the network's output [batch, outputs]; no expectation: E itself calls it."""
+    def policy(self, output: Any, state: AnyState) -> AnyPolicy:
+        """An admissible policy from the network's output, as `outputs` says; no expectation: E itself calls it."""
 
     @abc.abstractmethod
     def transition(self, state: AnyState, policy: AnyPolicy, shock: tf.Tensor) -> AnyState:
@@ -144,10 +161,10 @@ class Economy(abc.ABC):
         """Further variables to report: prices and aggregates [batch], by-age variables [batch, ages]."""
         return {}
 
-    def correction(self, output: tf.Tensor, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> tf.Tensor:
-        """By how much the network's output should change for the conditions to hold here: [batch, outputs].
+    def correction(self, output: Any, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Any:
+        """By how much the network's output should change for the conditions to hold here, in the form of `output`.
 
-        Only a warm start asks for it; it may be rough. output: [batch, outputs], what the network says here.
+        Only a warm start asks for it; it may be rough. output: what `policy` takes.
         """
         raise NotImplementedError
 

@@ -77,7 +77,7 @@ def implied_error(rule: OutputRule, state: Any) -> ImpliedError:
     economy = rule.economy
     one = economy.tensors(tf.nest.map_structure(lambda x: x[:1], state))
     successors = economy.shocks.successors(one)[0].shape[0]
-    affordable = min(STATES, _DIRECTIONS // economy.outputs, _SUCCESSORS // successors)
+    affordable = min(STATES, _DIRECTIONS // economy.width, _SUCCESSORS // successors)
     sample = _thinned(state, max(FEWEST_STATES, affordable))
     with threadpool_limits(1, "blas"):  # small matrices: a second thread doubles the CPU time
         return _at(Conditions(rule), sample)

@@ -89,7 +89,7 @@ class Conditions:
         with tf.GradientTape() as outer:
             with tf.GradientTape() as inner:
                 inner.watch(at)
-                policy = self.economy.policy(output + at * direction, state)
+                policy = self.economy.decide(output + at * direction, state)
                 E = _Moved(self.rule, state, policy, at, later)
                 residuals = self.economy.residuals(state, policy, E)
                 stacked = tf.concat([tf.reshape(r, [tf.shape(output)[0], -1]) for r in residuals.values()], axis=1)
@@ -102,22 +102,22 @@ class Conditions:
 
     def _look(self, state: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         output = self.rule.output(state)
-        E = self.rule.expectation(state, self.economy.policy(output, state))
+        E = self.rule.expectation(state, self.economy.decide(output, state))
         following = E.each(lambda s, q: self.economy.features(s))  # [J, batch, inputs]
         return output, self.economy.features(state), tf.transpose(following, [1, 0, 2])
 
     def _decisions(self, state: Any, output: tf.Tensor, direction: tf.Tensor) -> tuple[dict, dict, dict]:
         t = tf.zeros([], tf.float64)
         with tf.autodiff.ForwardAccumulator(t, tf.ones_like(t)) as forward:
-            policy = self.economy.policy(output + t * direction, state)._asdict()
+            policy = self.economy.decide(output + t * direction, state)._asdict()
         moved = {name: forward.jvp(x, unconnected_gradients=tf.UnconnectedGradients.ZERO) for name, x in policy.items()}
-        return policy, dict(self.economy.definitions(state, self.economy.policy(output, state))), moved
+        return policy, dict(self.economy.definitions(state, self.economy.decide(output, state))), moved
 
     def _next_states(self, state: Any, output: tf.Tensor, number: tf.Tensor) -> Any:
         shocks, _ = self.economy.shocks.successors(state)  # [J, batch(, d)]
         row = tf.range(tf.shape(output)[0]) % tf.shape(shocks)[1]  # nodes are the same for every state
         shock = tf.gather_nd(shocks, tf.stack([number, row], axis=1))
-        return self.economy.transition(state, self.economy.policy(output, state), shock)
+        return self.economy.transition(state, self.economy.decide(output, state), shock)
 
 
 class _Moved(Expectation):
@@ -131,7 +131,7 @@ class _Moved(Expectation):
     def decide(self, states: Sequence[Any], first: int | tf.Tensor) -> list[Any]:
         outputs = self.rule.outputs_of_successors(states)
         return [
-            self.economy.policy(output + self.t * self.later[first + number], state)
+            self.economy.decide(output + self.t * self.later[first + number], state)
             for number, (output, state) in enumerate(zip(outputs, states, strict=True))
         ]
 

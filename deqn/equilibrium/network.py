@@ -19,7 +19,7 @@ def build_network(economy: Economy, settings: NetworkSettings, seed: int) -> ker
     _check(economy, settings, inputs)
     common: dict[str, Any] = {
         "inputs": inputs,
-        "outputs": economy.outputs,
+        "outputs": economy.width,
         "heads": heads,
         "hidden": settings.hidden,
         "activation": settings.activation,

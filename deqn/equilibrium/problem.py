@@ -190,7 +190,7 @@ class Equilibrium(Problem):
             decided = "the network itself, with gradient"
         return {
             "network": f"{network.kind}, {inputs_of(economy)} inputs, hidden {' x '.join(map(str, network.hidden))} "
-            f"{activation}, {economy.outputs} outputs{heads}: {weights} weights to train, {economy.dtype}",
+            f"{activation}, {economy.width} outputs{heads}: {weights} weights to train, {economy.dtype}",
             "sampling": f"{sampling.tracks} tracks x {_many(sampling.periods, 'period')} an episode, "
             f"{_many(sampling.epochs, 'epoch')}, {self.sampler.minibatch} states an update{each}"
             f"{', on each rank' if self.ranks > 1 else ''}",

@@ -49,7 +49,8 @@ def fit_wide_part(problem: Equilibrium, settings: WarmStartSettings, say: Callab
         """Changes of the outputs under every shock [S, M, outputs], and the states one period later."""
         everywhere, policy = rule.under_every_shock(state)
         E = rule.expectation(everywhere, policy)
-        change = economy.correction(tf.reshape(output, [-1, economy.outputs]), everywhere, policy, E)
+        said = economy.taken.grouped(tf.reshape(output, [-1, economy.width]))
+        change = economy.taken.flat(economy.correction(said, everywhere, policy, E))
         following, _ = problem.sampler.advance(state, pool, key)
         return tf.reshape(change, output.shape), following
 

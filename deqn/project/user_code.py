@@ -33,6 +33,10 @@ _CURES = (
         "self.outputs says how many numbers `policy` takes from the network",
     ),
     (
+        r"tuple indices must be integers or slices",
+        "self.outputs gives the network's numbers names: write output.NAME",
+    ),
+    (
         r"integer scalar arrays can be converted|list indices must be integers",
         "of numbers by shock take self.by_shock(values, state.shock)",
     ),

@@ -32,7 +32,7 @@ class Dynamics:
         self.economy = economy = planner_of(economy)
         self.discount = float(economy.p.discount_factor)
         first = economy.tensors(economy.initial_states(1, np.random.default_rng(0)))
-        policy = economy.policy(tf.zeros([1, economy.outputs], economy.dtype), first)
+        policy = economy.decide(tf.zeros([1, economy.width], economy.dtype), first)
         self.neutral_utility = economy.period_utility(first, policy)[0]
         self.inputs = int(self.observed(first).shape[-1])
         self._observe = tf.function(self.observed, jit_compile=True, autograph=False)

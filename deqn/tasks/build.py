@@ -58,7 +58,7 @@ def _check_memory(file: ParameterFile, settings: EconomyFile, ranks: int, traini
     economy = class_of(file)(file.parameters, settings.precision)
     from deqn.equilibrium.network import inputs_of  # TensorFlow's noise has been held back by now
 
-    inputs, outputs = inputs_of(economy), economy.outputs
+    inputs, outputs = inputs_of(economy), economy.width
     if training:
         number = 8 if settings.precision == "float64" else 4
         needed = settings.bytes_needed(inputs, outputs, economy.shocks.discrete or 1, number)

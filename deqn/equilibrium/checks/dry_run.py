@@ -51,7 +51,7 @@ def check_equations(economy: Economy, every_shock: bool = False, frozen: bool = 
     """
     shapes.check_declarations(economy)
     state = _initial_states(economy)
-    near = _NEAR * np.random.default_rng(1).standard_normal((_STATES, economy.outputs))
+    near = _NEAR * np.random.default_rng(1).standard_normal((_STATES, economy.width))
     near[: _STATES // 3] = 0.0
     whole = OnePass(economy, state, tf.constant(near, economy.dtype), every_shock)
     _check_numbers(whole)
@@ -80,7 +80,7 @@ def _moving(economy: Economy, spreads: Sequence[float]) -> dict[str, list[float]
     state, generator = _initial_states(economy), np.random.default_rng(3)
     found: dict[str, list[float]] = {}
     for spread in spreads:
-        output = tf.constant(spread * generator.standard_normal((_STATES, economy.outputs)), economy.dtype)
+        output = tf.constant(spread * generator.standard_normal((_STATES, economy.width)), economy.dtype)
         whole = OnePass(economy, state, output)
         for name, total in whole.error_sums.items():
             if not found.setdefault(name, []):
@@ -123,7 +123,7 @@ def trace(economy: Economy) -> None:
     In float64, in which solutions are evaluated, it finds types that are written into the equations.
     """
     state = economy.tensors(economy.initial_states(2, np.random.default_rng(0)))
-    output = tf.zeros([2, economy.outputs], economy.dtype)
+    output = tf.zeros([2, economy.width], economy.dtype)
     try:
         # Without AutoGraph, as in training.
         tf.function(_everything(economy), autograph=False).get_concrete_function(state, output)
@@ -137,12 +137,16 @@ def _everything(economy: Economy) -> Callable[[Any, tf.Tensor], None]:
         with mistakes_in(economy, method):
             return getattr(economy, method)(*arguments)
 
+    def decided(output: tf.Tensor, state: Any) -> Any:
+        with mistakes_in(economy, "policy"):
+            return economy.decide(output, state)
+
     def decide(states: Sequence[Any]) -> list[Any]:
-        return [called("policy", tf.zeros([s[0].shape[0], economy.outputs], economy.dtype), s) for s in states]
+        return [decided(tf.zeros([s[0].shape[0], economy.width], economy.dtype), s) for s in states]
 
     def everything(state: Any, output: tf.Tensor) -> None:
         called("features", state)
-        policy = called("policy", output, state)
+        policy = decided(output, state)
         with mistakes_in(economy, "transition"):
             E = Expectation(economy, state, policy, decide, most=1)
         for method in ("residuals", "errors"):
@@ -255,7 +259,8 @@ def _check_each_output(whole: OnePass) -> None:
     ):
         if silent[what].any():
             number = int(np.argmax(silent[what]))
-            raise UserError(f"outputs: the network's output {number} (from 0) changes nothing in {what}; {cure}")
+            name = economy.taken.name_of(number)
+            raise UserError(f"outputs: the network's {name} changes nothing in {what}; {cure}")
 
 
 def _silent(whole: OnePass) -> dict[str, np.ndarray]:
@@ -264,7 +269,7 @@ def _silent(whole: OnePass) -> dict[str, np.ndarray]:
         "policy": whole.tape.gradient(whole.policies, [whole.output]),
         "residuals": whole.tape.gradient(whole.total, [whole.output, whole.next_output]),
     }
-    count = whole.economy.outputs
+    count = whole.economy.width
     return {
         what: ~np.any([np.any(np.reshape(g, [-1, count]), axis=0) for g in each if g is not None] or [[False]], axis=0)
         for what, each in moves.items()

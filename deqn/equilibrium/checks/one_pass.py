@@ -29,13 +29,13 @@ class OnePass:
         self, economy: Economy, state: Any, output: tf.Tensor, every_shock: bool = False, frozen: bool = False
     ) -> None:
         self.economy, self.state, self.output = economy, state, output
-        self.next_output = tf.zeros([economy.outputs], economy.dtype)
+        self.next_output = tf.zeros([economy.width], economy.dtype)
         with tf.GradientTape(persistent=True) as self.tape:
             self.tape.watch([output, self.next_output])
             with mistakes_in(economy, "features"):
                 shapes.check_features(economy, state)
             with mistakes_in(economy, "policy"):
-                self.policy = economy.policy(output, state)
+                self.policy = economy.decide(output, state)
                 shapes.check_policy(economy, self.policy, state)
             with mistakes_in(economy, "transition"):
                 operator = Expectation(
@@ -72,9 +72,9 @@ class OnePass:
         shapes.check_following(self.economy, self.state, states, every_shock)
         policies = []
         for state in states:
-            output = tf.zeros([state[0].shape[0], self.economy.outputs], self.economy.dtype) + self.next_output
+            output = tf.zeros([state[0].shape[0], self.economy.width], self.economy.dtype) + self.next_output
             with mistakes_in(self.economy, "policy"):
-                policies.append(self.economy.policy(output, state))
+                policies.append(self.economy.decide(output, state))
         return policies
 
     def _named(self, method: str, *arguments: Any) -> dict[str, tf.Tensor]:

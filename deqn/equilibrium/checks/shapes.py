@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.outputs import check_outputs
 from deqn.project.errors import UserError, nearest
 
 _MET = "numbers [batch] met numbers [batch, 1]: write x[:, None] beside [batch, N], x[:, 0] beside [batch]"
@@ -23,16 +24,11 @@ def check_declarations(economy: Economy) -> None:
             raise UserError(f"{name}.{part}: not a NamedTuple; write `State, Policy = State, Policy` into the class")
     if getattr(economy, "shocks", None) is None:
         raise UserError(f"{name}: no shocks; write self.shocks = MarkovChain(...) or Gaussian(...) into __init__")
-    outputs = getattr(economy, "outputs", None)
-    if not isinstance(outputs, int | np.integer) or outputs < 1:
-        raise UserError(
-            f"{name}: outputs is {outputs}, expected a whole number at least 1; write self.outputs = 1 into __init__ "
-            "if `policy` takes one number from the network"
-        )
+    check_outputs(name, getattr(economy, "outputs", None))
     if economy.shocks.discrete and "shock" not in economy.State._fields:
         raise UserError(f"{name}.State: no field `shock`, in which a Markov chain's state is kept; add it")
-    if economy.own is not None and len(economy.own) != outputs:
-        raise UserError(f"{name}: own names {len(economy.own)} inputs, expected {outputs}, one for each output")
+    if economy.own is not None and len(economy.own) != economy.width:
+        raise UserError(f"{name}: own names {len(economy.own)} inputs, expected {economy.width}, one for each output")
 
 
 def check_report(economy: Economy, reported: Mapping[str, Mapping[str, Any]]) -> None:
