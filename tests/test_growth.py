@@ -180,7 +180,7 @@ def test_prices_are_marginal_products_and_definitions_add_up(stem):
     state, step = states_of(economy, 20), 1e-4
     policy = economy.policy(tf.zeros([20, economy.outputs], tf.float64), state)
     up, down = (economy.goods(state._replace(capital=state.capital + move)).cash for move in (step, -step))
-    made = economy.definitions(state, policy)
+    made = economy.definitions(state, policy, None)
     np.testing.assert_allclose(made["r"], (up - down) / (2 * step), rtol=1e-8)
     np.testing.assert_allclose(made["C"] + made["I"], made["Y"], rtol=1e-12)
     np.testing.assert_array_equal(made["K"], state.capital)

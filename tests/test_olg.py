@@ -100,7 +100,7 @@ def test_every_budget_and_the_goods_market_clear(drawn):
     affordable = (r[:, None] * k + w[:, None] * labour)[:, -1] > 1e-5
     np.testing.assert_allclose((c + a)[affordable], (r[:, None] * k + w[:, None] * labour)[affordable], rtol=1e-13)
     np.testing.assert_allclose((c + a).sum(1)[affordable], (Y + (1 - delta) * K)[affordable], rtol=1e-13)
-    defined = economy.definitions(state, policy)
+    defined = economy.definitions(state, policy, None)
     np.testing.assert_allclose(defined["Y"], Y, rtol=1e-13)
     np.testing.assert_allclose(defined["C"] + defined["I"], Y, rtol=1e-12)
     assert affordable.mean() > 0.9

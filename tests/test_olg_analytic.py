@@ -94,7 +94,7 @@ def test_every_output_of_the_network_is_affordable(output):
 def test_the_goods_market_clears_and_prices_are_marginal_products():
     economy = analytic()
     state, rule = states_of(economy, 200), rule_of(economy, scale=2.0)
-    defined = {name: values.numpy() for name, values in economy.definitions(state, rule(state)).items()}
+    defined = {name: values.numpy() for name, values in economy.definitions(state, rule(state), None).items()}
     K, tfp, delta, step = np.asarray(state.capital).sum(1), TFP[state.shock], DELTA[state.shock], 1e-6
 
     def goods(K, L):

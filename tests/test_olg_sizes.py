@@ -105,7 +105,7 @@ def test_output_is_a_number_where_debts_exceed_what_the_others_hold():
     economy = olg("parameters.borrowing_limit=-1")
     state = states_of(economy, 4)
     state = state._replace(capital=-0.1 * state.capital)
-    defined = economy.definitions(state, rule_of(economy)(state))
+    defined = economy.definitions(state, rule_of(economy)(state), None)
     for name, value in defined.items():
         assert np.isfinite(value).all(), name
 

@@ -37,6 +37,12 @@ class DecisionRule(abc.ABC):
         """E at these states; `following` (by default this rule) decides in the next period."""
         return Expectation(self.economy, state, policy, (following or self).of_successors, frozen)
 
+    def completed(self, state: Any) -> tuple[Any, Any]:
+        """The policy with what `Economy.complete` adds, and E, at these states."""
+        policy = self(state)
+        E = self.expectation(state, policy)
+        return self.economy.complete(state, policy, E), E
+
 
 class OutputRule(DecisionRule):
     """A rule that decides through the numbers that `Economy.policy` takes, as a network gives them."""

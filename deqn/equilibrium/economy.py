@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium.exogenous import Exogenous
+from deqn.equilibrium.incomplete import marked
 from deqn.equilibrium.outputs import Declared, Outputs
 from deqn.project.errors import UserError
 
@@ -108,8 +109,9 @@ class Economy(abc.ABC):
         return self.taken.width
 
     def decide(self, output: tf.Tensor, state: AnyState) -> AnyPolicy:
-        """`policy` of what the network says, [batch, width]."""
-        return self.policy(self.taken.grouped(output), state)
+        """`policy` of what the network says, [batch, width]; what it leaves None is marked."""
+        policy = self.policy(self.taken.grouped(output), state)
+        return marked(policy) if isinstance(policy, tuple) and hasattr(policy, "_fields") else policy
 
     def by_shock(self, values: Any, shock: tf.Tensor) -> tf.Tensor:
         """The entry of a list of parameters that belongs to each state's shock: [S, ...] -> [batch, ...]."""
@@ -157,7 +159,14 @@ class Economy(abc.ABC):
         """
         return {}
 
-    def definitions(self, state: AnyState, policy: AnyPolicy) -> Mapping[str, tf.Tensor]:
+    def complete(self, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> AnyPolicy:
+        """The policy with the fields that are expectations and that `policy` left None, such as a bond's price.
+
+        Inside E, and in `transition`, these fields are not there: what E itself needs has to be learned.
+        """
+        return policy
+
+    def definitions(self, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
         """Further variables to report: prices and aggregates [batch], by-age variables [batch, ages]."""
         return {}
 

@@ -111,14 +111,19 @@ def at_states(rule: DecisionRule, state: Any) -> tuple[Any, Any, dict, dict, dic
     economy = rule.economy
 
     def everything(state: Any) -> tuple[Any, ...]:
-        policy = rule(state)
-        E = rule.expectation(state, policy)
+        policy, E = rule.completed(state)
         following = {}
         if economy.shocks.discrete:
             for name in economy.report.foreseen:
                 following[name] = tf.stack([getattr(each, name) for each in E.policies], axis=1)
         errors = dict(economy.errors(state, policy, E))
-        return policy, following, errors, dict(economy.definitions(state, policy)), dict(economy.flags(state, policy))
+        return (
+            policy,
+            following,
+            errors,
+            dict(economy.definitions(state, policy, E)),
+            dict(economy.flags(state, policy)),
+        )
 
     pieces = map_chunks(tf.function(everything, jit_compile=True), state)
     return (state, *pieces)

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from deqn.equilibrium.decision_rule import OutputRule
 from deqn.equilibrium.expectation import Expectation
+from deqn.equilibrium.incomplete import fields
 
 _ROWS = 1024  # rows of a compiled call
 _SINGULAR = 1e-10  # below this share of the largest a singular value counts as zero
@@ -46,7 +47,7 @@ class Conditions:
         return Seen(*_by_rows(self._seen, state))
 
     def policies(self, state: Any, output: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """The policies that outputs [M, outputs] mean, by field, and what the economy defines beside them."""
+        """The policies that outputs [M, outputs] mean, by field, and what the economy computes beside them."""
         policy, defined, _ = _by_rows(self._decided, state, output, np.zeros_like(output))
         return policy, defined
 
@@ -91,7 +92,7 @@ class Conditions:
                 inner.watch(at)
                 policy = self.economy.decide(output + at * direction, state)
                 E = _Moved(self.rule, state, policy, at, later)
-                residuals = self.economy.residuals(state, policy, E)
+                residuals = self.economy.residuals(state, self.economy.complete(state, policy, E), E)
                 stacked = tf.concat([tf.reshape(r, [tf.shape(output)[0], -1]) for r in residuals.values()], axis=1)
             # The derivative of v . r with respect to t is linear in v, with dr/dt as its slope: the same numbers as
             # forward accumulation, traced in two thirds of the time.
@@ -109,9 +110,12 @@ class Conditions:
     def _decisions(self, state: Any, output: tf.Tensor, direction: tf.Tensor) -> tuple[dict, dict, dict]:
         t = tf.zeros([], tf.float64)
         with tf.autodiff.ForwardAccumulator(t, tf.ones_like(t)) as forward:
-            policy = self.economy.decide(output + t * direction, state)._asdict()
+            policy = fields(self.economy.decide(output + t * direction, state))
         moved = {name: forward.jvp(x, unconnected_gradients=tf.UnconnectedGradients.ZERO) for name, x in policy.items()}
-        return policy, dict(self.economy.definitions(state, self.economy.decide(output, state))), moved
+        decided = self.economy.decide(output, state)
+        E = self.rule.expectation(state, decided)
+        complete = self.economy.complete(state, decided, E)
+        return policy, {**complete._asdict(), **self.economy.definitions(state, complete, E)}, moved
 
     def _next_states(self, state: Any, output: tf.Tensor, number: tf.Tensor) -> Any:
         shocks, _ = self.economy.shocks.successors(state)  # [J, batch(, d)]

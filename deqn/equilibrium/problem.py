@@ -82,6 +82,7 @@ class Equilibrium(Problem):
         state, policy, weight = self.sampler.under_shocks(self.sampler.states_of_update(carry))
         frozen = self.next_period.gradient == "frozen"
         E = self.policy_rule.expectation(state, policy, self.target_rule if frozen else None, frozen)
+        policy = self.economy.complete(state, policy, E)
         residuals = self.economy.residuals(state, policy, E)
         means = {name: tf.reduce_mean(_by_state(residual**2) * weight) for name, residual in residuals.items()}
         loss = tf.add_n([self.settings.weights.get(name, 1.0) * mean for name, mean in means.items()])
@@ -144,8 +145,7 @@ class Equilibrium(Problem):
             self.economy, self.economy.shocks, rule, start, settings.periods, key, settings.burn_in
         )
         state = tf.nest.map_structure(lambda x: tf.reshape(x, [-1, *x.shape[2:]]), path)
-        policy = rule(state)
-        errors = self.economy.errors(state, policy, rule.expectation(state, policy))
+        errors = self.economy.errors(state, *rule.completed(state))
         return {name: _mean_p999_max(error) for name, error in errors.items()}
 
     # --- where training begins -------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ def fit_wide_part(problem: Equilibrium, settings: WarmStartSettings, say: Callab
         everywhere, policy = rule.under_every_shock(state)
         E = rule.expectation(everywhere, policy)
         said = economy.taken.grouped(tf.reshape(output, [-1, economy.width]))
+        policy = economy.complete(everywhere, policy, E)
         change = economy.taken.flat(economy.correction(said, everywhere, policy, E))
         following, _ = problem.sampler.advance(state, pool, key)
         return tf.reshape(change, output.shape), following

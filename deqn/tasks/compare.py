@@ -144,7 +144,7 @@ def _check_alike(all_solved: Sequence[Solved]) -> None:
     def shapes(each: Solved) -> dict[str, tuple[Any, ...]]:
         economy = each.rule.economy
         state = economy.initial_states(1, np.random.default_rng(0))
-        policy = each.rule(economy.tensors(state))
+        policy, _ = each.rule.completed(economy.tensors(state))
         return {name: tuple(x.shape[1:]) for name, x in (*state._asdict().items(), *policy._asdict().items())}
 
     def words(name: str, found: Mapping[str, tuple[Any, ...]]) -> str:

@@ -85,7 +85,7 @@ class BrockMirman(Economy):
         value = self.p.discount_factor * E(lambda s, q: self.gross_return(s) / q.consumption)
         return {"euler": 1 / (value * policy.consumption) - 1}
 
-    def definitions(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
+    def definitions(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
         y = self.output(state)
         return {"K": state.capital, "C": policy.consumption, "Y": y, "I": policy.savings, "r": self.gross_return(state)}
 

@@ -89,7 +89,7 @@ class GrowthEconomy(Economy):
         value = self.p.discount_factor * E(lambda s, q: self.goods(s).gross_return * u_prime(q.consumption, gamma))
         return {"euler": u_prime_inverse(value, gamma) / policy.consumption - 1}
 
-    def definitions(self, state: Any, policy: Any) -> dict[str, tf.Tensor]:
+    def definitions(self, state: Any, policy: Any, E) -> dict[str, tf.Tensor]:
         at, investment = self.goods(state), policy.savings - (1 - self.p.depreciation) * state.capital
         return {"K": state.capital, "C": policy.consumption, "Y": at.output, "I": investment, "r": at.gross_return}
 

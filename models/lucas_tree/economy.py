@@ -85,7 +85,7 @@ class LucasTree(Economy):
         price = E(paid) * m ** (gamma - 1 / psi)
         return {"value": value / policy.value - 1, "price": price / policy.price - 1}
 
-    def definitions(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
+    def definitions(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
         return {"log_price_dividend": tf.math.log(policy.price)}
 
     def initial_states(self, count: int, generator: np.random.Generator) -> State:

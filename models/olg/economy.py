@@ -109,7 +109,7 @@ class OverlappingGenerations(Economy):
             "kkt": policy.multiplier * slack,
         }
 
-    def definitions(self, state: State, policy: Any) -> dict[str, tf.Tensor]:
+    def definitions(self, state: State, policy: Any, E) -> dict[str, tf.Tensor]:
         r, w = self.prices(state)
         K, C = tf.reduce_sum(state.capital, 1), tf.reduce_sum(policy.consumption, 1)
         eta, delta = self.by_shock(self.p.tfp, state.shock), self.by_shock(self.p.depreciation, state.shock)

@@ -101,7 +101,7 @@ class AnalyticOLG(Economy):
         value = self.p.discount_factor * E(lambda s, q: self.technology(s)[1][:, None] / q.consumption[:, 1:])
         return {"euler": 1 / (value * policy.consumption[:, :-1]) - 1}
 
-    def definitions(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
+    def definitions(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
         Y, r, w = self.technology(state)
         K, C = tf.reduce_sum(state.capital, 1), tf.reduce_sum(policy.consumption, 1)
         kept = (1 - self.by_shock(self.p.depreciation, state.shock)) * K

@@ -113,7 +113,7 @@ class Portfolio(Economy):
         cleared = tf.reduce_sum(policy.bonds_bought, 1) / tf.reduce_sum(policy.savings, 1)
         return {"euler": by_capital / c - 1, "euler_bond": by_bond / c - 1, "clearing": cleared}
 
-    def definitions(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
+    def definitions(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
         R, w = self.returns(state)
         K, lent = tf.reduce_sum(state.capital, 1), tf.reduce_sum(tf.maximum(policy.bonds_bought, 0), 1)
         return {"K": K, "Y": w / (1 - self.p.capital_share), "R": R, "w": w, "credit": lent}

@@ -77,7 +77,7 @@ class Mine(Economy):
         value = self.p.discount_factor * E(lambda s, q: self.gross_return(s) * q.consumption**-gamma)
         return {"euler": value ** (-1 / gamma) / policy.consumption - 1}  # what c should be, over c, less one
 
-    def definitions(self, state, policy):  # what else to report
+    def definitions(self, state, policy, E):  # what else to report
         return {"K": state.capital, "C": policy.consumption, "Y": self.output(state), "r": self.gross_return(state)}
 
     def initial_states(self, count, generator):  # NumPy arrays, real numbers and whole ones; the first begins a path

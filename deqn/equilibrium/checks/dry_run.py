@@ -18,6 +18,7 @@ from deqn.equilibrium.checks import shapes
 from deqn.equilibrium.checks.one_pass import OnePass, mistakes_in
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.expectation import Expectation
+from deqn.equilibrium.incomplete import fields
 from deqn.project.errors import UserError, nearest
 
 _STATES, _FEWER = 11, 6  # unlikely numbers of ages, so that [11, 11] in a message is understood
@@ -149,10 +150,10 @@ def _everything(economy: Economy) -> Callable[[Any, tf.Tensor], None]:
         policy = decided(output, state)
         with mistakes_in(economy, "transition"):
             E = Expectation(economy, state, policy, decide, most=1)
-        for method in ("residuals", "errors"):
+        policy = called("complete", state, policy, E)
+        for method in ("residuals", "errors", "definitions"):
             called(method, state, policy, E)
-        for method in ("definitions", "flags"):
-            called(method, state, policy)
+        called("flags", state, policy)
         called("is_inside", state)
 
     return everything
@@ -178,7 +179,7 @@ def _check_numbers(whole: OnePass) -> None:
             shapes.finite(f"transition: next period's {field}", values, state, output, policy)
     _check_inside(whole)
     for following, decided in zip(whole.next_states, whole.next_policies, strict=True):
-        for field, values in decided._asdict().items():
+        for field, values in fields(decided).items():
             shapes.finite(f"policy: {field} one period later", values, following, more=advice)
     advice = "; look for a power or log of what is below 0"
     for name, values in whole.residuals.items():

@@ -13,6 +13,7 @@ import tensorflow as tf
 from deqn.equilibrium.checks import shapes
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.expectation import Expectation
+from deqn.equilibrium.incomplete import fields
 from deqn.project.user_code import mistakes_in_user_code
 
 
@@ -37,30 +38,37 @@ class OnePass:
             with mistakes_in(economy, "policy"):
                 self.policy = economy.decide(output, state)
                 shapes.check_policy(economy, self.policy, state)
+            decided = fields(self.policy)
             with mistakes_in(economy, "transition"):
                 operator = Expectation(
                     economy, state, self.policy, lambda s: self._decide(s, every_shock), frozen, most=3
                 )
             # Copies, or savings that are next period's capital would count as something that E is taken of.
-            operator.states, operator.policies = tf.nest.map_structure(
-                tf.identity, (operator.states, operator.policies)
-            )
+            operator.states = [tf.nest.map_structure(tf.identity, each) for each in operator.states]
+            operator.policies = [
+                each._replace(**{name: tf.identity(x) for name, x in fields(each).items()})
+                for each in operator.policies
+            ]
             self.next_states, self.next_policies = operator.states, operator.policies
-            self.following = [x for each in (*operator.states, *operator.policies) for x in each if _is_real(x)]
+            self.following = [x for each in operator.states for x in each if _is_real(x)]
+            self.following += [x for each in operator.policies for x in fields(each).values() if _is_real(x)]
             self.tape.watch(self.following)
             self.E = _CheckedExpectation(operator)
+            with mistakes_in(economy, "complete"):
+                self.policy = economy.complete(state, self.policy, self.E)
+                shapes.check_policy(economy, self.policy, state, "complete")
             self.residuals = self._named("residuals", state, self.policy, self.E)
             self.expectations = self.E.calls
             self.sums = {name: tf.reduce_sum(x * _weights(x)) for name, x in self.residuals.items()}
             self.total = tf.add_n(list(self.sums.values()))
             self.errors = self._named("errors", state, self.policy, self.E)
             self.error_sums = {name: tf.reduce_sum(x * _weights(x)) for name, x in self.errors.items()}
-            self.policies = tf.add_n([tf.reduce_sum(x * _weights(x)) for x in self.policy if _is_real(x)])
+            self.policies = tf.add_n([tf.reduce_sum(x * _weights(x)) for x in decided.values() if _is_real(x)])
         self.reported = {
             "policy": self.policy._asdict(),
             "residuals": self.residuals,
             "errors": self.errors,
-            "definitions": self._named("definitions", state, self.policy),
+            "definitions": self._named("definitions", state, self.policy, self.E),
             "flags": self._named("flags", state, self.policy),
         }
         with mistakes_in(economy, "is_inside"):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.incomplete import Incomplete
 from deqn.equilibrium.outputs import check_outputs
 from deqn.project.errors import UserError, nearest
 
@@ -91,17 +92,26 @@ def check_features(economy: Economy, state: Any) -> None:
     finite("features", features, state)
 
 
-def check_policy(economy: Economy, policy: Any, state: Any) -> None:
-    """Every field of Policy has an entry for each state, in the economy's type."""
-    _check_type("policy", policy, economy.Policy)
-    count = state[0].shape[0]
-    for field, values in zip(policy._fields, map(tf.convert_to_tensor, policy), strict=True):
+def check_policy(economy: Economy, policy: Any, state: Any, method: str = "policy") -> None:
+    """Every field of Policy has an entry for each state, in the economy's type; None only before `complete`."""
+    _check_type(method, policy, economy.Policy)
+    count, completes = state[0].shape[0], type(economy).complete is not Economy.complete
+    for field, given in policy._asdict().items():
+        if isinstance(given, Incomplete) and method == "policy" and completes:
+            continue
+        if given is None or isinstance(given, Incomplete):
+            cure = "let it give all that `policy` leaves out" if completes else (
+                "give it here or, if it is an expectation, in `complete(state, policy, E)`"
+            )  # fmt: skip
+            raise UserError(f"{method}: {field} is None, expected [{count}] or [{count}, N]; {cure}")
+        values = tf.convert_to_tensor(given)
         if values.shape.rank == 0 or values.shape[0] != count:
             raise UserError(
-                f"policy: {field} has shape {list(values.shape)} at {count} states, expected [{count}] or [{count}, N]"
+                f"{method}: {field} has shape {list(values.shape)} at {count} states, expected [{count}] or "
+                f"[{count}, N]"
             )
         if values.dtype.is_floating:
-            check_dtype(f"policy: {field}", values, economy)
+            check_dtype(f"{method}: {field}", values, economy)
 
 
 def check_following(economy: Economy, state: Any, states: Sequence[Any], every_shock: bool) -> None:
