@@ -94,5 +94,5 @@ def test_a_discrete_shock_and_a_network_without_a_wide_part_are_refused():
     with pytest.raises(UserError, match="linear solution: OLG has a discrete shock, expected normal ones"):
         of(TINY)
     problem = build_problem(file_of(IRBC2, "network={kind: mlp, hidden: [4]}"))
-    with pytest.raises(UserError, match="needs network.kind: wide_and_deep, got mlp"):
+    with pytest.raises(UserError, match=r"needs network\.kind: wide_and_deep, got mlp"):
         problem.warm_start(print)

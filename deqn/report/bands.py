@@ -15,7 +15,7 @@ condition_names  what an error is called; else its name in errors.csv
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def _along(table: pd.DataFrame, described: dict[str, Any]) -> Iterator[Drawing]:
             panel.set_ylabel(_label(rows, described))
             panel.set_xlabel(_axis(described, data))
             panel.tick_params(labelleft=True)
-        _all_labels(panels[0], data)
+        _all_labels(panels, data)
         if _limits(panels, [data[data["variable"] == variable] for variable in variables]):
             legend_below(figure, *panels[0].get_legend_handles_labels())
         yield Drawing(name, figure, data)
@@ -96,7 +96,7 @@ def stages(folder: Path) -> Drawing | None:
     for percent, top, bottom in zip(tables, panels[0], panels[-1], strict=True):
         top.set_title(f"after {percent:g} % of training")
         bottom.set_xlabel(_axis(described, data))
-    _all_labels(panels[0, 0], data)
+    _all_labels(panels.flat, data)
     figure.align_ylabels()
     if drawn:
         legend_below(figure, *panels[0, 0].get_legend_handles_labels())
@@ -130,7 +130,7 @@ def by_shock(folder: Path) -> Drawing | None:
             panel.plot(_places(line), line["mean"], color=colour, linestyle=dash, label=names[shock])
         panel.set_ylabel(_label(rows, described))
         panel.set_xlabel(_axis(described, data))
-    _all_labels(panels[0], data)
+    _all_labels(panels, data)
     legend_below(figure, *panels[0].get_legend_handles_labels())
     return Drawing("by_shock", figure, data)
 
@@ -214,8 +214,13 @@ def _lines(axes: Panel, x: np.ndarray, values: pd.DataFrame, labels: pd.Series) 
         axes.plot(x[here], mine["mean"], color=colour, linestyle=dash, label=label)
 
 
-def _all_labels(axes: Panel, data: pd.DataFrame) -> None:
+def _all_labels(panels: Iterable[Panel], data: pd.DataFrame) -> None:
     """Limits of an axis that all panels share: every label of any of them, and a margin; few numbers are named."""
+    for panel in panels:
+        _label_axis(panel, data)
+
+
+def _label_axis(axes: Panel, data: pd.DataFrame) -> None:
     column = data[_axes(data)[0]]
     if hasattr(column, "cat"):
         names = list(column.cat.categories)
