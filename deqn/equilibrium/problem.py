@@ -58,8 +58,8 @@ class Equilibrium(Problem):
         self.pool = economy.initial_states(_POOL, np.random.default_rng([settings.seed, 1]))
         self.network.adapt(np.asarray(economy.features(economy.tensors(self.pool))))
         self.copy_to_target()
-        self._visited = tf.function(visited_by, jit_compile=True)
-        self._validation = tf.function(self._errors_on_fresh_paths, jit_compile=True)
+        self._visited = tf.function(visited_by, jit_compile=True, autograph=False)
+        self._validation = tf.function(self._errors_on_fresh_paths, jit_compile=True, autograph=False)
 
     def set_pool(self, state: Any) -> None:
         """These states, [n] of any number, become the ones from which tracks and validation paths begin."""

@@ -81,19 +81,19 @@ def _iterate(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[s
     _check(economy, network, problem.settings.network, settings)
     pool = economy.tensors(problem.pool)
 
-    @tf.function(jit_compile=True)
-    def iterate(state: Any, output: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        """Changes of the outputs under every shock [S, M, outputs], and the states one period later."""
+    @tf.function(jit_compile=True, autograph=False)
+    def iterate(state: Any, key: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        """Changes of the outputs under every shock [M, S, outputs], and the states one period later."""
+        output = tf.concat(network.by_head(economy.features(state)), axis=0)  # [S * M, outputs]
         everywhere, policy = rule.under_every_shock(state)
         E = rule.expectation(everywhere, policy)
-        change = economy.correction(tf.reshape(output, [-1, economy.outputs]), everywhere, policy, E)
+        change = economy.correction(output, everywhere, policy, E)
         following, _ = problem.sampler.advance(state, pool, key)
-        return tf.reshape(change, output.shape), following
+        return tf.transpose(tf.reshape(change, [-1, settings.tracks, economy.outputs]), [1, 0, 2]), following
 
     def changes(state: Any, count: int) -> tuple[np.ndarray, Any]:
-        output = tf.transpose(network(economy.features(state)), [1, 0, 2])  # [S, M, outputs]
-        change, following = iterate(state, output, tf.constant([problem.settings.seed, count], tf.int32))
-        return np.transpose(change.numpy(), [1, 0, 2]), following  # [M, S, outputs]
+        change, following = iterate(state, tf.constant([problem.settings.seed, count], tf.int32))
+        return change.numpy(), following
 
     generator = np.random.default_rng([problem.settings.seed, 2])
     state = economy.tensors(economy.initial_states(settings.tracks, generator))
