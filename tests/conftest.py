@@ -4,6 +4,9 @@ import os
 
 import pytest
 
+# Tests that run commands in this process read stderr: TensorFlow's own log, read once at its import, stays out of it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from deqn.equilibrium import accuracy
+from deqn.report.axes import Axes
 
 RNG = np.random.default_rng(0)
-T, AGES = 500, [21.0, 31.0, 41.0]
+T, AGES = 500, Axes({"age": [21.0, 31.0, 41.0]})
 SHOCK = RNG.integers(0, 3, T)
 ERROR = RNG.normal(size=(T, 3)) * np.array([1.0, 0.1, 0.0])
 BINDING = RNG.uniform(size=(T, 3)) < 0.3
@@ -59,7 +60,7 @@ def test_every_group_of_errors_is_there_once_and_an_error_without_ages_has_none(
 
 
 def test_where_nothing_binds_the_row_counts_zero_and_has_no_statistics():
-    rows = list(accuracy.error_rows({"euler": ERROR}, None, None, np.zeros_like(BINDING)))
+    rows = list(accuracy.error_rows({"euler": ERROR}, Axes(), None, np.zeros_like(BINDING)))
     assert [row["n"] for row in rows] == [3 * T, 0, 3 * T]
     assert set(rows[1]) == {"condition", "group", "key", "unit", "n"}
 
@@ -70,8 +71,8 @@ def test_an_error_that_is_not_a_number_is_not_hidden():
 
 def test_columns_name_what_the_rows_hold(errors):
     assert list(accuracy.summary(ERROR)) == accuracy.ERROR_COLUMNS[4:]
-    row = next(accuracy.age_rows({"c": ERROR}, {}, {}, AGES, None))
-    assert list(row) == accuracy.AGE_COLUMNS
+    (row, *_) = accuracy.axis_tables({"c": ERROR}, {}, {}, AGES, None)["age"]
+    assert list(row) == ["variable", "unit", "shock", "age", "mean", *QUANTILES]
     row = next(accuracy.moment_rows({"K": ERROR[:, 0]}, None, np.zeros(T)))
     assert list(row) == accuracy.MOMENT_COLUMNS
 
@@ -108,7 +109,7 @@ def test_the_correlation_of_a_constant_is_not_a_number():
 
 
 def test_means_by_age_are_column_means():
-    rows = list(accuracy.age_mean_rows({"k": ERROR, "a": ERROR[:, :2], "K": SHOCK}, AGES))
+    rows = list(accuracy.mean_rows({"k": ERROR, "a": ERROR[:, :2], "K": SHOCK}, AGES))
     assert [(row["variable"], row["key"]) for row in rows] == [
         ("k", "21"), ("k", "31"), ("k", "41"), ("a", "21"), ("a", "31")
     ]  # fmt: skip
@@ -116,7 +117,7 @@ def test_means_by_age_are_column_means():
 
 
 def test_distributions_by_age_keep_the_sign_and_are_made_for_all_states_and_each_shock():
-    rows = accuracy.age_rows({"c": ERROR}, {}, {"c": "goods"}, AGES, SHOCK)
+    rows = accuracy.axis_tables({"c": ERROR}, {}, {"c": "goods"}, AGES, SHOCK)["age"]
     found = table(rows, "shock", "age")
     assert len(found) == 4 * 3
     for label, chosen in [("all", SHOCK >= 0), (2, SHOCK == 1)]:
@@ -129,18 +130,20 @@ def test_distributions_by_age_keep_the_sign_and_are_made_for_all_states_and_each
 
 def test_the_mean_of_log_errors_is_that_of_the_table_and_percentiles_count_zeros():
     error = np.array([[0.0], [0.0], [0.0], [1e-2], [1e-4]])
-    (row,) = accuracy.age_rows({}, {"euler": error}, {}, [21], None)
+    age = Axes({"age": [21.0]})
+    (row,) = accuracy.axis_tables({}, {"euler": error}, {}, age, None)["age"]
     assert (row["variable"], row["unit"]) == ("log10_euler", "log10")
-    (in_the_table,) = [each for each in accuracy.error_rows({"euler": error}, [21], None, None) if each["key"] == "21"]
+    (in_the_table,) = [each for each in accuracy.error_rows({"euler": error}, age, None, None) if each["key"] == "21"]
     assert 10 ** row["mean"] == pytest.approx(in_the_table["mean"]) == pytest.approx(1.01e-2 / 5)
     assert row["p50"] == pytest.approx(-16)
 
 
 def test_n_minus_one_numbers_belong_to_the_first_ages_or_as_the_report_says_to_the_oldest():
     decided, held, prices = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.ones((1, 5))
-    rows = list(accuracy.age_rows({"a": decided, "k": held, "p": prices}, {"e": held}, {}, AGES, None, ["k", "e"]))
+    axes = AGES._replace(oldest=["k", "e"], dims={"p": ()})
+    rows = accuracy.axis_tables({"a": decided, "k": held, "p": prices}, {"e": held}, {}, axes, None)["age"]
     assert [(row["variable"], row["age"]) for row in rows] == [
         ("a", "21"), ("a", "31"), ("k", "31"), ("k", "41"), ("log10_e", "31"), ("log10_e", "41"),
     ]  # fmt: skip
-    means = list(accuracy.age_mean_rows({"a": decided, "k": held, "p": prices}, AGES, ["k"]))
+    means = list(accuracy.mean_rows({"a": decided, "k": held, "p": prices}, axes))
     assert [(row["key"], row["value"]) for row in means] == [("21", 1.0), ("31", 2.0), ("31", 3.0), ("41", 4.0)]

@@ -150,12 +150,12 @@ def test_a_name_that_is_too_long_is_told_in_one_line(refused, words):
     refused(*(word.format("a" * 300) for word in words))
 
 
-@pytest.mark.parametrize(("command", "within"), [("evaluate", "_evaluate"), ("plot", "_draw")])
+@pytest.mark.parametrize(("command", "within"), [("evaluate", "evaluate_and_draw"), ("plot", "_draw")])
 def test_an_interrupted_command_ends_with_130_and_a_message(typed, monkeypatch, command, within):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"deqn.commands.cli.{within}", interrupt)
+    monkeypatch.setattr(f"deqn.commands.on_runs.{within}", interrupt)
     assert typed(command, "tiny/one") == (130, "", "deqn: interrupted; what was written before stands\n")
 
 

@@ -146,8 +146,9 @@ def test_policies_by_age_are_drawn_as_means_over_age(tmp_path):
     np.savez(
         tmp_path / "comparison.npz", **given, **{"1/euler": rng.uniform(size=(50, 3)), "2/euler": np.zeros((50, 3))}
     )
-    described = {"runs": runs, "names": {"a": "savings"}, "units": {"a": "goods"}, "ages": [21, 31, 41, 51]}
-    (tmp_path / "comparison.json").write_text(json.dumps({**described, "axis": "age"}))
+    described = {"runs": runs, "names": {"a": "savings"}, "units": {"a": "goods"}}
+    described["axes"] = {"labels": {"age": [21, 31, 41, 51]}}
+    (tmp_path / "comparison.json").write_text(json.dumps(described))
     (tmp_path / "errors.csv").write_text(
         "run,condition,unit,mean,p99.9,max\nolg/one,euler,relative,.1,.2,.3\nolg/two,euler,relative,.1,.2,.3\n"
     )

@@ -63,7 +63,7 @@ def a_run(tmp_path, columns=None, rows=None, arrays=None, shares=None, record=No
     run.errors.write_text(rows or errors())
     np.savez(run.simulation, **(arrays or simulation()))
     description = {
-        "shares_of_active_guards": shares or {"consumption_floor": 0.0}, "ages": [21, 22, 23, 24],
+        "shares_of_active_guards": shares or {"consumption_floor": 0.0}, "axes": {"labels": {"age": [21, 22, 23, 24]}},
         "letters": {"capital": "k", "savings": "a", "multiplier": "lam"}, "states": ["capital"],
         "policies": ["savings", "multiplier"], "aggregates": {"K": "capital stock"},
         "binding": {"savings": "multiplier"},
@@ -129,7 +129,9 @@ def test_savings_that_answer_to_nothing_are_saturated_unless_the_limit_binds(tmp
     arrays["a"][:, 2] = 1.3
     (finding,) = findings(a_run(tmp_path, arrays=arrays))
     assert finding.name == "saturated outputs"
-    assert "savings at 1 of 3 places (first: 23)" in finding.seen  # the youngest save nothing too, but are constrained
+    assert (
+        "savings at 1 of 3 places (first: age 23)" in finding.seen
+    )  # the youngest save nothing too, but are constrained
 
 
 @pytest.mark.parametrize("sign", ["jumps", "rollbacks", "skipped"])

@@ -16,14 +16,14 @@ import pytest
 from deqn.project.errors import CannotWrite, UserError
 from deqn.project.metrics import Metrics
 from deqn.report import files, tables
-from deqn.report.bands import by_age, by_shock, stages
+from deqn.report.bands import by_axis, by_shock, stages
 from deqn.report.figures import draw_all
 from deqn.report.training import training_figure
 
 AGES = np.arange(21, 81)
 DESCRIBED = {
     "economy": "OLG",
-    "axis": "age [years]",
+    "axis_labels": {"age": "age [years]"},
     "figures": {
         "capital_by_age": ["capital"],
         "consumption_by_age": ["consumption"],
@@ -204,7 +204,7 @@ def test_what_a_run_has_found_is_printed_in_the_order_that_its_problem_says(run)
 
 def test_an_economy_that_names_no_figures_has_one_for_each_variable(run, tmp_path):
     shutil.copy(run[0] / "by_age.csv", tmp_path)
-    drawn = {drawing.name: drawing for drawing in by_age(tmp_path)}
+    drawn = {drawing.name: drawing for drawing in by_axis(tmp_path)}
     assert list(drawn)[:3] == ["capital_by_age", "consumption_by_age", "multiplier_by_age"]
     assert drawn["euler_by_age"].figure.axes[0].get_ylabel() == r"$\log_{10}$ |euler|"
     assert drawn["capital_by_age"].figure.axes[0].get_xlabel() == "age"
@@ -323,7 +323,7 @@ def test_errors_that_are_zero_by_construction_leave_a_readable_axis(tmp_path):
     level = np.where(AGES < 40, -5.0, -16.0)
     rows = profile("log10_kkt", "log10", level, np.where(AGES < 40, 0.4, 0.0), shocks=["all"])
     write(tmp_path / "by_age.csv", ["variable", "unit", "shock", "age", "mean", *PERCENTILES], rows)
-    (drawing,) = by_age(tmp_path)
+    (drawing,) = by_axis(tmp_path)
     axes = drawing.figure.axes[0]
     assert -7 < axes.get_ylim()[0] < axes.get_ylim()[1] < -3
     assert "not shown" in axes.get_title(loc="left")
@@ -333,9 +333,9 @@ def test_errors_that_are_zero_by_construction_leave_a_readable_axis(tmp_path):
 def test_without_an_error_to_show_there_is_no_legend_and_with_one_it_stands_below_the_panels(run, tmp_path):
     rows = profile("log10_kkt", "log10", np.full(60, -16.0), np.zeros(60), shocks=["all"])
     write(tmp_path / "by_age.csv", ["variable", "unit", "shock", "age", "mean", *PERCENTILES], rows)
-    (empty,) = by_age(tmp_path)
+    (empty,) = by_axis(tmp_path)
     assert not empty.figure.legends and not empty.figure.axes[0].get_legend()
-    for drawing in (*by_age(run[0]), stages(run[0]), by_shock(run[0]), training_figure(run[0])):
+    for drawing in (*by_axis(run[0]), stages(run[0]), by_shock(run[0]), training_figure(run[0])):
         if drawing.name != "kkt_by_age":
             assert len(drawing.figure.legends) == 1
         assert not any(axes.get_legend() for axes in drawing.figure.axes)
@@ -352,7 +352,7 @@ def test_all_ages_stand_within_every_panel_also_beside_variables_of_fewer_ages(t
     (tmp_path / "description.json").write_text(json.dumps(described))
     for path in (tmp_path / "by_age.csv", tmp_path / "stages/100.csv"):
         write(path, ["variable", "unit", "shock", "age", "mean", *PERCENTILES], rows)
-    for drawing in (*by_age(tmp_path), stages(tmp_path), by_shock(tmp_path)):
+    for drawing in (*by_axis(tmp_path), stages(tmp_path), by_shock(tmp_path)):
         for axes in drawing.figure.axes:
             assert axes.get_xlim()[0] <= 20 and axes.get_xlim()[1] >= 72
             assert list(axes.get_xticks()) == list(ages)

@@ -159,6 +159,16 @@ def test_ranks_that_outnumber_gpus_are_told():
         _choose_gpu(MadeConfig(2), SRUN)
 
 
+def test_tensorflow_starts_without_the_packages_of_keras_own_plots_which_can_be_imported_later():
+    code = (
+        "import sys; from deqn.workers.devices import import_tensorflow; import_tensorflow()\n"
+        "print([name for name in ('sklearn', 'matplotlib') if name in sys.modules])\n"
+        "import matplotlib.pyplot"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_no_communication_library_is_imported_by_one_process():
     code = (
         "import sys; from deqn.workers.ranks import choose_workers, WorkerSettings\n"

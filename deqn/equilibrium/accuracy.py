@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from deqn.report.axes import Axes, text
+
 PERCENTILES = (0.1, 10.0, 50.0, 90.0, 99.9)
 ERROR_COLUMNS = ["condition", "group", "key", "unit", "n", "mean", "max", *(f"p{p:g}" for p in PERCENTILES)]
 MOMENT_COLUMNS = ["variable", "statistic", "group", "key", "value"]
-AGE_COLUMNS = ["variable", "unit", "shock", "age", "mean", *(f"p{p:g}" for p in PERCENTILES)]
 SMALLEST_LOG10 = -16.0
 
 
@@ -27,34 +29,28 @@ def summary(values: np.ndarray) -> dict[str, float]:
     }
 
 
-def by_age(
-    name: str, values: np.ndarray, ages: Sequence[float], oldest: Collection[str] = ()
-) -> list[tuple[str, np.ndarray]]:
-    """The columns of values [T, N] or [T, N-1], each with its age, for N ages; none for values of another shape.
-
-    N-1 columns belong to ages 1..N-1, as decisions of all but the oldest do, or, if `name` is among `oldest`, to 2..N,
-    as what is held by all but the newborn does.
-    """
-    missing = len(ages) - values.shape[1] if values.ndim == 2 else -1
-    if missing not in (0, 1):
-        return []
-    labels = ages[missing:] if name in oldest else ages[: len(ages) - missing]
-    return [(f"{age:g}", column) for age, column in zip(labels, values.T, strict=True)]
+def entries(name: str, values: np.ndarray, axes: Axes) -> Iterator[tuple[dict[str, str], np.ndarray]]:
+    """Each entry of values [T, ...], [T], with its label on every axis; none for values that have no axis."""
+    labels = axes.of(name, values.shape[1:])
+    if labels:
+        columns = values.reshape(len(values), -1).T
+        for place, column in zip(itertools.product(*labels.values()), columns, strict=True):
+            yield dict(zip(labels, map(text, place), strict=True)), column
 
 
 def error_rows(
     errors: Mapping[str, np.ndarray],
-    ages: Sequence[float] | None,
+    axes: Axes,
     shock: np.ndarray | None,
     binding: np.ndarray | None,
     products: Sequence[str] = (),
-    oldest: Collection[str] = (),
     unvisited: tuple[np.ndarray, Mapping[str, np.ndarray]] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of errors.csv: each condition over all states, by age, by shock (from 1), where a constraint binds.
+    """The rows of errors.csv: each condition over all states, along axes, by shock (from 1), where one binds.
 
-    errors: [T, ages] or [T], fractions. shock: int [T] from 0, or None. binding: bool [T, ages], or None.
-    products: the conditions that are products of two numbers; the others are relative errors. oldest: see `by_age`.
+    errors: [T, ...] or [T], fractions; along an axis those of all others are pooled. shock: int [T] from 0, or None.
+    binding: bool as a condition's errors, where a constraint binds, or None.
+    products: the conditions that are products of two numbers; the others are relative errors.
     unvisited: shocks that the path lacks, from 0, [n], and the errors there, [n, ...].
     """
     for condition, error in errors.items():
@@ -64,8 +60,9 @@ def error_rows(
             return {"condition": condition, "group": group, "key": key, "unit": unit, **summary(values)}
 
         yield row("all", "", error)
-        for age, column in by_age(condition, error, ages or (), oldest):
-            yield row("age", age, column)
+        for position, (axis, along) in enumerate(axes.of(condition, error.shape[1:]).items(), start=1):
+            for number, label in enumerate(along):
+                yield row(axis, text(label), np.take(error, number, axis=position))
         if shock is not None:
             for z in np.unique(shock):
                 yield row("shock", int(z) + 1, error[shock == z])
@@ -97,45 +94,51 @@ def moment_rows(
                 yield {"variable": name, "statistic": "mean", "group": "shock", "key": int(z) + 1, "value": value}
 
 
-def age_mean_rows(
-    variables: Mapping[str, np.ndarray], ages: Sequence[float], oldest: Collection[str] = ()
-) -> Iterator[dict]:
-    """The means by age of variables [T, ages], as rows of moments.csv. oldest: see `by_age`."""
+def mean_rows(variables: Mapping[str, np.ndarray], axes: Axes) -> Iterator[dict]:
+    """The means of the entries of variables [T, ...], as rows of moments.csv: age 21, or age/asset 21/bond."""
     for name, values in variables.items():
-        for age, column in by_age(name, values, ages, oldest):
-            yield {"variable": name, "statistic": "mean", "group": "age", "key": age, "value": float(column.mean())}
+        for labels, column in entries(name, values, axes):
+            place = {"group": "/".join(labels), "key": "/".join(labels.values())}
+            yield {"variable": name, "statistic": "mean", **place, "value": float(column.mean())}
 
 
-def age_rows(
+def axis_tables(
     variables: Mapping[str, np.ndarray],
     errors: Mapping[str, np.ndarray],
     units: Mapping[str, str],
-    ages: Sequence[float],
+    axes: Axes,
     shock: np.ndarray | None,
-    oldest: Collection[str] = (),
-) -> Iterator[dict[str, Any]]:
-    """The rows of by_age.csv: the distribution at each age of variables [T, ages] and of log10 absolute errors.
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows of by_AXIS.csv for each axis that is the first of some variables [T, ...] or errors.
 
-    The mean of log10_NAME is log10 of the mean absolute error, the number of errors.csv; the mean of the logarithms
-    would be lower. Percentiles take zeros as 1e-16. oldest: see `by_age`.
+    A row is the distribution at one entry of a variable, or of log10 absolute errors; a variable with a second axis has
+    its label there in a column of that name, which is empty for others. The mean of log10_NAME is log10 of the mean
+    absolute error, the number of errors.csv; the mean of the logarithms would be lower. Percentiles take zeros as
+    1e-16.
     """
     groups: list[tuple[Any, Any]] = [("all", slice(None))]
     if shock is not None:
         groups += [(int(z) + 1, shock == z) for z in np.unique(shock)]
-    kinds = [(name, values, "") for name, values in variables.items()]
-    kinds += [(name, np.abs(error), "log10") for name, error in errors.items()]
-    for name, values, scale in kinds:
-        shown = f"{scale}_{name}" if scale else name
+    kinds = [(name, name, values, "") for name, values in variables.items()]
+    kinds += [(name, f"log10_{name}", np.abs(error), "log10") for name, error in errors.items()]
+    dims = [[*axes.of(name, values.shape[1:])] for name, _, values, _ in kinds]
+    tables: dict[str, list[dict[str, Any]]] = {
+        axis: [] for axis in axes.labels if any(axis in each[:1] for each in dims)
+    }
+    for (name, shown, values, scale), mine in zip(kinds, dims, strict=True):
+        columns = dict.fromkeys((axis for each in dims if each[:1] == mine[:1] for axis in each), "")
         for label, chosen in groups:
-            for age, column in by_age(name, values[chosen], ages, oldest):
-                yield {
+            for labels, column in entries(name, values[chosen], axes):
+                tables[mine[0]].append({
                     "variable": shown,
                     "unit": units.get(shown, scale),
                     "shock": label,
-                    "age": age,
+                    **columns,
+                    **labels,
                     "mean": float(_log10(column.mean()) if scale else column.mean()),
                     **_percentiles(_log10(column) if scale else column),
-                }
+                })  # fmt: skip
+    return tables
 
 
 def _percentiles(values: np.ndarray) -> dict[str, float]:

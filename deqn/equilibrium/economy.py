@@ -24,6 +24,7 @@ from deqn.equilibrium.exogenous import Exogenous
 from deqn.equilibrium.incomplete import marked
 from deqn.equilibrium.outputs import Declared, Outputs
 from deqn.project.errors import UserError
+from deqn.report.axes import Axes
 
 AnyState = Any  # a NamedTuple of tensors, batch first: the economy's own State
 AnyPolicy = Any
@@ -35,7 +36,9 @@ class Report(NamedTuple):
 
     letters: the name in simulation.npz of each field of State, and of those of Policy that are written there.
     units: by field of State and Policy, or by name in `definitions`; figures and tables show them.
-    age_label: what the last axis of fields [batch, N] is called in figures, where the economy has `ages`.
+    dims: by field, error or definition the names of its axes in order, {"savings": ("age", "asset")}; () says that its
+        numbers belong to no axis. Needless where a field has one axis and exactly one of the economy's has its length.
+    axis_labels: what an axis is called in figures; else its own name.
     oldest: policies, errors and definitions [batch, N-1] that belong to ages 2..N; without it, to ages 1..N-1. Fields
         of State of this size always belong to 2..N, because the newborn hold nothing.
     foreseen: policies that are written for every shock that may follow, under their letter and "_next".
@@ -49,14 +52,15 @@ class Report(NamedTuple):
     condition_names: what a reader calls an error; else its name in `errors`.
     relative_to: for a policy that may be zero or negative, the policy or definition of whose size its implied error is
         a share; else its own mean size.
-    figures: by the name of a figure, the variables by age that it shows, "log10_" before the name of an error; else
-        each variable has a figure NAME_by_age.
+    figures: by the name of a figure, the variables along an axis that it shows, "log10_" before the name of an error;
+        else each variable has a figure NAME_by_AXIS.
     stage_variables, shock_variables: rows of the figure of stages, panels of the figure by shock.
     """
 
     letters: Mapping[str, str] = {}
     units: Mapping[str, str] = {}
-    age_label: str = "age"
+    dims: Mapping[str, Sequence[str]] = {}
+    axis_labels: Mapping[str, str] = {}
     oldest: Sequence[str] = ()
     foreseen: Sequence[str] = ()
     binding: str | None = None
@@ -81,7 +85,8 @@ class Economy(abc.ABC):
     outputs: how many numbers `policy` takes from the network for a state; or by name, such as {"bonds": N, "price": 1},
         and `policy` takes output.bonds [batch, N] and output.price [batch] (see `deqn.equilibrium.outputs`).
     own: for each output the index of the feature nearest to it (a cohort's own wealth), or None.
-    ages: the N ages, in order, of fields [batch, N] and [batch, N-1], or None for an economy without ages.
+    axes: the labels, in order, of each axis of the economy's fields: {"age": ages} for fields [batch, N] and
+        [batch, N-1], {"country": names}; numbers, or names. Results are written along them.
     """
 
     Parameters: ClassVar[Any]
@@ -92,7 +97,7 @@ class Economy(abc.ABC):
     shocks: Exogenous
     outputs: Declared
     own: Sequence[int] | None = None
-    ages: np.ndarray | None = None
+    axes: Mapping[str, Sequence[float] | Sequence[str] | np.ndarray] = {}
 
     def __init__(self, parameters: Any, dtype: str = "float32") -> None:
         self.p = parameters
@@ -137,7 +142,7 @@ class Economy(abc.ABC):
 
     @abc.abstractmethod
     def residuals(self, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
-        """What is minimised, by condition: [batch, ages] or [batch], zero in equilibrium, unit-free."""
+        """What is minimised, by condition: [batch, ...] or [batch], zero in equilibrium, unit-free."""
 
     @abc.abstractmethod
     def initial_states(self, count: int, generator: np.random.Generator) -> AnyState:
@@ -167,7 +172,7 @@ class Economy(abc.ABC):
         return policy
 
     def definitions(self, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Mapping[str, tf.Tensor]:
-        """Further variables to report: prices and aggregates [batch], by-age variables [batch, ages]."""
+        """Further variables to report: prices and aggregates [batch], variables by age or country."""
         return {}
 
     def correction(self, output: Any, state: AnyState, policy: AnyPolicy, E: ExpectationOperator) -> Any:
@@ -208,6 +213,14 @@ class Economy(abc.ABC):
     def describe_shocks(self) -> Sequence[str]:
         """A name for each value of a discrete shock, in order."""
         return [f"shock {number + 1}" for number in range(self.shocks.discrete or 0)]
+
+
+def axes_of(economy: Economy) -> Axes:
+    """The economy's axes, with what its report says of them, as reports read them."""
+    labels = {
+        axis: [x if isinstance(x, str) else float(x) for x in along] for axis, along in economy.axes.items()
+    }  # fmt: skip
+    return Axes(labels, economy.report.dims, [*economy.State._fields, *economy.report.oldest])
 
 
 def _checked_array(name: str, given: Any, like: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ def simulated_states(rule: DecisionRule, periods: int, burn_in: int, seed: int, 
     start = economy.tensors(economy.initial_states(tracks, np.random.default_rng(0)))
     key = tf.constant([seed, 1], tf.int32)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def run(start: Any, key: tf.Tensor) -> Any:
         path, _ = simulation.simulate(economy, economy.shocks, rule, start, periods, key, burn_in)
         return path
@@ -125,7 +125,7 @@ def at_states(rule: DecisionRule, state: Any) -> tuple[Any, Any, dict, dict, dic
             dict(economy.flags(state, policy)),
         )
 
-    pieces = map_chunks(tf.function(everything, jit_compile=True), state)
+    pieces = map_chunks(tf.function(everything, jit_compile=True, autograph=False), state)
     return (state, *pieces)
 
 

@@ -14,7 +14,7 @@ from deqn.equilibrium.checks.dry_run import conditions_that_move
 from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.network import build_network, inputs_of
-from deqn.equilibrium.reporting import by_age_at_stage, results_of
+from deqn.equilibrium.reporting import at_stage, results_of
 from deqn.equilibrium.sampling import Sampler, Tracks, check_sampling, drawn, of_one_worker
 from deqn.equilibrium.settings import NextPeriodSettings
 from deqn.equilibrium.visited import TRACKS, Visited, visited_by
@@ -58,8 +58,8 @@ class Equilibrium(Problem):
         self.pool = economy.initial_states(_POOL, np.random.default_rng([settings.seed, 1]))
         self.network.adapt(np.asarray(economy.features(economy.tensors(self.pool))))
         self.copy_to_target()
-        self._visited = tf.function(visited_by, jit_compile=True)
-        self._validation = tf.function(self._errors_on_fresh_paths, jit_compile=True)
+        self._visited = tf.function(visited_by, jit_compile=True, autograph=False)
+        self._validation = tf.function(self._errors_on_fresh_paths, jit_compile=True, autograph=False)
 
     def set_pool(self, state: Any) -> None:
         """These states, [n] of any number, become the ones from which tracks and validation paths begin."""
@@ -219,12 +219,12 @@ class Equilibrium(Problem):
         return NetworkRule(economy, network, self.policy_rule.heads)
 
     def results(self) -> Results:
-        """Simulates in float64 as the file's `evaluation` asks, and gives errors, moments and distributions by age."""
+        """Simulates in float64 as the file's `evaluation` asks: errors, moments and distributions along axes."""
         return results_of(self.rule(), self.settings.evaluation)
 
     def at_stage(self) -> Sequence[Mapping[str, Any]]:
-        """Distributions by age under the present weights, on a short path."""
-        return by_age_at_stage(self._exact_rule())
+        """Distributions along the first axis under the present weights, on a short path."""
+        return at_stage(self._exact_rule())
 
 
 def _by_state(squared: tf.Tensor) -> tf.Tensor:

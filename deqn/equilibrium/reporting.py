@@ -1,16 +1,16 @@
-"""What is written of an evaluated decision rule: tables of errors and moments, distributions by age, arrays."""
+"""What is written of an evaluated decision rule: tables of errors and moments, distributions along axes, arrays."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from deqn.equilibrium import accuracy, implied
 from deqn.equilibrium.decision_rule import DecisionRule, OutputRule
-from deqn.equilibrium.economy import Economy, Report
+from deqn.equilibrium.economy import Economy, Report, axes_of
 from deqn.equilibrium.evaluation import Evaluation, check_finite, evaluate, under_unvisited
 from deqn.equilibrium.settings import EvaluationSettings
 from deqn.report.tables import worst_row
@@ -20,19 +20,18 @@ _STAGE_PERIODS, _STAGE_BURN_IN, _STAGE_SEED = 1200, 200, 2  # the stages of trai
 
 
 def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
-    """Errors, moments and distributions by age of a rule in float64 on the simulated paths that the file asks for."""
+    """Errors, moments and distributions along axes, in float64 on the simulated paths that the file asks for."""
     economy = rule.economy
     evaluation = evaluate(rule, path.periods, path.burn_in, path.seed, path.tracks)
     check_finite(evaluation)
-    ages, shock, report = _ages(economy), _shock(economy, evaluation), economy.report
+    axes, shock, report = axes_of(economy), _shock(economy, evaluation), economy.report
     binding = getattr(evaluation.policy, report.binding) > 0 if report.binding else None
     unvisited = under_unvisited(rule, evaluation.state)
-    errors = [*accuracy.error_rows(evaluation.errors, ages, shock, binding, report.products, report.oldest, unvisited)]
+    errors = [*accuracy.error_rows(evaluation.errors, axes, shock, binding, report.products, unvisited)]
     tables = {"errors": errors}
     moments = [*accuracy.moment_rows(evaluation.definitions, shock, evaluation.track, report.output)]
-    if ages is not None:
-        moments += accuracy.age_mean_rows(_variables(evaluation), ages, _oldest(economy))
-        tables["by_age"] = [*_age_rows(economy, evaluation, ages)]
+    moments += accuracy.mean_rows(_variables(evaluation), axes)
+    tables |= {f"by_{axis}": rows for axis, rows in _along_axes(economy, evaluation).items()}
     if moments:
         tables["moments"] = moments
     implied_errors, about = _implied(rule, evaluation)
@@ -48,7 +47,7 @@ def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
         },
         printed=("errors", "implied"),
         description={
-            **_description(economy, ages),
+            **_description(economy),
             "aggregates": dict(report.aggregates) or {name: name for name in _series(evaluation)},
             "evaluation": path.model_dump(),
             "shares_at_constraints": constrained,
@@ -101,21 +100,21 @@ def arrays_by_letter(economy: Economy, evaluation: Evaluation) -> dict[str, np.n
     return {**arrays, "track": evaluation.track, "inside": evaluation.inside & evaluation.visited}
 
 
-def by_age_at_stage(rule: DecisionRule) -> list[dict[str, Any]]:
-    """The distributions by age over all shocks on a short path; none for an economy without ages."""
-    ages = _ages(rule.economy)
-    if ages is None:
+def at_stage(rule: DecisionRule) -> list[dict[str, Any]]:
+    """The distributions along the first axis over all shocks on a short path; none for an economy without axes."""
+    if not rule.economy.axes:
         return []
-    evaluation = evaluate(rule, _STAGE_PERIODS, _STAGE_BURN_IN, _STAGE_SEED)
-    return [row for row in _age_rows(rule.economy, evaluation, ages) if row["shock"] == "all"]
+    tables = _along_axes(rule.economy, evaluate(rule, _STAGE_PERIODS, _STAGE_BURN_IN, _STAGE_SEED))
+    return [row for row in next(iter(tables.values()), []) if row["shock"] == "all"]
 
 
-def _description(economy: Economy, ages: list[float] | None) -> dict[str, Any]:
+def _description(economy: Economy) -> dict[str, Any]:
     """What tables and figures need to know of the economy; what it does not say is left out."""
     report = economy.report
     letters = report.letters
     said: dict[str, Any] = {
-        "axis": report.age_label,
+        "axes": axes_of(economy)._asdict() if economy.axes else {},
+        "axis_labels": report.axis_labels,
         "figures": report.figures,
         "stage_variables": report.stage_variables,
         "shock_variables": report.shock_variables,
@@ -124,7 +123,6 @@ def _description(economy: Economy, ages: list[float] | None) -> dict[str, Any]:
     }
     return {
         "shock_names": list(economy.describe_shocks()),
-        "ages": ages,
         "units": dict(report.units),
         "letters": dict(letters),
         "states": list(economy.State._fields),
@@ -175,14 +173,9 @@ def _headline(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     return f"{name} mean {scale * row['mean']:.2g}{percent}, p99.9 {scale * row['p99.9']:.2g}{percent}"
 
 
-def _age_rows(economy: Economy, evaluation: Evaluation, ages: list[float]) -> Iterator[dict[str, Any]]:
+def _along_axes(economy: Economy, evaluation: Evaluation) -> dict[str, list[dict[str, Any]]]:
     shock, units = _shock(economy, evaluation), economy.report.units
-    return accuracy.age_rows(_variables(evaluation), evaluation.errors, units, ages, shock, _oldest(economy))
-
-
-def _oldest(economy: Economy) -> list[str]:
-    """Fields of N-1 numbers that belong to ages 2..N: those of the state, because the newborn hold nothing."""
-    return [*economy.State._fields, *economy.report.oldest]
+    return accuracy.axis_tables(_variables(evaluation), evaluation.errors, units, axes_of(economy), shock)
 
 
 def _variables(evaluation: Evaluation) -> dict[str, np.ndarray]:
@@ -192,10 +185,6 @@ def _variables(evaluation: Evaluation) -> dict[str, np.ndarray]:
 def _series(evaluation: Evaluation) -> list[str]:
     """The definitions that are one number a period."""
     return [name for name, values in evaluation.definitions.items() if values.ndim == 1]
-
-
-def _ages(economy: Economy) -> list[float] | None:
-    return None if economy.ages is None else [float(age) for age in economy.ages]
 
 
 def _shock(economy: Economy, evaluation: Evaluation) -> np.ndarray | None:

@@ -43,7 +43,7 @@ class Sampler:
         self.minibatch = settings.minibatch or self.states
         self.chain = MarkovChain(settings.chain) if settings.chain is not None else self.economy.shocks
         # Compiled even where the update is not: one operation at a time, a period of one track takes twice as long.
-        self._simulated_episode = tf.function(self._episode, jit_compile=True)
+        self._simulated_episode = tf.function(self._episode, jit_compile=True, autograph=False)
 
     def start(self, pool: Any, key: tf.Tensor) -> Tracks:
         """Tracks drawn from the pool; the first episode is simulated by the first update."""

@@ -85,9 +85,12 @@ class EvaluationSettings(Section):
 class WarmStartSettings(Section):
     """A first solution by a wide-and-deep network's linear and quadratic part, before training.
 
+    guess: "iterated" needs the economy's `correction`; "linear", the solution about the steady state, normal shocks. It
+    uses `settling` and `tracks` alone.
     stages: how many components, and how many components' products, take part, one stage after the other.
     """
 
+    guess: Literal["iterated", "linear"] = setting("iterated")
     iterations: int = setting(30, unit="iterations a stage", ge=1)
     settling: int = setting(40, unit="periods that the tracks move under the first guess", ge=1)
     stages: list[tuple[int, int]] | None = setting(
@@ -102,7 +105,8 @@ class EquilibriumSettings(Section):
     """The equilibrium's part of a parameter file.
 
     weights: of the conditions in the loss, by name; 1 where not named.
-    warm_start: {} for its defaults, of an economy with a `correction`; none: training starts from an untrained network.
+    warm_start: {} for its defaults, of an economy with a `correction`; {guess: linear} for the linear solution; none:
+    training starts from an untrained network.
     """
 
     network: NetworkSettings = setting(NetworkSettings())

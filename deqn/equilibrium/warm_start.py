@@ -1,6 +1,7 @@
-"""A first solution without a network: time iteration on the wide (linear and quadratic) part of a network alone.
+"""A first solution without a network, on the wide (linear and quadratic) part of a network alone.
 
-The network's outputs are linear in its wide features F of the state, one set of coefficients for each shock.
+With normal shocks it may be the linear solution about the steady state (`linear_solution.py`). Otherwise it is time
+iteration. The network's outputs are linear in its wide features F of the state, one set of coefficients for each shock.
 Repeatedly, tracks move on by a period, the economy says by how much d its outputs should change for the conditions to
 hold, and least squares moves the coefficients that way:
 
@@ -24,6 +25,7 @@ import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
 from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.linear_solution import LinearSolution, linear_solution
 from deqn.equilibrium.settings import NetworkSettings, WarmStartSettings
 from deqn.mlp.networks import WideAndDeep
 from deqn.project.errors import UserError
@@ -38,27 +40,62 @@ _FIRST_COMPONENTS = (4, 12)  # of the stages before all components take part
 def fit_wide_part(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
     """Sets the wide weights and the statistics of the inputs, and makes the visited states the problem's pool.
 
-    Raises UserError if the economy has no correction, or the network no wide part as large as a stage asks for.
+    Raises UserError if the economy has no such guess, or the network no wide part as large as it asks for.
     """
+    if settings.guess == "linear":
+        _take_linear_solution(problem, settings, say)
+    else:
+        _iterate(problem, settings, say)
+
+
+def _take_linear_solution(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
+    """The network says what the linear solution says, and knows the states that this visits."""
+    network, economy = problem.network, problem.economy
+    _check_network(network, problem.settings.network, "none")
+    solution = linear_solution(problem.economy_type, problem.parameters)
+    _set_wide(network, solution)
+    pool = economy.tensors(problem.pool)
+    advance = tf.function(problem.sampler.advance, jit_compile=True)
+    generator = np.random.default_rng([problem.settings.seed, 2])
+    state = economy.tensors(economy.initial_states(settings.tracks, generator))
+    for count in range(settings.settling):
+        state, _ = advance(state, pool, tf.constant([problem.settings.seed, count], tf.int32))
+    network.adapt(economy.features(state).numpy().astype(np.float64))
+    _set_wide(network, solution)
+    problem.set_pool(state)
+    say(f"linear solution: of a deviation from the steady state {solution.modulus:.4f} is left a period later, at most")
+
+
+def _set_wide(network: WideAndDeep, solution: LinearSolution) -> None:
+    """The wide part becomes output + by_feature (inputs - features)."""
+    rotation, slope = network.whiten.rotation.numpy(), solution.by_feature.T / network.output_scale
+    kernel = np.zeros(network.wide.kernel.shape)
+    kernel[: network.whiten.components] = np.linalg.pinv(rotation) @ slope
+    network.wide.kernel.assign(kernel)
+    at_mean = solution.output / network.output_scale + (network.whiten.mean.numpy() - solution.features) @ slope
+    network.wide.bias.assign(at_mean)
+
+
+def _iterate(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
     network, rule, economy = problem.network, problem.policy_rule, problem.economy
     _check(economy, network, problem.settings.network, settings)
     pool = economy.tensors(problem.pool)
 
-    @tf.function(jit_compile=True)
-    def iterate(state: Any, output: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        """Changes of the outputs under every shock [S, M, outputs], and the states one period later."""
+    @tf.function(jit_compile=True, autograph=False)
+    def iterate(state: Any, key: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        """Changes of the outputs under every shock [M, S, outputs], and the states one period later."""
+        output = tf.concat(network.by_head(economy.features(state)), axis=0)  # [S * M, outputs]
         everywhere, policy = rule.under_every_shock(state)
         E = rule.expectation(everywhere, policy)
-        said = economy.taken.grouped(tf.reshape(output, [-1, economy.width]))
+        said = economy.taken.grouped(output)
         policy = economy.complete(everywhere, policy, E)
         change = economy.taken.flat(economy.correction(said, everywhere, policy, E))
         following, _ = problem.sampler.advance(state, pool, key)
-        return tf.reshape(change, output.shape), following
+        return tf.transpose(tf.reshape(change, [-1, settings.tracks, economy.width]), [1, 0, 2]), following
 
     def changes(state: Any, count: int) -> tuple[np.ndarray, Any]:
-        output = tf.transpose(network(economy.features(state)), [1, 0, 2])  # [S, M, outputs]
-        change, following = iterate(state, output, tf.constant([problem.settings.seed, count], tf.int32))
-        return np.transpose(change.numpy(), [1, 0, 2]), following  # [M, S, outputs]
+        change, following = iterate(state, tf.constant([problem.settings.seed, count], tf.int32))
+        return change.numpy(), following
 
     generator = np.random.default_rng([problem.settings.seed, 2])
     state = economy.tensors(economy.initial_states(settings.tracks, generator))
@@ -94,12 +131,7 @@ def stages_of(settings: WarmStartSettings, network: WideAndDeep) -> list[tuple[i
 def _check(economy: Economy, network: keras.Model, file: NetworkSettings, settings: WarmStartSettings) -> None:
     if type(economy).correction is Economy.correction:
         raise UserError(f"warm_start: {type(economy).__name__} has no method `correction`; set warm_start to null")
-    if not isinstance(network, WideAndDeep):
-        raise UserError(
-            f"warm_start: needs network.kind: wide_and_deep, got {file.kind}; change it or set warm_start to null"
-        )
-    if file.heads != "shock":
-        raise UserError("warm_start: needs network.heads: shock, got none; change it or set warm_start to null")
+    _check_network(network, file, "shock")
     has = {"components": network.whiten.components, "quadratics": _products(network)}
     for number, stage in enumerate(settings.stages or ()):
         for (name, most), asked in zip(has.items(), stage, strict=True):
@@ -108,6 +140,17 @@ def _check(economy: Economy, network: keras.Model, file: NetworkSettings, settin
                     f"warm_start.stages.{number}: asks for {asked} {name}, expected 0 to {most}, as network.{name} "
                     "has; change one of them"
                 )
+
+
+def _check_network(network: keras.Model, file: NetworkSettings, heads: str) -> None:
+    if not isinstance(network, WideAndDeep):
+        raise UserError(
+            f"warm_start: needs network.kind: wide_and_deep, got {file.kind}; change it or set warm_start to null"
+        )
+    if file.heads != heads:
+        raise UserError(
+            f"warm_start: needs network.heads: {heads}, got {file.heads}; change it or set warm_start to null"
+        )
 
 
 def _products(network: WideAndDeep) -> int:

@@ -28,7 +28,6 @@ class RunFolder:
         self.simulation = self.path / "simulation.npz"
         self.errors = self.path / "errors.csv"
         self.moments = self.path / "moments.csv"
-        self.by_age = self.path / "by_age.csv"
         self.figures = self.path / "figures"
         self.as_trained = self.path / "as_trained"  # the Python beside the parameter file when the run was trained
         self.evaluations = self.path / "evaluations"  # with other settings than those of the parameter file

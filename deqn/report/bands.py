@@ -1,26 +1,31 @@
-"""Figures over the economy's axis, such as age: the distribution over simulated states as bands of percentiles.
+"""Figures along an axis of the economy, such as age: the distribution over simulated states as bands of percentiles.
+
+Along an axis of names, such as countries, the bands are bars. A variable with a second axis has one line for each of
+its labels there.
 
 Which variables are drawn, and how the axis is called, the economy says in description.json:
 
-figures          variables by the name of their figure; else every variable has a figure NAME_by_age
+axes             labels of each axis, whose distributions stand in by_AXIS.csv; else there is by_age.csv alone
+axis_labels      what an axis is called in figures; else its name
+figures          variables by the name of their figure; else every variable has a figure NAME_by_AXIS
 stage_variables  rows of the figure of stages; else the first variable of each of the first four figures
-shock_variables  panels of the figure by shock; else the first three variables that by_age.csv has by shock
-axis             label of the axis; else "age"
+shock_variables  panels of the figure by shock; else the first three variables that the first axis has by shock
 condition_names  what an error is called; else its name in errors.csv
 """
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 
 from deqn.report import files
+from deqn.report.axes import Axes
 from deqn.report.paper import COLOURS, DASHES, GREY, INK, MIDDLE, PALE, Drawing, axis_label, legend_below, palette
 from deqn.report.tables import condition_name
 
@@ -28,15 +33,21 @@ STATISTICS = ("mean", "p0.1", "p10", "p50", "p90", "p99.9")
 # Below this an error is rounding of a condition that holds by construction. Letting it set the axis (the writer clips
 # log10 of zero to -16) would squeeze the errors that matter into the panel's upper edge.
 ROUNDING = -10.0
-_FEW_AGES = 7  # which have room to be named one by one
+_FEW = 7  # numbers that have room to be named one by one, names that have it side by side
+_MOST_NAMES = 25  # beyond which every second or third name of an axis is shown
 
 
-def by_age(folder: Path) -> Iterator[Drawing]:
-    """Draws each figure of which by_age.csv has a variable: mean, median, 10/90 and 0.1/99.9 % bands.
+def by_axis(folder: Path) -> Iterator[Drawing]:
+    """Draws each figure of which a by_AXIS.csv has a variable: mean, median, 10/90 and 0.1/99.9 % bands.
 
-    Data: columns variable, unit, age and the statistics, as in by_age.csv.
+    Data: columns variable, unit, the axis and the statistics, as in by_AXIS.csv.
     """
-    table, described = profiles(folder / "by_age.csv"), files.description(folder)
+    described = files.description(folder)
+    for path in _paths(folder, described):
+        yield from _along(profiles(path), described)
+
+
+def _along(table: pd.DataFrame, described: dict[str, Any]) -> Iterator[Drawing]:
     for name, wanted in _figures(described, table).items():
         data = _all_shocks(table, wanted)
         variables = list(dict.fromkeys(data["variable"]))
@@ -48,9 +59,9 @@ def by_age(folder: Path) -> Iterator[Drawing]:
             rows = data[data["variable"] == variable]
             _band(panel, rows)
             panel.set_ylabel(_label(rows, described))
-            panel.set_xlabel(_axis(described))
+            panel.set_xlabel(_axis(described, data))
             panel.tick_params(labelleft=True)
-        _all_ages(panels[0], data)
+        _all_labels(panels, data)
         if _limits(panels, [data[data["variable"] == variable] for variable in variables]):
             legend_below(figure, *panels[0].get_legend_handles_labels())
         yield Drawing(name, figure, data)
@@ -59,7 +70,7 @@ def by_age(folder: Path) -> Iterator[Drawing]:
 def stages(folder: Path) -> Drawing | None:
     """Draws some variables over the axis, one column for each stage of training.
 
-    Reads stages/<percent of training>.csv; None if there is none. Data: as by_age.csv, with a first column percent.
+    Reads stages/<percent of training>.csv; None if there is none. Data: as by_AXIS.csv, with a first column percent.
     """
     found = sorted((float(path.stem), path) for path in (folder / "stages").glob("*.csv") if _is_number(path.stem))
     if not found:
@@ -84,8 +95,8 @@ def stages(folder: Path) -> Drawing | None:
         line[0].set_ylabel(_label(data[data["variable"] == variable], described))
     for percent, top, bottom in zip(tables, panels[0], panels[-1], strict=True):
         top.set_title(f"after {percent:g} % of training")
-        bottom.set_xlabel(_axis(described))
-    _all_ages(panels[0, 0], data)
+        bottom.set_xlabel(_axis(described, data))
+    _all_labels(panels.flat, data)
     figure.align_ylabels()
     if drawn:
         legend_below(figure, *panels[0, 0].get_legend_handles_labels())
@@ -95,13 +106,15 @@ def stages(folder: Path) -> Drawing | None:
 def by_shock(folder: Path) -> Drawing | None:
     """Draws the means of some variables over the axis, one line for each shock; None without such rows.
 
-    Data: columns variable, unit, shock (counted from 1), age, mean.
+    Data: columns variable, unit, shock (counted from 1), the axis, mean.
     """
-    table, described = profiles(folder / "by_age.csv"), files.description(folder)
-    data = table[table["shock"] != "all"]
+    described = files.description(folder)
+    table = profiles(_paths(folder, described)[0])
+    axis, *others = _axes(table)
+    data = table[(table["shock"] != "all") & (table[others] == "").all(axis=1)]
     wanted = described.get("shock_variables", list(dict.fromkeys(data["variable"]))[:3])
     data = data[data["variable"].isin(wanted)]
-    data = data[["variable", "unit", "shock", "age", "mean"]].reset_index(drop=True)
+    data = data[["variable", "unit", "shock", axis, "mean"]].reset_index(drop=True)
     variables = [variable for variable in wanted if variable in set(data["variable"])]
     if not variables:
         return None
@@ -112,64 +125,118 @@ def by_shock(folder: Path) -> Drawing | None:
     for variable, panel in zip(variables, panels, strict=True):
         rows = data[data["variable"] == variable]
         for position, (shock, colour) in enumerate(zip(shocks, palette(len(shocks)), strict=True)):
-            line = rows[rows["shock"] == shock].sort_values("age")
+            line = rows[rows["shock"] == shock].sort_values(axis)
             dash = DASHES[position % len(DASHES)]
-            panel.plot(line["age"], line["mean"], color=colour, linestyle=dash, label=names[shock])
+            panel.plot(_places(line), line["mean"], color=colour, linestyle=dash, label=names[shock])
         panel.set_ylabel(_label(rows, described))
-        panel.set_xlabel(_axis(described))
-    _all_ages(panels[0], data)
+        panel.set_xlabel(_axis(described, data))
+    _all_labels(panels, data)
     legend_below(figure, *panels[0].get_legend_handles_labels())
     return Drawing("by_shock", figure, data)
 
 
 def profiles(path: Path) -> pd.DataFrame:
-    """Reads by_age.csv or a file of stages/: variable, unit, shock ("all" or 1..S), age, mean and percentiles.
+    """Reads by_AXIS.csv or a file of stages/: variable, unit, shock ("all" or 1..S), axes, mean and percentiles.
 
-    An empty table if there is no such file (an economy without ages, or a run not yet evaluated).
+    Numbers on the first axis are numbers, names a category in the file's order; labels of a second axis are text.
+    An empty table if there is no such file (an economy without axes, or a run not yet evaluated).
     """
-    columns = ("variable", "unit", "shock")
+    fixed = ("variable", "unit", "shock")
     if not path.exists():
-        return pd.DataFrame(columns=[*columns, "age", *STATISTICS])
-    return pd.DataFrame(
-        files.rows(path, text=columns, numbers=("age", *STATISTICS)), columns=[*columns, "age", *STATISTICS]
-    )
+        return pd.DataFrame(columns=[*fixed, "age", *STATISTICS])
+    axes = [column for column in files.header(path) if column not in (*fixed, *STATISTICS)]
+    rows = files.rows(path, text=(*fixed, *axes), numbers=STATISTICS)
+    table = pd.DataFrame(rows, columns=[*fixed, *axes, *STATISTICS])
+    labels = table[axes[0]]
+    if labels.map(_is_number).all():
+        return table.assign(**{axes[0]: labels.astype(float)})
+    return table.assign(**{axes[0]: pd.Categorical(labels, list(dict.fromkeys(labels)), ordered=True)})
+
+
+def _paths(folder: Path, described: dict[str, Any]) -> list[Path]:
+    """The by_AXIS.csv of each axis, the first of the economy first."""
+    return [folder / f"by_{axis}.csv" for axis in Axes.read(described).labels or ("age",)]
+
+
+def _axes(table: pd.DataFrame) -> list[str]:
+    """The names of the axes among the columns, the one that figures are drawn along first."""
+    return [str(column) for column in table if column not in ("percent", "variable", "unit", "shock", *STATISTICS)]
+
+
+def _places(rows: pd.DataFrame) -> np.ndarray:
+    """Where rows stand on the first axis: the numbers there, or the positions of the names."""
+    column = rows[_axes(rows)[0]]
+    return np.asarray(column.cat.codes if hasattr(column, "cat") else column)
 
 
 def _figures(described: dict[str, Any], table: pd.DataFrame) -> dict[str, Sequence[str]]:
-    own = {f"{name.removeprefix('log10_')}_by_age": [name] for name in dict.fromkeys(table["variable"])}
+    axis = _axes(table)[0]
+    own = {f"{name.removeprefix('log10_')}_by_{axis}": [name] for name in dict.fromkeys(table["variable"])}
     return described.get("figures", own)
 
 
-def _axis(described: dict[str, Any]) -> str:
-    return str(described.get("axis", "age"))
+def _axis(described: dict[str, Any], table: pd.DataFrame) -> str:
+    axis = _axes(table)[0]
+    return str(described.get("axis_labels", {}).get(axis, axis.replace("_", " ")))
 
 
 def _all_shocks(table: pd.DataFrame, variables: Sequence[str]) -> pd.DataFrame:
     rows = table[(table["shock"] == "all") & table["variable"].isin(variables)]
-    return rows.drop(columns="shock").sort_values(["variable", "age"], kind="stable").reset_index(drop=True)
+    return rows.drop(columns="shock").sort_values(["variable", _axes(rows)[0]], kind="stable").reset_index(drop=True)
 
 
-def _band(axes: Axes, rows: pd.DataFrame) -> None:
+def _band(axes: Panel, rows: pd.DataFrame) -> None:
     values = rows[list(STATISTICS)]
     if _is_log(rows):  # a line or band ends where it meets rounding, instead of plunging to the clipped zeros
         values = values.where(values > ROUNDING).fillna({"p0.1": ROUNDING, "p10": ROUNDING})
+    x, others = _places(rows), rows[_axes(rows)[1:]]
+    if (others != "").to_numpy().any():
+        _lines(axes, x, values, others.agg(" ".join, axis=1))
+        return
+    names = hasattr(rows[_axes(rows)[0]], "cat")
     for low, high, colour, label in (("p0.1", "p99.9", PALE, "0.1 to 99.9 %"), ("p10", "p90", MIDDLE, "10 to 90 %")):
-        axes.fill_between(rows["age"], values[low], values[high], color=colour, linewidth=0, label=label)
-    axes.plot(rows["age"], values["p50"], color=COLOURS[0], label="median")
-    axes.plot(rows["age"], values["mean"], color=INK, linestyle=DASHES[1], linewidth=1.1, label="mean")
+        if names:
+            axes.bar(x, values[high] - values[low], 0.7, values[low], color=colour, linewidth=0, label=label)
+        else:
+            axes.fill_between(x, values[low], values[high], color=colour, linewidth=0, label=label)
+    looks: dict[str, Any] = {"linestyle": "", "marker": "_", "markersize": 9} if names else {}
+    axes.plot(x, values["p50"], color=COLOURS[0], label="median", **looks)
+    axes.plot(x, values["mean"], color=INK, label="mean", **(looks or {"linestyle": DASHES[1], "linewidth": 1.1}))
 
 
-def _all_ages(axes: Axes, data: pd.DataFrame) -> None:
-    """Limits of an axis of ages that all panels share: every age of any of them, and a margin; few ages are named."""
-    ages = sorted(set(data["age"]))
-    step = min((later - earlier for earlier, later in itertools.pairwise(ages)), default=1.0)
-    margin = max(step / 2, 0.02 * (ages[-1] - ages[0]))
-    axes.set_xlim(ages[0] - margin, ages[-1] + margin)
-    if len(ages) <= _FEW_AGES:
-        axes.set_xticks(ages, [f"{age:g}" for age in ages])
+def _lines(axes: Panel, x: np.ndarray, values: pd.DataFrame, labels: pd.Series) -> None:
+    """The mean along the first axis for each label of the second, and thinly between its 10th and 90th percentile."""
+    each = list(dict.fromkeys(labels))
+    for position, (label, colour) in enumerate(zip(each, palette(len(each)), strict=True)):
+        here = (labels == label).to_numpy()
+        mine, dash = values[here], DASHES[position % len(DASHES)]
+        axes.fill_between(x[here], mine["p10"], mine["p90"], color=colour, alpha=0.15, linewidth=0)
+        axes.plot(x[here], mine["mean"], color=colour, linestyle=dash, label=label)
 
 
-def _limits(panels: Sequence[Axes], parts: Sequence[pd.DataFrame]) -> bool:
+def _all_labels(panels: Iterable[Panel], data: pd.DataFrame) -> None:
+    """Limits of an axis that all panels share: every label of any of them, and a margin; few numbers are named."""
+    for panel in panels:
+        _label_axis(panel, data)
+
+
+def _label_axis(axes: Panel, data: pd.DataFrame) -> None:
+    column = data[_axes(data)[0]]
+    if hasattr(column, "cat"):
+        names = list(column.cat.categories)
+        shown = range(0, len(names), -(-len(names) // _MOST_NAMES))
+        axes.set_xlim(-0.6, len(names) - 0.4)
+        axes.set_xticks(list(shown), [names[n] for n in shown], rotation=90 if len(names) > _FEW else 0)
+        return
+    labels = sorted(set(column))
+    step = min((later - earlier for earlier, later in itertools.pairwise(labels)), default=1.0)
+    margin = max(step / 2, 0.02 * (labels[-1] - labels[0]))
+    axes.set_xlim(labels[0] - margin, labels[-1] + margin)
+    if len(labels) <= _FEW:
+        axes.set_xticks(labels, [f"{label:g}" for label in labels])
+
+
+def _limits(panels: Sequence[Panel], parts: Sequence[pd.DataFrame]) -> bool:
     """Limits of a shared axis of logarithms, set by what lies above ROUNDING; levels keep matplotlib's own.
 
     parts: the rows of each panel. A panel that hides errors says so. Returns whether any panel shows something.
@@ -204,8 +271,8 @@ def _label(rows: pd.DataFrame, described: dict[str, Any]) -> str:
     return axis_label(variable, unit)
 
 
-def _is_number(stem: str) -> bool:
+def _is_number(text: str) -> bool:
     try:
-        return math.isfinite(float(stem))
+        return math.isfinite(float(text))
     except ValueError:
         return False

@@ -1,5 +1,6 @@
 """Several solutions beside each other: tables for the terminal, and figures of their policies and errors."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich import box
 from rich.table import Table
 
 from deqn.report import files
+from deqn.report.axes import Axes, text
 from deqn.report.paper import DASHES, Drawing, axis_label, legend_below, palette, paper_style, save
 from deqn.report.tables import SCALES, condition_name, digits, worst_row
 
@@ -100,55 +102,60 @@ def _errors(described: dict[str, Any], arrays: dict[str, np.ndarray], folder: Pa
 
 
 def _policies(described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Drawing | None:
-    """The figure of the policies over the first state where that is one number, else of their means by age."""
-    runs, ages, oldest = described["runs"], described["ages"], described.get("oldest", ())
+    """The figure of the policies over the first state where that is one number, else of their means along an axis."""
     states = [name for name in arrays if "/" not in name]
     scalar = next((name for name in states if arrays[name].ndim == 1 and arrays[name].dtype.kind == "f"), None)
-    frames = [
-        pd.DataFrame({"run": run, "policy": letter, **xy})
-        for number, run in enumerate(runs, start=1)
-        for letter in described["names"]
-        if (xy := _line(arrays.get(f"{number}/{letter}"), ages, arrays[scalar] if scalar else None, letter in oldest))
-    ]
+    axes = Axes.read(described)
+    frames, titles = [], {}
+    for number, run in enumerate(described["runs"], start=1):
+        for letter in described["names"]:
+            values = arrays.get(f"{number}/{letter}")
+            if values is None:
+                continue
+            for name, along, xy in _lines(letter, values, axes, arrays[scalar] if scalar else None):
+                frames.append(pd.DataFrame({"run": run, "policy": name, **xy}))
+                x = described.get("axis_labels", {}).get(along, along) if along else _label(described, scalar or "")
+                titles[name] = (x, _label(described, letter) + name.removeprefix(letter).replace("/", " "))
     if not frames:
         return None
     data = pd.concat(frames, ignore_index=True)
-    return Drawing("policies", _panels(described, data, scalar), data)
+    return Drawing("policies", _panels(described["runs"], data, titles, bool(axes.labels)), data)
 
 
-def _line(
-    values: np.ndarray | None, ages: list[float] | None, state: np.ndarray | None, oldest: bool
-) -> dict[str, Any]:
-    """The line of a policy: its mean at each age, or a sample of it over a state; empty if it has neither.
-
-    oldest: of fewer numbers than there are ages, they belong to the oldest ones.
+def _lines(
+    letter: str, values: np.ndarray, axes: Axes, state: np.ndarray | None
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Name, axis and line of a policy: its mean along its first axis, for each label of the others; or a sample of it
+    over a state, without an axis.
     """
-    if values is None:
-        return {}
-    if ages is not None and values.ndim == 2 and values.shape[1] <= len(ages):
-        count = values.shape[1]
-        return {"x": ages[len(ages) - count :] if oldest else ages[:count], "y": values.mean(axis=0)}
-    if ages is None and state is not None and values.ndim == 1:
+    labels = axes.of(letter, values.shape[1:])
+    if labels:
+        first, *others = labels
+        means = values.mean(axis=0).reshape(len(labels[first]), -1).T
+        for place, line in zip(itertools.product(*(labels[axis] for axis in others)), means, strict=True):
+            yield "/".join([letter, *map(text, place)]), first, {"x": labels[first], "y": line}
+    elif not axes.labels and state is not None and values.ndim == 1:
         step = max(1, len(values) // _DOTS)
-        return {"x": state[::step], "y": values[::step]}
-    return {}
+        yield letter, "", {"x": state[::step], "y": values[::step]}
 
 
-def _panels(described: dict[str, Any], data: pd.DataFrame, scalar: str | None) -> Figure:
-    runs, names, by_age = described["runs"], described["names"], described["ages"] is not None
-    policies = list(dict.fromkeys(data["policy"]))
-    figure = Figure(figsize=(0.4 + 3.2 * len(policies), 3.4), layout="constrained")
-    panels = figure.subplots(1, len(policies), squeeze=False)[0]
-    for letter, panel in zip(policies, panels, strict=True):
+def _label(described: dict[str, Any], letter: str) -> str:
+    return axis_label(described["names"].get(letter, letter), described["units"].get(letter, ""))
+
+
+def _panels(runs: list[str], data: pd.DataFrame, titles: dict[str, tuple[str, str]], along: bool) -> Figure:
+    """A panel for each policy with a line (or dots) for each run. titles: by policy, of its axes. along: an axis."""
+    figure = Figure(figsize=(0.4 + 3.2 * len(titles), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(titles), squeeze=False)[0]
+    for (name, (x, y)), panel in zip(titles.items(), panels, strict=True):
         for number, (run, colour) in enumerate(zip(runs, palette(len(runs)), strict=True)):
-            mine = data[(data["policy"] == letter) & (data["run"] == run)]
+            mine = data[(data["policy"] == name) & (data["run"] == run)]
             looks: dict[str, Any] = {"linestyle": DASHES[number % 4]}
-            if not by_age:
+            if not along:
                 # The first runs in larger dots, so that they show beneath those that agree with them.
                 looks = {"linestyle": "", "marker": ".", "markersize": 2.0 * (len(runs) - number), "rasterized": True}
-            panel.plot(mine["x"], mine["y"], color=colour, label=run, **looks)
-        x = described["axis"] if by_age else axis_label(names[scalar], described["units"].get(scalar, ""))
+            panel.plot(list(mine["x"]), mine["y"], color=colour, label=run, **looks)
         panel.set_xlabel(x.replace("\n", " "))
-        panel.set_ylabel(axis_label(names[letter], described["units"].get(letter, "")))
-    legend_below(figure, *panels[0].get_legend_handles_labels(), markerscale=1 if by_age else 2)
+        panel.set_ylabel(y)
+    legend_below(figure, *panels[0].get_legend_handles_labels(), markerscale=1 if along else 2)
     return figure

@@ -9,7 +9,7 @@ from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.project.user_code import load_module
 from deqn.report import files
-from deqn.report.bands import by_age, by_shock, stages
+from deqn.report.bands import by_axis, by_shock, stages
 from deqn.report.paper import Drawing, paper_style, save
 from deqn.report.path import aggregates, decision_rule
 from deqn.report.training import training_figure
@@ -18,10 +18,10 @@ from deqn.report.training import training_figure
 def draw_all(folder: Path, as_trained: bool = False, run: Path | None = None) -> list[Path]:
     """Draws what the run folder has data for, into folder/figures: PNG, PDF and the data behind each as CSV.
 
-    A run in progress has metrics.csv only and gets the figure of training; by_age.csv adds variables and errors by age
-    and the means by shock; stages/ adds the stages of training; simulation.npz the path of aggregates and, where the
-    state is a few numbers, the decision rule. What `drawings(folder)` of a figures.py beside the parameter file draws
-    comes on top.
+    A run in progress has metrics.csv only and gets the figure of training; by_age.csv, or that of another axis, adds
+    variables and errors along it and the means by shock; stages/ adds the stages of training; simulation.npz the path
+    of aggregates and, where the state is a few numbers, the decision rule. What `drawings(folder)` of a figures.py
+    beside the parameter file draws comes on top.
 
     as_trained: figures.py is the copy that the run keeps. run: whose evaluation the folder holds, if it is none itself.
     Returns the paths of the PNG files. Raises UserError if nothing can be drawn, or a file is damaged.
@@ -56,7 +56,7 @@ def _own_figures(run: RunFolder, as_trained: bool) -> Callable[[Path], Iterable[
 
 
 def _drawings(folder: Path) -> Iterator[Drawing]:
-    yield from by_age(folder)
+    yield from by_axis(folder)
     yield from (
         drawing for make in (by_shock, stages, aggregates, decision_rule, training_figure) if (drawing := make(folder))
     )

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from deqn.report.axes import Axes, text
+
 _CLIPPED_SHARE = 1e-4  # of entries at a floor, above which a solution is said to be infeasible in places
 _JUMP = 10.0  # times the median of the five rows before
 _DOMINATES = 3.0  # times the mean over all, or the next condition
@@ -173,10 +175,11 @@ def _saturated(run: Evidence, name: str, multiplier: np.ndarray | None) -> Findi
     stiff = np.flatnonzero(same.mean(axis=0) > 0.9)
     if not (len(stiff) and moves):
         return None
-    labels = run.description.get("ages") or list(range(1, decision.shape[1] + 2))
+    along = Axes.read(run.description).of(name, decision.shape[1:])
+    first = f"{next(iter(along))} {text(next(iter(along.values()))[stiff[0]])}" if along else f"place {stiff[0] + 1}"
     return Finding(
         "saturated outputs",
-        f"{name} at {len(stiff)} of {decision.shape[1]} places (first: {labels[stiff[0]]:g}) is the same number in "
+        f"{name} at {len(stiff)} of {decision.shape[1]} places (first: {first}) is the same number in "
         "nearly all states, though no constraint binds there",
         "the network no longer answers there: a smaller learning rate, another seed, or an activation that does not "
         "die (silu for relu)",

@@ -167,8 +167,8 @@ def to_print(folder: Path) -> Iterator[tuple[str, Table]]:
     for name in described.get("printed", ()):
         table = own[name](folder) if name in own else _plain(folder / f"{name}.csv")
         yield titles.get(name, name.replace("_", " ")), table
-        if own and name == "errors":
-            yield "errors by shock, and where a constraint binds", where_table(folder)
+        if own and name == "errors" and len((where := where_table(folder)).columns) > 2:
+            yield "errors by shock, and where a constraint binds", where
 
 
 def _plain(path: Path) -> Table:

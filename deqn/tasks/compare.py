@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from deqn.equilibrium import accuracy
+from deqn.equilibrium.economy import axes_of
 from deqn.equilibrium.evaluation import at_states, simulated_states
 from deqn.equilibrium.settings import EvaluationSettings
 from deqn.project.errors import CannotWrite, UserError
 from deqn.project.parameter_yaml import differences, read_yaml
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_arrays, write_atomically, write_csv
+from deqn.report.axes import Axes
 from deqn.tasks.build import load_problem
 from deqn.tasks.parameter_file import ParameterFile, parameter_file_of
 
@@ -79,12 +81,17 @@ def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int
         "path": settings.model_dump(),
         "units": {letters.get(name, name): unit for name, unit in economy.report.units.items()},
         "names": {letter: name for name, letter in letters.items()},
-        "ages": None if economy.ages is None else [float(age) for age in economy.ages],
-        "axis": economy.report.age_label,
-        "oldest": [letters.get(name, name) for name in economy.report.oldest],
+        "axes": _by_letter(axes_of(economy), letters)._asdict(),
+        "axis_labels": dict(economy.report.axis_labels),
         "condition_names": dict(economy.report.condition_names),
     }
     _write(comparison, description, folder)
+
+
+def _by_letter(axes: Axes, letters: Mapping[str, str]) -> Axes:
+    """The axes of fields that go by their letters."""
+    dims = {letters.get(name, name): along for name, along in axes.dims.items()}
+    return axes._replace(dims=dims, oldest=[letters.get(name, name) for name in axes.oldest])
 
 
 def _evaluation(file: ParameterFile) -> EvaluationSettings:

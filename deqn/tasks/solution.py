@@ -70,7 +70,9 @@ class Solution:
         self.run = run
         self.rule = problem.rule()
         self.economy = self.rule.economy
-        self._compiled_rule = tf.function(lambda state: self.rule.completed(state)[0], jit_compile=True)
+        self._compiled_rule = tf.function(
+            lambda state: self.rule.completed(state)[0], jit_compile=True, autograph=False
+        )
         self._policy_type = _with_evidence(self.economy.Policy)
 
     def policy(self, **state: Any) -> Any:

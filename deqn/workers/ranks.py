@@ -9,11 +9,14 @@ import socket
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from deqn.project.errors import Diverged, Stopped, UserError
 from deqn.workers.launch import read_launch
-from deqn.workers.settings import WorkerSettings
 from deqn.workers.workers import SingleWorker, Workers
+
+if TYPE_CHECKING:
+    from deqn.workers.settings import WorkerSettings
 
 
 @contextlib.contextmanager

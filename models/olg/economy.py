@@ -45,7 +45,7 @@ class OverlappingGenerations(Economy):
             "financial_wealth": "units of the good",
             "total_income": "units of the good per period",
         },
-        age_label="age [years]",
+        axis_labels={"age": "age [years]"},
         foreseen=["savings"],
         binding="multiplier",
         products=["kkt"],
@@ -71,7 +71,7 @@ class OverlappingGenerations(Economy):
         super().__init__(parameters, dtype)
         p = parameters
         self.shocks = MarkovChain(p.transition)
-        self.ages = p.ages()
+        self.axes = {"age": p.ages()}
         self.labour = p.labour_endowments()  # [N]
         self.labour_supply = float(self.labour.sum())
         self.steady = steady_state_of(p, self.shocks.stationary)

@@ -52,7 +52,7 @@ class AnalyticOLG(Economy):
             "savings": "units of the good",
             "consumption": "units of the good per period",
         },
-        age_label="cohort",
+        axis_labels={"age": "cohort"},
         foreseen=["savings"],
         output="Y",
         aggregates={"Y": "output", "C": "consumption", "I": "investment", "K": "capital"},
@@ -62,7 +62,7 @@ class AnalyticOLG(Economy):
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:
         super().__init__(parameters, dtype)
         self.shocks = MarkovChain(parameters.transition)
-        self.ages = np.arange(1, parameters.cohorts + 1)
+        self.axes = {"age": np.arange(1, parameters.cohorts + 1)}
         self.outputs = parameters.cohorts - 1
         # Nearest to the first cohort, who lives on the wage, is the last feature, aggregate capital.
         self.own = [self.outputs, *range(self.outputs - 1)]

@@ -58,7 +58,7 @@ class Portfolio(Economy):
             "bonds_bought": "units of the good, next period",
             "consumption": "units of the good per period",
         },
-        age_label="cohort",
+        axis_labels={"age": "cohort"},
         foreseen=["savings"],
         relative_to={"bonds_bought": "savings"},
     )  # fmt: skip
@@ -67,7 +67,7 @@ class Portfolio(Economy):
         super().__init__(parameters, dtype)
         N, alpha = parameters.cohorts, parameters.capital_share
         self.shocks = MarkovChain(parameters.transition)
-        self.ages = np.arange(1, N + 1)
+        self.axes = {"age": np.arange(1, N + 1)}
         self.outputs = 2 * (N - 1) + 1
         left = np.arange(N - 1, 0, -1)  # periods of life after this one
         self.log_odds = np.log(left)  # of a unit of wealth being saved, were the future not discounted

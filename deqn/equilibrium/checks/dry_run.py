@@ -60,7 +60,7 @@ def check_equations(economy: Economy, every_shock: bool = False, frozen: bool = 
     fewer = tf.nest.map_structure(lambda x: x[:_FEWER], state)
     part = OnePass(economy, fewer, whole.output[:_FEWER], every_shock, frozen)
     shapes.check_same_in_a_smaller_batch(whole.reported, part.reported, _FEWER)
-    shapes.check_report(economy, whole.reported)
+    shapes.check_report(economy, state, whole.reported)
     _check_next_period(whole)
     _check_each_condition(whole)
     _check_today(part, frozen)

@@ -59,11 +59,12 @@ class OnePass:
                 shapes.check_policy(economy, self.policy, state, "complete")
             self.residuals = self._named("residuals", state, self.policy, self.E)
             self.expectations = self.E.calls
-            self.sums = {name: tf.reduce_sum(x * _weights(x)) for name, x in self.residuals.items()}
+            self.sums = _summed(self.residuals)
             self.total = tf.add_n(list(self.sums.values()))
             self.errors = self._named("errors", state, self.policy, self.E)
-            self.error_sums = {name: tf.reduce_sum(x * _weights(x)) for name, x in self.errors.items()}
-            self.policies = tf.add_n([tf.reduce_sum(x * _weights(x)) for x in decided.values() if _is_real(x)])
+            self.error_sums = _summed(self.errors)
+            real = [x for x in decided.values() if _is_real(x)]
+            self.policies = tf.add_n([tf.reduce_sum(x * _weights(x, number)) for number, x in enumerate(real)])
         self.reported = {
             "policy": self.policy._asdict(),
             "residuals": self.residuals,
@@ -118,10 +119,17 @@ def mistakes_in(economy: Economy, method: str) -> Any:
     return mistakes_in_user_code(Path(inspect.getfile(type(economy))).parent, method)
 
 
+def _summed(conditions: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {name: tf.reduce_sum(x * _weights(x, number)) for number, (name, x) in enumerate(conditions.items())}
+
+
 def _is_real(x: tf.Tensor) -> bool:
     return tf.convert_to_tensor(x).dtype.is_floating
 
 
-def _weights(x: tf.Tensor) -> tf.Tensor:
-    """Random weights, always the same, so that no two derivatives cancel in the sum."""
-    return tf.constant(np.random.default_rng(2).standard_normal(x.shape), x.dtype)
+def _weights(x: tf.Tensor, number: int = 0) -> tf.Tensor:
+    """Random weights, always the same, so that no two derivatives cancel in the sum.
+
+    number: of the field among several: what is consumed and what is saved add up to what there is.
+    """
+    return tf.constant(np.random.default_rng([2, number]).standard_normal(x.shape), x.dtype)

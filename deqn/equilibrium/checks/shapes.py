@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.economy import Economy, axes_of
 from deqn.equilibrium.incomplete import Incomplete
 from deqn.equilibrium.outputs import check_outputs
 from deqn.project.errors import UserError, nearest
 
 _MET = "numbers [batch] met numbers [batch, 1]: write x[:, None] beside [batch, N], x[:, 0] beside [batch]"
+_TAKEN = ("variable", "unit", "shock", "mean", "all", "unvisited", "binding", "stage")  # columns and groups of tables
 _SAME = 1e-3  # relative and absolute: rounding in float32 stays below, another state's influence does not
 
 
@@ -30,12 +31,30 @@ def check_declarations(economy: Economy) -> None:
         raise UserError(f"{name}.State: no field `shock`, in which a Markov chain's state is kept; add it")
     if economy.own is not None and len(economy.own) != economy.width:
         raise UserError(f"{name}: own names {len(economy.own)} inputs, expected {economy.width}, one for each output")
+    for axis, labels in economy.axes.items():
+        _check_axis(axis, list(labels))
 
 
-def check_report(economy: Economy, reported: Mapping[str, Mapping[str, Any]]) -> None:
-    """The report names what there is, and gives each field of State and each foreseen policy a letter of its own."""
+def _check_axis(axis: str, labels: Sequence[Any]) -> None:
+    """An axis has a name that may stand in the name of a file, and labels that differ: numbers in order, or names."""
+    if not axis.isidentifier() or axis in _TAKEN:
+        raise UserError(f"axes: {axis!r} cannot name an axis; choose one word other than {', '.join(_TAKEN)}")
+    names = all(isinstance(label, str) for label in labels)
+    numbers = labels and not names and all(np.ndim(label) == 0 and np.isreal(label) for label in labels)
+    if not labels or not (names or numbers) or len(set(labels)) < len(labels):
+        raise UserError(
+            f"axes.{axis}: got {labels}, expected labels that differ, all of them numbers or all of them names"
+        )
+
+
+def check_report(economy: Economy, state: Any, reported: Mapping[str, Mapping[str, Any]]) -> None:
+    """The report names what there is, gives State and foreseen policies a letter each, and knows every field's axes."""
     report, policy = economy.report, reported["policy"]
+    fields = [*economy.State._fields, *policy, *reported["errors"], *reported["definitions"]]
     for part, names, known in (
+        ("dims", report.dims, fields),
+        ("dims", [axis for each in report.dims.values() for axis in each], economy.axes),
+        ("axis_labels", report.axis_labels, economy.axes),
         ("letters", report.letters, [*economy.State._fields, *policy]),
         ("oldest", report.oldest, [*policy, *reported["errors"], *reported["definitions"]]),
         ("foreseen", report.foreseen, policy),
@@ -53,6 +72,9 @@ def check_report(economy: Economy, reported: Mapping[str, Mapping[str, Any]]) ->
             raise UserError(f"report.letters: none for {field}; say its name in simulation.npz, as {{{field!r}: 'x'}}")
     if len(set(letters.values())) < len(letters):
         raise UserError(f"report.letters: {dict(letters)} gives two fields one name, and simulation.npz would keep one")
+    axes = axes_of(economy)
+    for name, values in {**policy, **reported["definitions"], **reported["errors"], **state._asdict()}.items():
+        axes.of(name, values.shape[1:])
 
 
 def check_initial_states(economy: Economy, given: Any, count: int) -> None:
@@ -144,14 +166,14 @@ def check_following(economy: Economy, state: Any, states: Sequence[Any], every_s
 
 
 def check_named(name: str, values: Any, state: Any, economy: Economy) -> None:
-    """What residuals, errors, definitions and flags give: by name, [batch] or [batch, ages]."""
+    """What residuals, errors, definitions and flags give: by name, [batch] or [batch, ...]."""
     if not isinstance(values, Mapping) or (not values and name in ("residuals", "errors")):
         seen = "an empty one" if isinstance(values, Mapping) else kind(values)
         raise UserError(f"{name}: gives {seen}, expected a dictionary by name such as {{'euler': error}}")
     count = state[0].shape[0]
     for key, given in values.items():
         array = tf.convert_to_tensor(given)
-        if array.shape.rank not in (1, 2) or array.shape[0] != count:
+        if not array.shape.rank or array.shape[0] != count:
             raise UserError(
                 f"{name}: {key} has shape {list(array.shape)} at {count} states, expected [{count}] or [{count}, N]: "
                 "an entry for each state, means and sums over axis=1 only"

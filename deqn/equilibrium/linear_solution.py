@@ -1,0 +1,172 @@
+r"""The linear solution of an economy about its deterministic steady state: a first guess, and a check near it.
+
+With s the state and o the numbers that `Economy.policy` takes, without shocks
+
+    r(s, o, o') = 0  (the residuals, next period's outputs being o'),   s' = T(s, o).
+
+The steady state solves r(s, o, o) = 0 and s = T(s, o). About it
+
+    [ I    0   ] [ ds' ]   [ T_s   T_o ] [ ds ]
+    [ 0  r_o'  ] [ do' ] = [ -r_s -r_o ] [ do ]
+
+and do = G ds along the stable generalised eigenvectors of the pencil (Klein 2000, J. of Economic Dynamics and Control
+24), by the ordered QZ decomposition. In what a network sees, f(s), the rule is o + H (f(s) - f), with H df/ds = G.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import tensorflow as tf
+from scipy import linalg, optimize
+
+from deqn.equilibrium.decision_rule import OutputRule
+from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.exogenous import Gaussian
+from deqn.equilibrium.expectation import Expectation
+from deqn.project.errors import UserError
+
+_UNIT_ROOT = 1 + 1e-7  # a state that never changes, such as a parameter, has the eigenvalue one
+_SOLVED = 1e-9  # of the steady state's conditions
+
+
+class LinearSolution(NamedTuple):
+    """The steady state and the slope of the rule there.
+
+    state: the economy's State, [1, ...]. output: [outputs]. features: [inputs].
+    by_state: G, [outputs, n], by the n numbers of the state, field after field. by_feature: H, [outputs, inputs].
+    modulus: the largest stable eigenvalue: what is left of a deviation one period later, where it dies out most slowly.
+    """
+
+    state: Any
+    output: np.ndarray
+    features: np.ndarray
+    by_state: np.ndarray
+    by_feature: np.ndarray
+    modulus: float
+
+
+@final
+class LinearRule(OutputRule):
+    """The decision rule that is linear in what a network sees."""
+
+    def __init__(self, economy: Economy, solution: LinearSolution) -> None:
+        self.economy, self.solution = economy, solution
+
+    def output(self, state: Any) -> tf.Tensor:
+        dtype = self.economy.dtype
+        away = self.economy.features(state) - self.solution.features.astype(dtype)
+        return self.solution.output.astype(dtype) + tf.matmul(away, self.solution.by_feature.T.astype(dtype))
+
+
+def linear_solution(economy_type: type[Economy], parameters: Any) -> LinearSolution:
+    """The linear solution of an economy with normal shocks. The search begins at the first initial state, outputs zero.
+
+    Raises UserError: a discrete shock; not as many conditions as outputs; no steady state found; no stable path to it,
+    or many.
+    """
+    near = _WithoutShocks(economy_type, parameters)
+    s, o = near.steady_state()
+    jacobian = near.jacobian(s, o)
+    by_state, modulus = _stable(near.name, *jacobian)
+    state = near.state(s[None])
+    features = _jvp(near.economy.features, near.state, s, np.eye(len(s)))
+    inputs = near.economy.features(state).numpy()[0]
+    return LinearSolution(
+        tf.nest.map_structure(lambda x: x.numpy(), state), o, inputs, by_state,
+        by_state @ np.linalg.pinv(features.T), modulus,
+    )  # fmt: skip
+
+
+class _WithoutShocks:
+    """r and T of an economy in double precision whose shocks are zero, and their derivatives."""
+
+    def __init__(self, economy_type: type[Economy], parameters: Any) -> None:
+        self.economy, self.name = economy_type(parameters, "float64"), economy_type.__name__
+        shocks = self.economy.shocks
+        if not isinstance(shocks, Gaussian):
+            raise UserError(f"linear solution: {self.name} has a discrete shock, expected normal ones (Gaussian)")
+        # One node of Gauss-Hermite is zero.
+        self.shocks = self.economy.shocks = Gaussian(shocks.dimensions, nodes=1)
+        self.first = self.economy.initial_states(1, np.random.default_rng(0))
+        self.sizes = [int(np.prod(np.shape(x)[1:])) for x in self.first]
+
+    def state(self, flat: Any) -> Any:
+        """The State of numbers [batch, n]."""
+        parts = tf.split(tf.convert_to_tensor(flat), self.sizes, axis=1)
+        shapes = [(-1, *np.shape(x)[1:]) for x in self.first]
+        return type(self.first)(*(tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)))
+
+    def both(self, s: tf.Tensor, o: tf.Tensor, later: tf.Tensor) -> tf.Tensor:
+        """T(s, o) and r(s, o, o'), [batch, n + conditions]."""
+        economy, state = self.economy, self.state(s)
+        policy = economy.decide(o, state)
+
+        def decide(states: Sequence[Any]) -> list[Any]:
+            return [economy.decide(later, each) for each in states]
+
+        E = Expectation(economy, state, policy, decide)
+        residuals = economy.residuals(state, economy.complete(state, policy, E), E)
+        following = economy.transition(state, policy, tf.zeros([len(s), self.shocks.dimensions], tf.float64))
+        return tf.concat([tf.reshape(x, [len(s), -1]) for x in (*following, *residuals.values())], axis=1)
+
+    def jacobian(self, s: np.ndarray, o: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The derivatives of `both` by s, by o and by o', each [n + conditions, ...]."""
+        widths = [len(s), len(o), len(o)]
+        columns = _jvp(lambda x: self.both(*tf.split(x, widths, axis=1)), tf.identity, np.concatenate([s, o, o]),
+                       np.eye(sum(widths)))  # fmt: skip
+        return tuple(np.split(columns.T, np.cumsum(widths)[:-1], axis=1))  # type: ignore[return-value]
+
+    def steady_state(self) -> tuple[np.ndarray, np.ndarray]:
+        """s [n] and o [outputs]."""
+        first = np.concatenate([np.reshape(x, -1) for x in self.first]).astype(np.float64)
+        n, outputs = len(first), self.economy.width
+
+        def missed(x: np.ndarray) -> np.ndarray:
+            s, o = x[None, :n], x[None, n:]
+            away = self.both(*map(tf.constant, (s, o, o))).numpy()[0]
+            return np.concatenate([away[:n] - x[:n], away[n:]])
+
+        def slope(x: np.ndarray) -> np.ndarray:
+            by_s, by_o, by_later = self.jacobian(x[:n], x[n:])
+            by_s[:n] -= np.eye(n)
+            return np.hstack([by_s, by_o + by_later])
+
+        start = np.concatenate([first, np.zeros(outputs)])
+        conditions = len(missed(start)) - n
+        if conditions != outputs:
+            raise UserError(
+                f"linear solution: {self.name} has {conditions} conditions and {outputs} outputs, expected as many"
+            )
+        found = optimize.root(missed, start, jac=slope, method="hybr", tol=1e-12)
+        if not np.abs(found.fun).max() < _SOLVED:
+            raise UserError(
+                f"linear solution: no steady state of {self.name} found from the first initial state; the conditions "
+                f"are off by {np.abs(found.fun).max():.2g} at best; begin nearer to it"
+            )
+        return found.x[:n], found.x[n:]
+
+
+def _jvp(f: Any, prepare: Any, at: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """The derivatives of f(prepare(x)), [directions, ...], along each direction, all in one batch of copies of `at`."""
+    x = tf.constant(np.tile(at, (len(directions), 1)))
+    with tf.autodiff.ForwardAccumulator(x, tf.constant(directions)) as forward:
+        values = f(prepare(x))
+    return forward.jvp(values, unconnected_gradients=tf.UnconnectedGradients.ZERO).numpy()
+
+
+def _stable(name: str, by_s: np.ndarray, by_o: np.ndarray, by_later: np.ndarray) -> tuple[np.ndarray, float]:
+    """G [outputs, n] of the stable solution, and the largest of its eigenvalues."""
+    n = by_s.shape[1]
+    ahead = linalg.block_diag(np.eye(n), by_later[n:])
+    now = np.block([[by_s[:n], by_o[:n]], [-by_s[n:], -by_o[n:]]])
+    *_, alpha, beta, _, Z = linalg.ordqz(now, ahead, sort=lambda a, b: np.abs(a) < _UNIT_ROOT * np.abs(b))
+    stable = np.abs(alpha) < _UNIT_ROOT * np.abs(beta)
+    if stable.sum() != n or np.linalg.cond(Z[:n, :n]) > 1e12:
+        raise UserError(
+            f"linear solution: {name} has {stable.sum()} stable eigenvalues at its steady state and {n} numbers in its "
+            f"state, so that {'no path leads there' if stable.sum() < n else 'many paths lead there'}"
+        )
+    return np.linalg.solve(Z[:n, :n].T, Z[n:, :n].T).T, float(np.abs(alpha[stable] / beta[stable]).max())
