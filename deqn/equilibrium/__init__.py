@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deqn.equilibrium.economy import Economy, Report
-    from deqn.equilibrium.exogenous import Gaussian, MarkovChain
+    from deqn.equilibrium.exogenous import Gaussian, Joint, MarkovChain
     from deqn.equilibrium.parameter_types import Positives, Shares, TransitionMatrix
     from deqn.equilibrium.powers import power
 
@@ -20,12 +20,13 @@ _HOMES = {
     "Report": "economy",
     "MarkovChain": "exogenous",
     "Gaussian": "exogenous",
+    "Joint": "exogenous",
     "Positives": "parameter_types",
     "Shares": "parameter_types",
     "TransitionMatrix": "parameter_types",
     "power": "powers",
 }
-__all__ = ["Economy", "Gaussian", "MarkovChain", "Positives", "Report", "Shares", "TransitionMatrix", "power"]
+__all__ = ["Economy", "Gaussian", "Joint", "MarkovChain", "Positives", "Report", "Shares", "TransitionMatrix", "power"]
 
 
 def __getattr__(name: str) -> Any:

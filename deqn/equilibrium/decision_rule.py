@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.exogenous import shock_of
 from deqn.equilibrium.expectation import Expectation
 from deqn.equilibrium.visited import Visited
 from deqn.project.errors import UserError
@@ -107,9 +108,10 @@ def _check_features(economy: Economy) -> None:
     state = economy.tensors(economy.initial_states(4, np.random.default_rng(0)))
     count = state[0].shape[0]
     policy = economy.decide(tf.zeros([count, economy.width], economy.dtype), state)
+    shocks, _ = economy.shocks.successors(state)
     features = [
-        economy.features(economy.transition(state, policy, tf.fill([count], shock)))
-        for shock in range(economy.shocks.discrete or 0)
+        economy.features(economy.transition(state, policy, shock_of(shocks, number, count)))
+        for number in range(economy.shocks.discrete or 0)
     ]
     if any(tf.reduce_any(tf.abs(each - features[0]) > 0) for each in features):
         raise UserError(

@@ -82,6 +82,8 @@ class Economy(abc.ABC):
 
     Subclasses are final and set, in `__init__`,
     shocks: the exogenous process; a Markov economy's State has a field `shock`.
+    perceived: the process over which E integrates, where the economy's people do not know the true one, from which
+        nature draws; by default the same. Its shocks are as those of `shocks`, its weights may depend on the state.
     outputs: how many numbers `policy` takes from the network for a state; or by name, such as {"bonds": N, "price": 1},
         and `policy` takes output.bonds [batch, N] and output.price [batch] (see `deqn.equilibrium.outputs`).
     own: for each output the index of the feature nearest to it (a cohort's own wealth), or None.
@@ -95,6 +97,7 @@ class Economy(abc.ABC):
     report: ClassVar[Report] = Report()
 
     shocks: Exogenous
+    perceived: Exogenous | None = None
     outputs: Declared
     own: Sequence[int] | None = None
     axes: Mapping[str, Sequence[float] | Sequence[str] | np.ndarray] = {}

@@ -11,6 +11,7 @@ import tensorflow as tf
 from deqn.equilibrium import simulation
 from deqn.equilibrium.decision_rule import DecisionRule
 from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.exogenous import shock_of
 from deqn.project.errors import UserError
 
 _CHUNK = 1024  # states evaluated at a time: bounds the memory of the expectation
@@ -101,7 +102,9 @@ def under_unvisited(rule: DecisionRule, state: Any, count: int = 2048) -> tuple[
     every = np.linspace(0, len(state[0]) - 1, min(count, len(state[0]))).astype(int)
     chosen = economy.tensors(tf.nest.map_structure(lambda x: x[every], state))
     policy = rule(chosen)
-    following = [economy.transition(chosen, policy, tf.fill([len(every)], tf.constant(z, tf.int32))) for z in lacking]
+    shocks, weights = economy.shocks.successors(chosen)
+    middle = weights.shape[0] // 2 // economy.shocks.discrete * economy.shocks.discrete
+    following = [economy.transition(chosen, policy, shock_of(shocks, middle + z, len(every))) for z in lacking]
     stacked = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *following)
     return np.repeat(lacking, len(every)), at_states(rule, stacked)[3]
 

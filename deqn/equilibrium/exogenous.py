@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +23,8 @@ class Exogenous(Protocol):
     def successors(self, state: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Values of the next shock, [J, batch] or [J, batch, d], and their weights [J, batch], which sum to one.
 
-        What is the same for every state may have 1 in the place of batch.
+        What is the same for every state may have 1 in the place of batch. Of a process with a discrete part each row of
+        `discrete` successive values has them all in order, and the rest of the shock is the same through a row.
         """
 
     def draw(self, state: Any, key: tf.Tensor) -> tf.Tensor:
@@ -82,6 +84,62 @@ class Gaussian:
     def draw(self, state: Any, key: tf.Tensor) -> tf.Tensor:
         """Standard normal [batch, dimensions]."""
         return tf.random.stateless_normal([tf.shape(state[0])[0], self.dimensions], key, dtype=_floating_type(state))
+
+
+class Joint:
+    """Independent parts that move together, by name: Joint(z=MarkovChain(P), e=Gaussian(2)).
+
+    `transition` gets a NamedTuple of their shocks: shock.z, shock.e. At most one part is a chain, whose value the state
+    carries as `shock`. E is over all pairs of a value of one part and a node of the other.
+    """
+
+    def __init__(self, **parts: Any) -> None:
+        chains = [name for name, part in parts.items() if part.discrete]
+        if not parts or len(chains) > 1:
+            raise ValueError(
+                f"Joint: got {'the chains ' + ' and '.join(chains) if chains else 'nothing'}, expected parts by name, "
+                "at most one of them a chain; of two independent chains make one: MarkovChain(np.kron(P, Q))"
+            )
+        self.parts = {name: parts[name] for name in sorted(parts, key=lambda name: name not in chains)}
+        self.chain: str | None = chains[0] if chains else None
+        self.discrete: int | None = parts[chains[0]].discrete if chains else None
+        self.type: Any = collections.namedtuple("Shock", list(parts))  # type: ignore[misc]
+
+    @property
+    def stationary(self) -> np.ndarray:
+        """Of the chain."""
+        return self.parts[self.chain].stationary
+
+    def with_chain(self, chain: MarkovChain) -> Joint:
+        """The same with another chain."""
+        return Joint(**{name: chain if name == self.chain else part for name, part in self.parts.items()})
+
+    def successors(self, state: Any) -> tuple[Any, tf.Tensor]:
+        """All pairs, the chain moving fastest."""
+        values: dict[str, tf.Tensor] = {}
+        weights = tf.ones([1, 1], _floating_type(state))
+        for name, part in self.parts.items():
+            own, weight = part.successors(state)
+            before, count = weights.shape[0], weight.shape[0]
+            values = {other: tf.tile(x, [count] + [1] * (len(x.shape) - 1)) for other, x in values.items()}
+            values[name] = tf.repeat(own, before, axis=0)
+            pairs = weight[:, None] * weights[None]  # [count, before, batch or 1]
+            weights = tf.reshape(pairs, [count * before, -1])
+        return self.type(**values), weights
+
+    def draw(self, state: Any, key: tf.Tensor) -> Any:
+        """Each part with a key of its own."""
+        keys = {name: tf.random.experimental.stateless_fold_in(key, n) for n, name in enumerate(sorted(self.parts))}
+        return self.type(**{name: part.draw(state, keys[name]) for name, part in self.parts.items()})
+
+
+def shock_of(shocks: Any, number: int | tf.Tensor, rows: tf.Tensor) -> Any:
+    """The shock of this number among successors [J, ...], for each of so many states."""
+
+    def one(x: tf.Tensor) -> tf.Tensor:
+        return tf.repeat(x[number], rows, axis=0) if x.shape[1] == 1 else x[number]
+
+    return tf.nest.map_structure(one, shocks)
 
 
 def _floating_type(state: Any) -> tf.DType:

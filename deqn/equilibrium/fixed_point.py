@@ -61,7 +61,7 @@ class Equations:
         self.to_states, self.to_successors = [], []
         for z, (regression, group) in enumerate(zip(self.regressions, self.groups, strict=True)):
             self.to_states.append(regression.to(points[group]))
-            self.to_successors.append(regression.to(ahead[:, z] if shocks else ahead))
+            self.to_successors.append(regression.to(ahead[:, z::shocks] if shocks else ahead))
 
     def smoothed(self, delta: np.ndarray) -> np.ndarray:
         """The smooth part of delta [M, outputs]."""
@@ -73,7 +73,7 @@ class Equations:
     def at_successors(self, delta: np.ndarray) -> np.ndarray:
         """The smooth part of delta at the successors, [M, J, outputs]."""
         each = [matrix @ delta[known] for known, matrix in zip(self.known, self.to_successors, strict=True)]
-        return np.stack(each, axis=1) if self.conditions.economy.shocks.discrete else each[0]
+        return np.stack(each, axis=2).reshape(len(each[0]), self.count, -1)
 
     def unforeseen(self, delta: np.ndarray) -> np.ndarray:
         """delta less what the other states say of it, [M, outputs]; zero at states that the regressions leave out."""
@@ -88,7 +88,7 @@ class Equations:
         shape = self.output.shape[0], self.count
         drawn = np.zeros((*shape, self.output.shape[1]))
         for j in range(self.count):
-            known = self.known[j if self.conditions.economy.shocks.discrete else 0]
+            known = self.known[j % len(self.known)]
             if len(known):
                 drawn[:, j] = rest[generator.choice(known, len(drawn))]
         return self._through(drawn)

@@ -152,7 +152,8 @@ def _with_support(conditions: Conditions, sample: Any) -> Any:
     for shock in range(shocks or 0):
         missing = min(_RARE, count // (2 * (shocks or 1))) - np.count_nonzero(sample.shock == shock)
         states = thinned(np.arange(count), max(missing, 0))
-        chosen.append(np.stack([states, np.full_like(states, shock)], axis=1))
+        middle = conditions.count // 2 // (shocks or 1) * (shocks or 1)
+        chosen.append(np.stack([states, np.full_like(states, middle + shock)], axis=1))
     state, number = np.concatenate(chosen).T
     some = tf.nest.map_structure(lambda x: x[state], sample)
     support = conditions.successors(some, seen.output[state], number.astype(np.int32))

@@ -50,7 +50,8 @@ class Conditions:
     def __init__(self, rule: OutputRule) -> None:
         self.rule, self.economy = rule, rule.economy
         one = self.economy.tensors(self.economy.initial_states(1, np.random.default_rng(0)))
-        self.count = self.economy.shocks.successors(one)[0].shape[0]  # of successors, J
+        self.expected = self.economy.perceived or self.economy.shocks
+        self.count = self.expected.successors(one)[1].shape[0]  # of successors, J
         self._by_condition, self._rows = self._with_slopes, _ROWS
         if self.economy.width * self.count > _COMPILED:
             self._by_condition = tf.function(self._with_slopes, jit_compile=True, autograph=False)
@@ -139,9 +140,13 @@ class Conditions:
         return outer.gradient(along, v, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     def _next_states(self, state: Any, output: tf.Tensor, number: tf.Tensor) -> Any:
-        shocks, _ = self.economy.shocks.successors(state)  # [J, batch(, d)]
-        row = tf.range(tf.shape(output)[0]) % tf.shape(shocks)[1]  # nodes are the same for every state
-        shock = tf.gather_nd(shocks, tf.stack([number, row], axis=1))
+        shocks, _ = self.expected.successors(state)  # [J, batch(, d)]
+
+        def chosen(x: tf.Tensor) -> tf.Tensor:
+            row = tf.range(tf.shape(output)[0]) % tf.shape(x)[1]  # nodes are the same for every state
+            return tf.gather_nd(x, tf.stack([number, row], axis=1))
+
+        shock = tf.nest.map_structure(chosen, shocks)
         return self.economy.transition(state, self.economy.decide(output, state), shock)
 
 

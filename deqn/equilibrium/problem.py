@@ -241,10 +241,11 @@ def _mean_p999_max(error: tf.Tensor) -> tf.Tensor:
 
 def _expectation(economy: Economy) -> str:
     """How next period's shock is integrated out."""
-    if economy.shocks.discrete:
-        return f"exact sum over {economy.shocks.discrete} shocks"
+    expected = economy.perceived or economy.shocks
     state = economy.tensors(economy.initial_states(1, np.random.default_rng(0)))
-    return f"quadrature of {int(economy.shocks.successors(state)[1].shape[0])} nodes"
+    nodes = expected.successors(state)[1].shape[0] // (expected.discrete or 1)
+    exact = [f"exact sum over {expected.discrete} shocks"] if expected.discrete else []
+    return " times ".join(exact + ([f"quadrature of {nodes} nodes"] if nodes > 1 or not exact else []))
 
 
 def _many(number: int, noun: str) -> str:

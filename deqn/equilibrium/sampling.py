@@ -9,7 +9,7 @@ import tensorflow as tf
 from deqn.equilibrium import simulation
 from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.equilibrium.economy import Economy
-from deqn.equilibrium.exogenous import MarkovChain
+from deqn.equilibrium.exogenous import Joint, MarkovChain
 from deqn.equilibrium.settings import NetworkSettings, SamplingSettings
 from deqn.project.errors import UserError
 
@@ -41,7 +41,10 @@ class Sampler:
         self.rule, self.economy, self.settings = rule, rule.economy, settings
         self.states = settings.tracks * settings.periods
         self.minibatch = settings.minibatch or self.states
-        self.chain = MarkovChain(settings.chain) if settings.chain is not None else self.economy.shocks
+        self.chain = self.economy.shocks
+        if settings.chain is not None:
+            chain = MarkovChain(settings.chain)
+            self.chain = self.chain.with_chain(chain) if isinstance(self.chain, Joint) else chain
         # Compiled even where the update is not: one operation at a time, a period of one track takes twice as long.
         self._simulated_episode = tf.function(self._episode, jit_compile=True, autograph=False)
 
@@ -76,7 +79,7 @@ class Sampler:
             return state, self.rule(state), tf.ones([1], self.economy.dtype)
         state_count = tf.shape(state[0])[0]
         state, policy = self.rule.under_every_shock(state)
-        assert isinstance(self.economy.shocks, MarkovChain)  # check_sampling has seen to it
+        assert isinstance(self.economy.shocks, MarkovChain | Joint)  # check_sampling has seen to it
         frequency = self.economy.shocks.stationary**self.settings.shock_weight
         weight = tf.constant(frequency / frequency.mean(), self.economy.dtype)
         return state, policy, tf.repeat(weight, state_count)

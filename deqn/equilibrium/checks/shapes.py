@@ -26,6 +26,11 @@ def check_declarations(economy: Economy) -> None:
             raise UserError(f"{name}.{part}: not a NamedTuple; write `State, Policy = State, Policy` into the class")
     if getattr(economy, "shocks", None) is None:
         raise UserError(f"{name}: no shocks; write self.shocks = MarkovChain(...) or Gaussian(...) into __init__")
+    if economy.perceived is not None and economy.perceived.discrete != economy.shocks.discrete:
+        raise UserError(
+            f"{name}: of perceived shocks {economy.perceived.discrete or 'none'} are discrete, of the true ones "
+            f"{economy.shocks.discrete or 'none'}; expected as many, for one `transition` takes both"
+        )
     check_outputs(name, getattr(economy, "outputs", None))
     if economy.shocks.discrete and "shock" not in economy.State._fields:
         raise UserError(f"{name}.State: no field `shock`, in which a Markov chain's state is kept; add it")
@@ -138,6 +143,7 @@ def check_policy(economy: Economy, policy: Any, state: Any, method: str = "polic
 
 def check_following(economy: Economy, state: Any, states: Sequence[Any], every_shock: bool) -> None:
     """States like the ones before in every shape and type; with `every_shock` they differ in the shock alone."""
+    row = economy.shocks.discrete or 1
     for number, following in enumerate(states):
         _check_type("transition", following, economy.State)
         rows = following[0].shape[0]
@@ -152,12 +158,12 @@ def check_following(economy: Economy, state: Any, states: Sequence[Any], every_s
                     f"transition: {field} is {after.dtype.name}, but {before.dtype.name} at initial states; real "
                     "numbers there are written 1.0, and here tf.cast(x, self.dtype) makes them"
                 )
-            if field == "shock" and economy.shocks.discrete and tf.reduce_any(after != number):
+            if field == "shock" and economy.shocks.discrete and tf.reduce_any(after != number % row):
                 raise UserError(
                     "transition: the next state's shock is not the one drawn; write State(..., shock=shock)"
                 )
             under_another = every_shock and economy.shocks.discrete and field != "shock"
-            if under_another and _differ(after, getattr(states[0], field)):
+            if under_another and _differ(after, getattr(states[number - number % row], field)):
                 raise UserError(
                     f"sampling.every_shock: next period's {field} depends on next period's shock, and a state cannot "
                     "stand under another one; keep in State what is decided before the shock, compute the rest in "
