@@ -122,7 +122,7 @@ class Tracks(Problem):
             record={"mean_x": tf.reduce_mean(x)},
         )
 
-    def enter_phase(self, settings):
+    def enter_phase(self, settings, parameters):
         self.phase = dict(settings)
 
     def validate(self):

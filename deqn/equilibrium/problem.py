@@ -16,7 +16,7 @@ from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.network import build_network, inputs_of
 from deqn.equilibrium.reporting import at_stage, results_of
 from deqn.equilibrium.sampling import Sampler, Tracks, check_sampling, drawn, of_one_worker
-from deqn.equilibrium.settings import NextPeriodSettings
+from deqn.equilibrium.settings import NextPeriodSettings, SamplingSettings, in_phase
 from deqn.equilibrium.visited import TRACKS, Visited, visited_by
 from deqn.equilibrium.warm_start import fit_wide_part
 from deqn.project.errors import UserError
@@ -49,9 +49,10 @@ class Equilibrium(Problem):
         self.networks = {"policy": self.network, "target": self.target}
         self.trainable = {"policy": self.network.trainable_variables}
         heads = settings.network.heads == "shock"
-        self.policy_rule = NetworkRule(economy, self.network, heads)
-        self.target_rule = NetworkRule(economy, self.target, heads)
-        self.sampler = Sampler(self.policy_rule, sampling)
+        self._use(economy, heads, sampling)
+        self.file_rule = self.policy_rule  # under the file's own parameters, which a phase may change
+        for number, phase in enumerate(settings.phases):
+            self._check_phase(number, phase.parameters)
         shocks = economy.shocks.discrete if sampling.every_shock else 1
         self.states_per_update = self.sampler.minibatch * (shocks or 1)
         self.next_period = settings.next_period
@@ -60,6 +61,28 @@ class Equilibrium(Problem):
         self.copy_to_target()
         self._visited = tf.function(visited_by, jit_compile=True, autograph=False)
         self._validation = tf.function(self._errors_on_fresh_paths, jit_compile=True, autograph=False)
+
+    def _use(self, economy: Economy, heads: bool, sampling: SamplingSettings) -> None:
+        """Trains in this economy."""
+        self.economy = economy
+        self.policy_rule = NetworkRule(economy, self.network, heads)
+        self.target_rule = NetworkRule(economy, self.target, heads)
+        self.sampler = Sampler(self.policy_rule, sampling)
+
+    def _check_phase(self, number: int, changes: Mapping[str, Any]) -> None:
+        if not changes:
+            return
+        before, after = (
+            {"inputs": inputs_of(each), "outputs": each.width, "shocks": each.shocks.discrete or "continuous",
+             "states": [np.shape(x)[1:] for x in each.initial_states(1, np.random.default_rng(0))]}
+            for each in (self.economy, self.economy_type(in_phase(self.parameters, changes), self.economy.dtype))
+        )  # fmt: skip
+        for name, size in before.items():
+            if after[name] != size:
+                raise UserError(
+                    f"phases.{number}.parameters: {', '.join(changes)} would change the {name} from {size} to "
+                    f"{after[name]}; a phase can change numbers in the equations, not how many there are"
+                )
 
     def set_pool(self, state: Any) -> None:
         """These states, [n] of any number, become the ones from which tracks and validation paths begin."""
@@ -108,9 +131,15 @@ class Equilibrium(Problem):
             for target, live in zip(self.target.trainable_variables, self.network.trainable_variables, strict=True):
                 target.assign(keep * target + (1.0 - keep) * live)
 
-    def enter_phase(self, settings: Mapping[str, Any]) -> None:
-        """A phase may change `gradient` and `average` of the next period."""
+    def enter_phase(self, settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+        """A phase may change `gradient` and `average` of the next period, and parameters of the economy.
+
+        Tracks go on where they are. Validation, its best weights and all results are of the file's own parameters.
+        """
         self.next_period = NextPeriodSettings(**{**self.settings.next_period.model_dump(), **settings})
+        chosen = in_phase(self.parameters, parameters)
+        if chosen != self.economy.p:
+            self._use(self.economy_type(chosen, self.economy.dtype), self.policy_rule.heads, self.sampler.settings)
         self.copy_to_target()
 
     def validate(self) -> Mapping[str, float]:
@@ -138,14 +167,13 @@ class Equilibrium(Problem):
         return conditions_that_move(self.economy_type(self.parameters, "float64"))
 
     def _errors_on_fresh_paths(self, pool: Any) -> dict[str, tf.Tensor]:
-        settings, rule = self.settings.validation, self.policy_rule
+        settings, rule = self.settings.validation, self.file_rule
+        economy = rule.economy
         key = tf.constant([settings.seed, self.rank], tf.int32)
         start = drawn(pool, settings.tracks, key)
-        path, _ = simulation.simulate(
-            self.economy, self.economy.shocks, rule, start, settings.periods, key, settings.burn_in
-        )
+        path, _ = simulation.simulate(economy, economy.shocks, rule, start, settings.periods, key, settings.burn_in)
         state = tf.nest.map_structure(lambda x: tf.reshape(x, [-1, *x.shape[2:]]), path)
-        errors = self.economy.errors(state, *rule.completed(state))
+        errors = economy.errors(state, *rule.completed(state))
         return {name: _mean_p999_max(error) for name, error in errors.items()}
 
     # --- where training begins -------------------------------------------------------------------------------------
@@ -202,7 +230,8 @@ class Equilibrium(Problem):
         key = tf.constant([self.settings.validation.seed, 1], tf.int32)
         pool = self.economy.tensors(self.pool)
         start, burn_in = drawn(pool, TRACKS, key), self.settings.validation.burn_in
-        low, high = self._visited(self.sampler, start, pool, key, burn_in)
+        sampler = Sampler(self.file_rule, self.sampler.settings)
+        low, high = self._visited(sampler, start, pool, key, burn_in)
         return Visited(low.numpy().astype(np.float64), high.numpy().astype(np.float64))
 
     def rule(self) -> NetworkRule:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -99,6 +100,11 @@ class WarmStartSettings(Section):
     damping: float = setting(0.5, unit="share of the economy's correction that an iteration makes", gt=0, le=1)
     ridge: float = setting(1e-3, unit="variance of a feature", gt=0)
     tracks: int = setting(1000, unit="parallel paths", ge=100)
+
+
+def in_phase(parameters: Any, changes: Mapping[str, Any]) -> Any:
+    """The economy's parameters in a phase of training that changes some of them."""
+    return type(parameters).model_validate({**parameters.model_dump(), **changes}) if changes else parameters
 
 
 class EquilibriumSettings(Section):

@@ -183,7 +183,11 @@ def _validated(path: Path, mapping: Mapping[str, Any], project: Project) -> Para
     if isinstance(settings, EconomyFile):
         _check_equilibrium(settings)
     file = ParameterFile(path, settings, None, [], project)
-    return file._replace(parameters=validate(_schema(file), settings.parameters, "parameters"))
+    schema = _schema(file)
+    for number, phase in enumerate(settings.phases):
+        if phase.parameters:
+            validate(schema, {**settings.parameters, **phase.parameters}, f"phases.{number}.parameters")
+    return file._replace(parameters=validate(schema, settings.parameters, "parameters"))
 
 
 def _check_place(path: Path, mapping: Mapping[str, Any], kind: type[Section]) -> None:

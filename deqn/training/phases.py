@@ -50,7 +50,7 @@ class Phases:
     def enter(self, number: int) -> None:
         """Changes the problem and makes new optimisers; the update has to be compiled anew."""
         self.number = number
-        self.problem.enter_phase(self.phases[number].problem)
+        self.problem.enter_phase(self.phases[number].problem, self.phases[number].parameters)
         self.optimizers = self._optimizers(number)
         for name, each in self.optimizers.items():
             each.build(list(self.problem.trainable[name]))  # variables can't be made while tracing

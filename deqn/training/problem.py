@@ -110,10 +110,14 @@ class Problem(abc.ABC):
     def after_update(self) -> None:  # noqa: B027 - by default nothing follows
         """Runs in the graph after the variables have changed, for instance to average target networks."""
 
-    def enter_phase(self, settings: Mapping[str, Any]) -> None:
-        """What a phase of training changes in the problem itself; the update is compiled anew afterwards."""
-        if settings:
-            raise ValueError(f"phases: {type(self).__name__} has nothing that a phase can change, got {dict(settings)}")
+    def enter_phase(self, settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+        """What a phase of training changes in the problem itself; the update is compiled anew afterwards.
+
+        parameters: those that differ in this phase from the file's. Validation is of the file's own in every phase.
+        """
+        if settings or parameters:
+            changes = {**settings, **parameters}
+            raise ValueError(f"phases: {type(self).__name__} has nothing that a phase can change, got {changes}")
 
     def validate(self) -> Mapping[str, float]:
         """Errors on data that training never sees; the first decides which weights are best, or what `judged` says.

@@ -34,11 +34,13 @@ class PhaseSettings(Section):
 
     optimizer: one for all losses, or one for each by the loss's name (actor, critic).
     problem: what the phase changes in the problem, such as {gradient: full}.
+    parameters: of the economy that differ in this phase from those of the file.
     """
 
     updates: int = setting(unit="updates", ge=0)
     optimizer: OptimizerSettings | dict[str, OptimizerSettings] = setting(OptimizerSettings())
     problem: dict[str, Any] = setting({})
+    parameters: dict[str, Any] = setting({})
 
     @pydantic.field_validator("optimizer", mode="before")
     @classmethod

@@ -19,6 +19,7 @@ from deqn.equilibrium.checks.one_pass import OnePass, mistakes_in
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.expectation import Expectation
 from deqn.equilibrium.incomplete import fields
+from deqn.equilibrium.settings import in_phase
 from deqn.project.errors import UserError, nearest
 
 _STATES, _FEWER = 11, 6  # unlikely numbers of ages, so that [11, 11] in a message is understood
@@ -38,6 +39,13 @@ def check_before_training(economy_type: type[Economy], parameters: Any, settings
     conditions = check_equations(economy_type(parameters, settings.precision), settings.sampling.every_shock, frozen)
     if settings.precision != "float64":
         trace(economy_type(parameters, "float64"))  # as solutions are evaluated
+    for number, phase in enumerate(settings.phases):
+        try:
+            if phase.parameters:
+                changed = economy_type(in_phase(parameters, phase.parameters), settings.precision)
+                check_equations(changed, settings.sampling.every_shock, frozen)
+        except UserError as error:
+            raise UserError(f"under phases.{number}.parameters: {error}") from error
     for name in settings.weights:
         if name not in conditions:
             raise UserError(f"weights.{name}: not a condition of the economy;{nearest(name, conditions)}")
