@@ -30,7 +30,7 @@ def described(values):
 
 @pytest.fixture(scope="module")
 def errors():
-    rows = accuracy.error_rows({"euler": ERROR, "kkt": ERROR[:, 0]}, AGES, SHOCK, BINDING, ["kkt"])
+    rows = accuracy.error_rows({"euler": ERROR, "kkt": ERROR[:, 0]}, AGES, SHOCK, {"": BINDING}, ["kkt"])
     return table(rows, "condition", "group", "key")
 
 
@@ -60,7 +60,7 @@ def test_every_group_of_errors_is_there_once_and_an_error_without_ages_has_none(
 
 
 def test_where_nothing_binds_the_row_counts_zero_and_has_no_statistics():
-    rows = list(accuracy.error_rows({"euler": ERROR}, Axes(), None, np.zeros_like(BINDING)))
+    rows = list(accuracy.error_rows({"euler": ERROR}, Axes(), None, {"": np.zeros_like(BINDING)}))
     assert [row["n"] for row in rows] == [3 * T, 0, 3 * T]
     assert set(rows[1]) == {"condition", "group", "key", "unit", "n"}
 

@@ -7,6 +7,7 @@ from oracles.chains import rouwenhorst
 from oracles.growth_grid import Growth, solve_ar1, solve_markov
 from small import ROOT, economy_of, states_of
 
+from deqn.equilibrium.constraints import flags_of
 from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
 
@@ -128,7 +129,7 @@ def test_the_irreversible_grid_solution_solves_the_conditions_free_and_bound():
     state = states_of(economy, 2000)
     residuals, errors, policy = errors_of(economy, state, lambda s: irreversible_outputs(economy, solution, s))
     mu = solution.multiplier(state.capital.numpy(), state.shock.numpy())
-    binds = economy.flags(state, policy)["irreversibility_binds"].numpy()
+    binds = flags_of(economy, state, policy)["kkt"].numpy()
     assert 20 < binds.sum() < 1900
     np.testing.assert_array_equal(binds, mu > 0)
     np.testing.assert_allclose(policy.multiplier, mu, rtol=1e-9, atol=1e-14)
@@ -158,7 +159,7 @@ def test_unconstrained_consumption_is_continuous_where_the_constraint_starts_to_
     k = STEADY * np.exp(np.linspace(-1, 3, 20001))
     state = economy.tensors(economy.State(k, np.full(len(k), 2, np.int32)))
     policy = economy.policy(tf.tile(tf.constant([[0.2, -1.0]], tf.float64), [len(k), 1]), state)
-    assert 0 < economy.flags(state, policy)["irreversibility_binds"].numpy().mean() < 1
+    assert 0 < flags_of(economy, state, policy)["kkt"].numpy().mean() < 1
     np.testing.assert_allclose(np.diff(np.log(policy.unconstrained)), 0, atol=2e-4)
 
 

@@ -42,14 +42,14 @@ def error_rows(
     errors: Mapping[str, np.ndarray],
     axes: Axes,
     shock: np.ndarray | None,
-    binding: np.ndarray | None,
+    binding: Mapping[str, np.ndarray],
     products: Sequence[str] = (),
     unvisited: tuple[np.ndarray, Mapping[str, np.ndarray]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The rows of errors.csv: each condition over all states, along axes, by shock (from 1), where one binds.
 
     errors: [T, ...] or [T], fractions; along an axis those of all others are pooled. shock: int [T] from 0, or None.
-    binding: bool as a condition's errors, where a constraint binds, or None.
+    binding: by constraint, "" if there is one alone, bool as a condition's errors: where it binds.
     products: the conditions that are products of two numbers; the others are relative errors.
     unvisited: shocks that the path lacks, from 0, [n], and the errors there, [n, ...].
     """
@@ -69,9 +69,10 @@ def error_rows(
         if unvisited is not None:
             for z in np.unique(unvisited[0]):
                 yield row("unvisited", int(z) + 1, unvisited[1][condition][unvisited[0] == z])
-        if binding is not None and binding.shape == error.shape:
-            yield row("binding", "binding", error[binding])
-            yield row("binding", "free", error[~binding])
+        for constraint, binds in binding.items():
+            if binds.shape == error.shape:
+                yield row("binding", f"{constraint}binding", error[binds])
+                yield row("binding", f"{constraint}free", error[~binds])
 
 
 def moment_rows(

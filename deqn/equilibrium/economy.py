@@ -163,7 +163,15 @@ class Economy(abc.ABC):
     def flags(self, state: AnyState, policy: AnyPolicy) -> Mapping[str, tf.Tensor]:
         """Where a floor or clip was active, by name: bool [batch, ...]; their shares are printed.
 
-        Those that the report calls `constraints` say where a constraint holds.
+        Those that the report calls `constraints` say where a constraint holds, as `constraints` does of itself.
+        """
+        return {}
+
+    def constraints(self, state: AnyState, policy: AnyPolicy) -> Mapping[str, tuple[tf.Tensor, tf.Tensor]]:
+        """0 <= multiplier ⟂ slack >= 0 by name: (multiplier, slack), of one shape, best in units in which both compare.
+
+        Their product is reported beside `errors`, with the share of entries at which the multiplier is the larger, so
+        that the constraint binds; what is below zero is told as a finding.
         """
         return {}
 

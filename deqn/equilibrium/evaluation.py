@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium import simulation
+from deqn.equilibrium.constraints import errors_of, flags_of, products_of
 from deqn.equilibrium.decision_rule import DecisionRule
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.exogenous import shock_of
@@ -119,13 +120,13 @@ def at_states(rule: DecisionRule, state: Any) -> tuple[Any, Any, dict, dict, dic
         if economy.shocks.discrete:
             for name in economy.report.foreseen:
                 following[name] = tf.stack([getattr(each, name) for each in E.policies], axis=1)
-        errors = dict(economy.errors(state, policy, E))
+        errors = errors_of(economy, state, policy, E)
         return (
             policy,
             following,
             errors,
             dict(economy.definitions(state, policy, E)),
-            dict(economy.flags(state, policy)),
+            flags_of(economy, state, policy),
         )
 
     pieces = map_chunks(tf.function(everything, jit_compile=True, autograph=False), state)
@@ -145,7 +146,7 @@ def inside_and_visited(rule: DecisionRule, state: Any) -> tuple[np.ndarray, np.n
 
 def largest_error(economy: Economy, errors: Mapping[str, np.ndarray]) -> np.ndarray:
     """The largest absolute error at each state, [T]: of the relative conditions, if there are any, else of all."""
-    relative = {name: values for name, values in errors.items() if name not in economy.report.products} or errors
+    relative = {name: values for name, values in errors.items() if name not in products_of(economy)} or errors
     return np.max([np.abs(values).reshape(len(values), -1).max(axis=1) for values in relative.values()], axis=0)
 
 

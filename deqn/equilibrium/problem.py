@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from deqn.equilibrium import judging, simulation
 from deqn.equilibrium.checks.dry_run import conditions_that_move
+from deqn.equilibrium.constraints import errors_of, flags_of, products_of
 from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.network import build_network, inputs_of
@@ -112,10 +113,10 @@ class Equilibrium(Problem):
         record = {f"loss_{name}": mean for name, mean in means.items()} if len(means) > 1 else {}
         left, at_random = tf.unstack(tf.cast(carry.resets - before, tf.float32))
         record |= {"tracks_left": left, "tracks_reset_at_random": at_random}
-        constraints = self.economy.report.constraints
+        constraints = [*self.economy.report.constraints, *self.economy.constraints(state, policy)]
         flags = {
             f"{'constrained' if name in constraints else 'share'}_{name}": tf.reduce_mean(tf.cast(flag, tf.float32))
-            for name, flag in self.economy.flags(state, policy).items()
+            for name, flag in flags_of(self.economy, state, policy).items()
         }
         return Losses(
             minimize={"policy": loss},
@@ -160,11 +161,15 @@ class Equilibrium(Problem):
 
     def in_words(self, errors: Mapping[str, float]) -> str:
         """The mean error that decides, in the unit of its condition, which is named."""
-        return judging.in_words(errors, self.economy.report.products)
+        return judging.in_words(errors, self._products)
 
     @functools.cached_property
     def _counting(self) -> list[str]:
         return conditions_that_move(self.economy_type(self.parameters, "float64"))
+
+    @functools.cached_property
+    def _products(self) -> list[str]:
+        return products_of(self.economy)
 
     def _errors_on_fresh_paths(self, pool: Any) -> dict[str, tf.Tensor]:
         settings, rule = self.settings.validation, self.file_rule
@@ -173,7 +178,7 @@ class Equilibrium(Problem):
         start = drawn(pool, settings.tracks, key)
         path, _ = simulation.simulate(economy, economy.shocks, rule, start, settings.periods, key, settings.burn_in)
         state = tf.nest.map_structure(lambda x: tf.reshape(x, [-1, *x.shape[2:]]), path)
-        errors = economy.errors(state, *rule.completed(state))
+        errors = errors_of(economy, state, *rule.completed(state))
         return {name: _mean_p999_max(error) for name, error in errors.items()}
 
     # --- where training begins -------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from deqn.equilibrium import accuracy, implied
+from deqn.equilibrium.constraints import binding_of, names_of, products_of
 from deqn.equilibrium.decision_rule import DecisionRule, OutputRule
-from deqn.equilibrium.economy import Economy, Report, axes_of
+from deqn.equilibrium.economy import Economy, axes_of
 from deqn.equilibrium.evaluation import Evaluation, check_finite, evaluate, under_unvisited
 from deqn.equilibrium.settings import EvaluationSettings
 from deqn.report.tables import worst_row
@@ -25,9 +26,9 @@ def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
     evaluation = evaluate(rule, path.periods, path.burn_in, path.seed, path.tracks)
     check_finite(evaluation)
     axes, shock, report = axes_of(economy), _shock(economy, evaluation), economy.report
-    binding = getattr(evaluation.policy, report.binding) > 0 if report.binding else None
+    binding = binding_of(economy, evaluation.policy, evaluation.flags)
     unvisited = under_unvisited(rule, evaluation.state)
-    errors = [*accuracy.error_rows(evaluation.errors, axes, shock, binding, report.products, unvisited)]
+    errors = [*accuracy.error_rows(evaluation.errors, axes, shock, binding, products_of(economy), unvisited)]
     tables = {"errors": errors}
     moments = [*accuracy.moment_rows(evaluation.definitions, shock, evaluation.track, report.output)]
     moments += accuracy.mean_rows(_variables(evaluation), axes)
@@ -36,7 +37,7 @@ def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
         tables["moments"] = moments
     implied_errors, about = _implied(rule, evaluation)
     tables["implied"] = implied.rows(implied_errors)
-    constrained, guards = _shares(report, evaluation, binding)
+    constrained, guards = _shares(economy, evaluation)
     lacking = [int(z) + 1 for z in np.unique(unvisited[0])]
     return Results(
         headline=_headline(worst_row([row for row in errors if row["group"] == "all"]), report.condition_names),
@@ -138,14 +139,14 @@ def _where(rule: DecisionRule, evaluation: Evaluation) -> dict[str, Any]:
     return {"shares_outside": shares, "visited": ranges}
 
 
-def _shares(
-    report: Report, evaluation: Evaluation, binding: np.ndarray | None
-) -> tuple[dict[str, float], dict[str, float]]:
+def _shares(economy: Economy, evaluation: Evaluation) -> tuple[dict[str, float], dict[str, float]]:
     """The shares of entries at a constraint, and of those where a guard was active, by name."""
+    report = economy.report
     shares = {name: float(np.mean(flag)) for name, flag in evaluation.flags.items()}
-    constrained = {name: shares.pop(name) for name in report.constraints}
-    if not constrained and binding is not None:
-        constrained = {f"{report.binding} above 0": float(np.mean(binding))}
+    constrained = {name: shares.pop(name) for name in (*report.constraints, *names_of(economy))}
+    if not constrained and report.binding:
+        binds = getattr(evaluation.policy, report.binding) > 0
+        constrained = {f"{report.binding} above 0": float(np.mean(binds))}
     return constrained, shares
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from deqn.equilibrium import accuracy
+from deqn.equilibrium.constraints import products_of
 from deqn.equilibrium.economy import axes_of
 from deqn.equilibrium.evaluation import at_states, simulated_states
 from deqn.equilibrium.settings import EvaluationSettings
@@ -111,7 +112,7 @@ def compared(all_solved: Sequence[Solved], path: EvaluationSettings) -> Comparis
         _, policy, _, conditions, _, _ = at_states(each.rule, states)
         policy = policy._asdict()
         reference = reference or policy
-        errors += _errors(each.run, conditions, each.rule.economy.report.products)
+        errors += _errors(each.run, conditions, products_of(each.rule.economy))
         policies += _distances(each.run, policy, reference)
         moments += _moments(each, path)
         costs.append(_cost(each))

@@ -41,8 +41,6 @@ class IrreversibleGrowth(GrowthOnChain):
         letters={**GrowthOnChain.report.letters, "multiplier": "lam"},
         units={**UNITS, "multiplier": "utility per unit of the good"},
         binding="multiplier",
-        products=["kkt"],
-        constraints=["irreversibility_binds"],
     )
 
     def __init__(self, parameters: Parameters, dtype: str = "float32") -> None:
@@ -78,15 +76,16 @@ class IrreversibleGrowth(GrowthOnChain):
         """The Euler equation of unconstrained consumption, in units of consumption (Judd 1992)."""
         return {"euler": u_prime_inverse(self.euler_value(E), self.gamma) / policy.unconstrained - 1}
 
-    def errors(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
-        """Euler error with the multiplier; complementarity without it, min(u'^-1(beta E[..])/c - 1, slack/c); KKT."""
-        value, c = self.euler_value(E), policy.consumption
+    def constraints(self, state: State, policy: Policy) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+        """Irreversibility, both in shares of consumption."""
         slack = policy.savings - (1 - self.p.depreciation) * state.capital
+        return {"kkt": (policy.multiplier / self.u_prime(policy.consumption), slack / policy.consumption)}
+
+    def errors(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
+        """Euler error with the multiplier; complementarity without it, min(u'^-1(beta E[..])/c - 1, slack/c)."""
+        value, c = self.euler_value(E), policy.consumption
+        _, slack = self.constraints(state, policy)["kkt"]
         return {
             "euler": u_prime_inverse(value + policy.multiplier, self.gamma) / c - 1,
-            "optimality": tf.minimum(u_prime_inverse(value, self.gamma) / c - 1, slack / c),
-            "kkt": policy.multiplier / self.u_prime(c) * slack / c,
+            "optimality": tf.minimum(u_prime_inverse(value, self.gamma) / c - 1, slack),
         }
-
-    def flags(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
-        return {"irreversibility_binds": policy.unconstrained > self.goods(state).output}

@@ -73,6 +73,7 @@ def check_equations(economy: Economy, every_shock: bool = False, frozen: bool = 
     _check_each_condition(whole)
     _check_today(part, frozen)
     _check_each_output(whole)
+    _check_signs(whole)
     return list(whole.residuals)
 
 
@@ -162,6 +163,7 @@ def _everything(economy: Economy) -> Callable[[Any, tf.Tensor], None]:
         for method in ("residuals", "errors", "definitions"):
             called(method, state, policy, E)
         called("flags", state, policy)
+        called("constraints", state, policy)
         called("is_inside", state)
 
     return everything
@@ -252,6 +254,18 @@ def _check_today(part: OnePass, frozen: bool) -> None:
             f"residuals: none of {', '.join(part.residuals)} changes with what the network says today{why}; today's "
             "policy has to stand in a condition, outside E"
         )
+
+
+def _check_signs(whole: OnePass) -> None:
+    """A multiplier or slack that is negative wherever one looks is written with the wrong sign."""
+    for name, pair in whole.constraints.items():
+        for part, values in zip(("multiplier", "slack"), pair, strict=True):
+            if np.all(values < 0):
+                raise UserError(
+                    f"constraints: the {part} of {name} is below 0 at every state, such as {np.max(values):.3g} "
+                    f"{shapes.at(0, whole.state, whole.output, whole.policy)}; expected 0 <= multiplier and slack >= "
+                    "0: is it written with the wrong sign?"
+                )
 
 
 def _check_each_output(whole: OnePass) -> None:

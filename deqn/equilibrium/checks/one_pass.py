@@ -62,6 +62,10 @@ class OnePass:
             self.sums = _summed(self.residuals)
             self.total = tf.add_n(list(self.sums.values()))
             self.errors = self._named("errors", state, self.policy, self.E)
+            with mistakes_in(economy, "constraints"):
+                self.constraints = economy.constraints(state, self.policy)
+                shapes.check_constraints(self.constraints, self.errors, state)
+            self.errors |= {name: multiplier * slack for name, (multiplier, slack) in self.constraints.items()}
             self.error_sums = _summed(self.errors)
             real = [x for x in decided.values() if _is_real(x)]
             self.policies = tf.add_n([tf.reduce_sum(x * _weights(x, number)) for number, x in enumerate(real)])

@@ -188,6 +188,28 @@ def check_named(name: str, values: Any, state: Any, economy: Economy) -> None:
             check_dtype(f"{name}: {key}", array, economy)
 
 
+def check_constraints(constraints: Any, errors: Mapping[str, Any], state: Any) -> None:
+    """By name (multiplier, slack) of one shape, [batch] or [batch, N], under names that no error has."""
+    count = state[0].shape[0]
+    if not isinstance(constraints, Mapping):
+        raise UserError(
+            f"constraints: gives {kind(constraints)}, expected a dictionary: {{'limit': (multiplier, slack)}}"
+        )
+    for name, pair in constraints.items():
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise UserError(f"constraints: {name} is {kind(pair)}, expected a pair (multiplier, slack)")
+        shapes = [list(tf.convert_to_tensor(x).shape) for x in pair]
+        if shapes[0] != shapes[1] or shapes[0][:1] != [count]:
+            raise UserError(
+                f"constraints: of {name} the multiplier has shape {shapes[0]} and the slack {shapes[1]} at {count} "
+                f"states, expected [{count}] or [{count}, N], the same of both"
+            )
+        if name in errors:
+            raise UserError(
+                f"constraints: {name} is one of `errors` too; the product is reported by itself, drop it there"
+            )
+
+
 def check_dtype(what: str, values: tf.Tensor, economy: Economy) -> None:
     """Real numbers have to be of the economy's type."""
     if values.dtype != economy.dtype:
