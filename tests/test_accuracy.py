@@ -133,7 +133,7 @@ def test_the_mean_of_log_errors_is_that_of_the_table_and_percentiles_count_zeros
     age = Axes({"age": [21.0]})
     (row,) = accuracy.axis_tables({}, {"euler": error}, {}, age, None)["age"]
     assert (row["variable"], row["unit"]) == ("log10_euler", "log10")
-    (in_the_table,) = [each for each in accuracy.error_rows({"euler": error}, age, None, None) if each["key"] == "21"]
+    (in_the_table,) = [each for each in accuracy.error_rows({"euler": error}, age, None, {}) if each["key"] == "21"]
     assert 10 ** row["mean"] == pytest.approx(in_the_table["mean"]) == pytest.approx(1.01e-2 / 5)
     assert row["p50"] == pytest.approx(-16)
 

@@ -359,6 +359,20 @@ def test_policy_gives_what_the_simulation_recorded(typed, project, tmp_path):
         np.testing.assert_allclose(policy[letter], path[letter][:50], rtol=1e-12, atol=1e-14)
 
 
+def test_simulate_follows_given_states_along_given_shocks(typed, project, tmp_path):
+    """A path of the run's own simulation, its states and shocks given, comes out again."""
+    path = np.load(project / "runs/tiny/one/simulation.npz")
+    np.savez(tmp_path / "states.npz", z=path["z"][:1], k=path["k"][:1])
+    np.savez(tmp_path / "shocks.npz", shock=path["z"][1:30])
+    out = tmp_path / "path.npz"
+    files = ["--states", tmp_path / "states.npz", "--shocks", tmp_path / "shocks.npz", "--out", out]
+    status, said, _ = typed("simulate", "tiny/one", "--periods", 30, *files)
+    assert status == 0 and said.startswith(f"1 path of 30 periods written to {out}; ")
+    again = np.load(out)
+    for letter in ("k", "z", "a", "c", "K"):
+        np.testing.assert_allclose(again[letter], path[letter][:30], rtol=1e-9, atol=1e-12)
+
+
 def test_a_stem_names_its_latest_run(typed):
     status, out, err = typed("doctor", "tiny")
     assert (status, err) == (0, "")

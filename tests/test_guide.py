@@ -91,9 +91,12 @@ def test_the_guide_runs_from_top_to_bottom_and_its_economies_meet_their_known_so
             command = [sys.executable, "-c", text]
             done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
             said.append(done.stdout)
-    known, grid, family, value = (float(re.search(r"([\d.e-]+) %$", words.strip())[1]) for words in said)
-    assert known < 1e-10 and grid < 0.2 and family < 0.5 and value < 0.1, said  # per cent, the largest
+    known, response, grid, family, value = (float(re.search(r"([\d.e-]+) %$", words.strip())[1]) for words in said)
+    assert known < 1e-10 and grid < 0.2 and family < 0.5 and value < 0.1, said
+    assert (
+        "output falls by 3 %" in said[1] and 0 < response < 1
+    )  # productivity is .97 instead of 1  # per cent, the largest
     assert "off by" in deqn(tmp_path, "list").stdout
     for stem in ("mine", "buffer_stock", "family", "two_trees"):
-        (run,) = [path for path in (tmp_path / "runs" / stem).iterdir() if path.name != "known"]
+        (run,) = [path for path in (tmp_path / "runs" / stem).iterdir() if path.name not in ("known", "averse")]
         assert error_rows(run)[0]["mean"] < 2e-4, stem

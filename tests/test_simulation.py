@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small import CHAIN, THREE, olg, rule_of, states_of
+from test_expectation import RHO, SD, Point, Walk
+from test_joint import Regimes
 
 from deqn.equilibrium import Gaussian, MarkovChain, simulation
 from deqn.equilibrium.evaluation import evaluate, map_chunks, simulated_states
@@ -127,3 +129,58 @@ def test_chunks_do_not_show(count):
 def test_a_burn_in_that_leaves_nothing_is_refused(rule, burn_in):
     with pytest.raises(UserError, match=rf"burn-in: got {burn_in} of 10 periods, expected fewer"):
         evaluate(rule, periods=10, burn_in=burn_in, seed=1)
+
+
+# ---- given states and given shocks
+
+
+def test_given_shocks_of_a_chain_lead_from_given_states_along_the_law_of_motion(rule):
+    start = rows_of(rule, 2)
+    shocks = np.array([[3, 0], [1, 1], [0, 2]])
+    path = evaluate(rule, 4, 0, 0, start=start, shocks=shocks).state
+    for track in range(2):
+        k, z = np.asarray(start.capital)[track], int(start.shock[track])
+        for t in range(4):
+            row = 4 * track + t
+            np.testing.assert_allclose(path.capital[row], k, rtol=1e-12)
+            assert path.shock[row] == z
+            now = rule.economy.tensors(rule.economy.State(k[None], np.array([z])))
+            k, z = np.append(0.0, rule(now).savings[0]), shocks[t, track] if t < 3 else None
+
+
+def rows_of(rule, count):
+    return tf.nest.map_structure(lambda x: x.numpy(), states_of(rule.economy, count))
+
+
+def test_given_normal_shocks_have_their_closed_form_and_one_path_of_them_serves_all_tracks():
+    rule = rule_of(Walk(), heads=False)
+    shocks, start = np.random.default_rng(3).normal(size=(5, 2)), Point(np.array([[1.0, 0.0], [0.0, -1.0]]))
+    path = evaluate(rule, 6, 0, 0, start=start, shocks=shocks).state.logs.reshape(2, 6, 2)
+    for t in range(6):
+        summed = sum(RHO ** (t - 1 - s) * SD * shocks[s] for s in range(t))
+        np.testing.assert_allclose(path[:, t], RHO**t * start.logs + summed, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("shocks", "words"),
+    [
+        (np.zeros(5), r"shocks have shape \[5\], expected \[3\] or \[3, 2\]: of 4 periods, each but the last"),
+        ([0, 4, 0], r"shocks hold 4, expected whole numbers from 0 to 3 \(arrays count from 0\)"),
+        ([0, 0.5, 0], r"shocks hold 0.5, expected whole numbers from 0 to 3"),
+        (["a", 0, 0], "shocks are no array of numbers"),
+    ],
+)
+def test_shocks_that_do_not_fit_are_refused(rule, shocks, words):
+    with pytest.raises(UserError, match=words):
+        evaluate(rule, 4, 0, 0, start=rows_of(rule, 2), shocks=shocks)
+
+
+def test_shocks_of_a_joint_process_are_given_by_name():
+    rule = rule_of(Regimes())
+    start = rows_of(rule, 1)
+    given = {"z": [1, 0], "e": [[0.5], [-1.0]]}
+    path = evaluate(rule, 3, 0, 0, start=start, shocks=given).state
+    np.testing.assert_array_equal(path.shock, [start.shock[0], 1, 0])
+    np.testing.assert_allclose(path.x[1:], [0.8 * start.x[0] + 0.025, 0.64 * start.x[0] + 0.02 - 0.05], rtol=1e-12)
+    with pytest.raises(UserError, match="shocks: got z, expected an array by name for each of e, z"):
+        evaluate(rule, 3, 0, 0, start=start, shocks={"z": [1, 0]})

@@ -88,6 +88,41 @@ def _policy(folder: RunFolder, states: str, out: str, as_trained: bool) -> None:
 
 
 @app.command()
+def simulate(
+    run: RunName,
+    out: Annotated[str, typer.Option("--out", metavar="FILE.npz", help="where the arrays go, by letter")],
+    periods: Annotated[int, typer.Option(min=1, help="of each path")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="of the draws")] = 0,
+    states: Annotated[
+        str | None, typer.Option("--states", metavar="FILE.npz", help="where paths begin: arrays by letter, [M, ...]")
+    ] = None,
+    shocks: Annotated[
+        str | None, typer.Option("--shocks", metavar="FILE.npz", help="what happens: shock [periods - 1, ...], from 0")
+    ] = None,
+    as_trained: AsTrained = False,
+) -> None:
+    """Simulate a run's economy, from states and along shocks of your own if you give them."""
+    refuse_ranks("simulate")
+    folder = run_named(run)
+    for option, file in (("--states", states), ("--shocks", shocks)):
+        if file is not None and not Path(file).is_file():
+            raise UserError(f"{option}: {file} not found; expected an .npz")
+    if not Path(out).parent.is_dir():
+        raise UserError(f"--out: {Path(out).parent} is no folder; make it first")
+    warn_of_edits(folder, as_trained)
+    _simulate(folder, out, periods, seed, states, shocks, as_trained)
+
+
+@with_tensorflow
+def _simulate(
+    folder: RunFolder, out: str, periods: int, seed: int, states: str | None, shocks: str | None, as_trained: bool
+) -> None:
+    from deqn.tasks.solution import write_simulation
+
+    print(write_simulation(folder, out, periods, seed, states, shocks, as_trained))
+
+
+@app.command()
 def plot(run: RunName, as_trained: AsTrained = False) -> None:
     """Draw the figures that a run's files allow, its further evaluations too; also of a run in progress."""
     from deqn.tasks.evaluate import of_earlier_weights

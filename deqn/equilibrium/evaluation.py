@@ -40,11 +40,18 @@ class Evaluation(NamedTuple):
     visited: np.ndarray
 
 
-def evaluate(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: int = 1) -> Evaluation:
-    """Simulates `tracks` paths of `periods` under the true process, drops `burn_in` of each, evaluates the rest."""
+def evaluate(
+    rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: int = 1, start: Any = None, shocks: Any = None
+) -> Evaluation:
+    """Simulates `tracks` paths of `periods` under the true process, drops `burn_in` of each, evaluates the rest.
+
+    start: states of arrays [tracks, ...] from which they begin, instead of the first initial states. shocks: what
+    happens, as `simulation.given_shocks` takes it, instead of draws.
+    """
     if not 0 <= burn_in < periods:
         raise UserError(f"burn-in: got {burn_in} of {periods} periods, expected fewer than the periods")
-    state = simulated_states(rule, periods - burn_in, burn_in, seed, tracks)
+    tracks = tracks if start is None else len(start[0])
+    state = simulated_states(rule, periods - burn_in, burn_in, seed, tracks, start, shocks)
     values = at_states(rule, state)
     inside, visited = inside_and_visited(rule, state)
     return Evaluation(*values, np.repeat(np.arange(tracks), periods - burn_in), inside, visited)
@@ -76,11 +83,19 @@ def check_finite(evaluation: Evaluation) -> None:
     )
 
 
-def simulated_states(rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: int) -> Any:
-    """The states [tracks * periods, ...] visited after `burn_in`; they begin at the first initial states."""
+def simulated_states(
+    rule: DecisionRule, periods: int, burn_in: int, seed: int, tracks: int, start: Any = None, shocks: Any = None
+) -> Any:
+    """The states [tracks * periods, ...] visited after `burn_in`; start and shocks as of `evaluate`."""
     economy = rule.economy
-    start = economy.tensors(economy.initial_states(tracks, np.random.default_rng(0)))
+    given = economy.initial_states(tracks, np.random.default_rng(0)) if start is None else start
+    start = economy.tensors(given)
     key = tf.constant([seed, 1], tf.int32)
+    if shocks is not None:
+        happening = simulation.given_shocks(economy, shocks, start, burn_in + periods)
+        followed = tf.function(lambda now, shocks: simulation.along(economy, rule, now, shocks), autograph=False)
+        path = tf.nest.map_structure(lambda x: x[burn_in:], followed(start, happening))
+        return tf.nest.map_structure(lambda x: np.swapaxes(x.numpy(), 0, 1).reshape(-1, *x.shape[2:]), path)
 
     @tf.function(jit_compile=True, autograph=False)
     def run(start: Any, key: tf.Tensor) -> Any:

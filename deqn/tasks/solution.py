@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,16 +113,31 @@ class Solution:
         _, _, _, errors, _, _ = at_states(self.rule, states)
         return largest_error(self.economy, errors)
 
-    def simulate(self, periods: int, seed: int = 0, burn_in: int = 0, tracks: int = 1) -> dict[str, np.ndarray]:
-        """Paths under the true process, `tracks` one after the other, from the first initial states.
+    def simulate(
+        self,
+        periods: int,
+        seed: int = 0,
+        burn_in: int = 0,
+        tracks: int = 1,
+        initial_state: Mapping[str, Any] | None = None,
+        shocks: Any = None,
+    ) -> dict[str, np.ndarray]:
+        """Paths, `tracks` one after the other, by default under the true process from the first initial states.
 
+        initial_state: where they begin, an array [tracks, ...] for each field of State, as `policy` takes them.
+        shocks: what happens instead of draws: an array [periods - 1, ...], or [periods - 1, tracks, ...], of which each
+        row leads from a period to the next; by name for the parts of a `Joint`; a chain's values count from 0. Of
+        two paths that differ in one shock the difference is its impulse response.
         Returns arrays by their letters, float64: for the overlapping generations k, z, a, lam, c, and the economy's
         definitions (K, Y, r, w, ...); and inside, bool: whether the state lies where the rule was trained.
+        Raises UserError for states or shocks that do not fit.
         """
         from deqn.equilibrium.evaluation import evaluate
         from deqn.equilibrium.reporting import arrays_by_letter
 
-        return arrays_by_letter(self.economy, evaluate(self.rule, periods + burn_in, burn_in, seed, tracks))
+        start = None if initial_state is None else self.economy.check_states(initial_state)
+        path = evaluate(self.rule, periods + burn_in, burn_in, seed, tracks, start, shocks)
+        return arrays_by_letter(self.economy, path)
 
 
 def write_policy(run: RunFolder, states: str, out: str, as_trained: bool = False) -> str:
@@ -133,13 +148,8 @@ def write_policy(run: RunFolder, states: str, out: str, as_trained: bool = False
     """
     solution = Solution(run, as_trained)
     letters = solution.economy.report.letters
-    given = _read_arrays(states)
-    fields = {letters.get(name, name): name for name in solution.economy.State._fields}
-    missing = sorted(set(fields) - set(given))
-    if missing:
-        raise UserError(f"{states}: no array {', '.join(missing)} among {sorted(given)}; expected {', '.join(fields)}")
     with warnings.catch_warnings(action="ignore"):  # the line below says it
-        policy = solution.policy(**{name: given[letter] for letter, name in fields.items()})
+        policy = solution.policy(**_states_of(solution, states))
     arrays = {letters[name]: value for name, value in policy._asdict().items() if name in letters}
     write_arrays(Path(out), {**arrays, "inside": policy.inside, "error": policy.error})
     outside = ~policy.inside
@@ -148,6 +158,40 @@ def write_policy(run: RunFolder, states: str, out: str, as_trained: bool = False
         worst = 100 * policy.error[outside].max()
         line += f"; {outside.sum()} of them lie where the rule was not trained (largest error there {worst:.2g} %)"
     return line
+
+
+def write_simulation(
+    run: RunFolder, out: str, periods: int, seed: int, states: str | None, shocks: str | None, as_trained: bool = False
+) -> str:
+    """`deqn simulate`: writes paths from the states and along the shocks of .npz files, or drawn ones.
+
+    shocks: an array `shock`, or one for each part of a joint process. Returns a line that says how many periods there
+    are, and how many of them are outside. Raises UserError as `Solution.simulate`.
+    """
+    solution = Solution(run, as_trained)
+    start = None if states is None else _states_of(solution, states)
+    given: Any = None if shocks is None else _read_arrays(shocks)
+    if given is not None and list(given) == ["shock"]:
+        given = given["shock"]
+    path = solution.simulate(periods, seed, initial_state=start, shocks=given)
+    write_arrays(Path(out), path)
+    outside = np.count_nonzero(~path["inside"])
+    tracks = path["track"].max() + 1
+    return (
+        f"{tracks} path{'' if tracks == 1 else 's'} of {periods} periods written to {out}; {outside} periods lie where "
+        "the rule was not trained"
+    )
+
+
+def _states_of(solution: Solution, file: str) -> dict[str, np.ndarray]:
+    """A file's arrays by letter as states by field. Raises UserError if one is missing."""
+    letters = solution.economy.report.letters
+    given = _read_arrays(file)
+    fields = {letters.get(name, name): name for name in solution.economy.State._fields}
+    missing = sorted(set(fields) - set(given))
+    if missing:
+        raise UserError(f"{file}: no array {', '.join(missing)} among {sorted(given)}; expected {', '.join(fields)}")
+    return {name: given[letter] for letter, name in fields.items()}
 
 
 def _with_evidence(policy: type) -> type:
