@@ -46,7 +46,7 @@ def test_every_block_is_a_file_a_script_or_commands():
 def test_every_economy_of_the_guide_passes_the_checks_and_its_problem_is_built(tmp_path):
     write_files(tmp_path)
     files = sorted(tmp_path.glob("models/*/*.yaml"))
-    assert len(files) == 4
+    assert len(files) == 5
     for file in files:
         build_problem(file_of(file))
 

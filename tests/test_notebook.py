@@ -41,6 +41,6 @@ def test_it_leaves_the_run_of_the_command_and_gives_its_solution(project, capsys
 
 
 def test_a_mistake_is_the_one_of_the_command_and_leaves_nothing_behind(project):
-    with pytest.raises(UserError, match="parameters.discont_factor: unknown; did you mean 'discount_factor'"):
+    with pytest.raises(UserError, match=r"parameters\.discont_factor: unknown; did you mean 'discount_factor'"):
         deqn.train(FILE, {"parameters.discont_factor": 0.9})
     assert not list((project / "runs").glob("*/*"))

@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import abc
 import functools
+import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -24,6 +27,7 @@ from deqn.equilibrium.exogenous import Exogenous
 from deqn.equilibrium.incomplete import marked
 from deqn.equilibrium.outputs import Declared, Outputs
 from deqn.project.errors import UserError
+from deqn.project.user_code import mistakes_in_user_code
 from deqn.report.axes import Axes
 
 AnyState = Any  # a NamedTuple of tensors, batch first: the economy's own State
@@ -108,8 +112,15 @@ class Economy(abc.ABC):
 
     @functools.cached_property
     def taken(self) -> Outputs:
-        """What `outputs` says."""
-        return Outputs(self.outputs)
+        """What `outputs` says, of each of the agents that `features` shows."""
+        with mistakes_in_user_code(Path(inspect.getfile(type(self))).parent, "features"):
+            shown = self.features(self.tensors(self.initial_states(1, np.random.default_rng(0))))
+        return Outputs(self.outputs, tuple(shown.shape[1:-1]))
+
+    def seen(self, state: AnyState) -> tf.Tensor:
+        """`features` in one row for each state, [batch, inputs of all agents]."""
+        shown = self.features(state)
+        return shown if len(shown.shape) == 2 else tf.reshape(shown, [shown.shape[0] or -1, math.prod(shown.shape[1:])])
 
     @property
     def width(self) -> int:
@@ -133,7 +144,11 @@ class Economy(abc.ABC):
 
     @abc.abstractmethod
     def features(self, state: AnyState) -> tf.Tensor:
-        """What the network sees, [batch, inputs], in the economy's own units: the network standardises."""
+        """What the network sees, [batch, inputs], in the economy's own units: the network standardises.
+
+        [batch, agents, inputs] for one network that decides for each of many agents, from what it sees of each: it then
+        gives `outputs` numbers for every agent, and `policy` takes [batch, agents, outputs].
+        """
 
     @abc.abstractmethod
     def policy(self, output: Any, state: AnyState) -> AnyPolicy:

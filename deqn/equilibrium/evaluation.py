@@ -154,7 +154,7 @@ def inside_and_visited(rule: DecisionRule, state: Any) -> tuple[np.ndarray, np.n
 
     def both(state: Any) -> tuple[tf.Tensor, tf.Tensor]:
         inside = economy.is_inside(state)
-        return inside, tf.ones_like(inside) if rule.visited is None else rule.visited.holds(economy.features(state))
+        return inside, tf.ones_like(inside) if rule.visited is None else rule.visited.holds(economy.seen(state))
 
     return map_chunks(both, state)
 

@@ -118,8 +118,8 @@ class Conditions:
     def _look(self, state: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         output = self.rule.output(state)
         E = self.rule.expectation(state, self.economy.decide(output, state))
-        following = E.each(lambda s, q: self.economy.features(s))  # [J, batch, inputs]
-        return output, self.economy.features(state), tf.transpose(following, [1, 0, 2])
+        following = E.each(lambda s, q: self.economy.seen(s))  # [J, batch, inputs]
+        return output, self.economy.seen(state), tf.transpose(following, [1, 0, 2])
 
     def _decisions(self, state: Any, output: tf.Tensor) -> tuple[dict, dict]:
         policy = self.economy.decide(output, state)

@@ -22,33 +22,42 @@ class Outputs:
     declared: a number of outputs, which `policy` takes as they are, [batch, width]; or sizes by name, such as
     {"bonds": N, "price": 1}, and it takes output.bonds [batch, N] and output.price [batch]. A size may be a tuple:
     (N,) is [batch, N] for N = 1 too, (N, M) is [batch, N, M].
+    agents: the shape of the agents that one network serves, () if it sees the whole state; they come after the batch:
+    [batch, agents, N].
     """
 
-    def __init__(self, declared: Declared) -> None:
+    def __init__(self, declared: Declared, agents: tuple[int, ...] = ()) -> None:
         groups = declared if isinstance(declared, Mapping) else {"": (declared,)}
+        self.agents = agents
         self.shapes = {name: _shape(size) for name, size in groups.items()}
         self.sizes = [math.prod(shape) for shape in self.shapes.values()]
-        self.width = sum(self.sizes)
+        self.each = sum(self.sizes)  # numbers of one agent
+        self.width = self.each * math.prod(agents)
         named = isinstance(declared, Mapping)
         self.type: Any = collections.namedtuple("Outputs", list(self.shapes)) if named else None  # type: ignore[misc]
 
     def grouped(self, output: tf.Tensor) -> Any:
         """[batch, width] as `policy` takes it."""
+        if self.agents:
+            output = tf.reshape(output, [-1, *self.agents, self.each])
         if self.type is None:
             return output
-        groups = tf.split(output, self.sizes, axis=1)
+        groups = tf.split(output, self.sizes, axis=-1)
         return self.type(*(
-            tf.reshape(group, [-1, *shape]) for group, shape in zip(groups, self.shapes.values(), strict=True)
+            tf.reshape(group, [-1, *self.agents, *shape])
+            for group, shape in zip(groups, self.shapes.values(), strict=True)
         ))  # fmt: skip
 
     def flat(self, groups: Any) -> tf.Tensor:
         """What `grouped` gives as one tensor again, [batch, width]."""
-        if self.type is None:
-            return groups
-        return tf.concat([tf.reshape(x, [-1, size]) for x, size in zip(groups, self.sizes, strict=True)], axis=1)
+        if self.type is not None:
+            each = [tf.reshape(x, [-1, *self.agents, n]) for x, n in zip(groups, self.sizes, strict=True)]
+            groups = tf.concat(each, axis=-1)
+        return tf.reshape(groups, [-1, self.width]) if self.agents else groups
 
     def name_of(self, number: int) -> str:
         """What the output of this number, from 0, is called: "output 3" or "output.bonds[2]"."""
+        number %= self.each  # all agents have the same
         if self.type is None:
             return f"output {number} (from 0)"
         for (name, shape), size in zip(self.shapes.items(), self.sizes, strict=True):

@@ -45,8 +45,8 @@ class Equilibrium(Problem):
         self.economy = economy = economy_type(parameters, settings.precision)
         sampling = of_one_worker(settings.sampling, ranks if settings.workers.scaling == "strong" else 1)
         check_sampling(sampling, settings.network, economy)
-        self.network = build_network(economy, settings.network, settings.seed)
-        self.target = build_network(economy, settings.network, settings.seed)
+        self.network = build_network(economy, settings.network, settings.seed, settings.further())
+        self.target = build_network(economy, settings.network, settings.seed, settings.further())
         self.networks = {"policy": self.network, "target": self.target}
         self.trainable = {"policy": self.network.trainable_variables}
         heads = settings.network.heads == "shock"
@@ -214,6 +214,9 @@ class Equilibrium(Problem):
         """Says in words which network, sampling and expectation the file asks for."""
         economy, network, sampling = self.economy, self.settings.network, self.sampler.settings
         heads = ", one head a shock" if self.policy_rule.heads else ""
+        further = (
+            f", with networks of their own for {', '.join(self.settings.networks)}" if self.settings.networks else ""
+        )
         activation = network.activation if isinstance(network.activation, str) else ", ".join(network.activation)
         weights = sum(int(np.prod(variable.shape)) for variable in self.trainable["policy"])
         each = ", each under every shock" if sampling.every_shock else ""
@@ -223,7 +226,7 @@ class Equilibrium(Problem):
             decided = "the network itself, with gradient"
         return {
             "network": f"{network.kind}, {inputs_of(economy)} inputs, hidden {' x '.join(map(str, network.hidden))} "
-            f"{activation}, {economy.width} outputs{heads}: {weights} weights to train, {economy.dtype}",
+            f"{activation}, {economy.taken.each} outputs{heads}{further}: {weights} weights to train, {economy.dtype}",
             "sampling": f"{sampling.tracks} tracks x {_many(sampling.periods, 'period')} an episode, "
             f"{_many(sampling.epochs, 'epoch')}, {self.sampler.minibatch} states an update{each}"
             f"{', on each rank' if self.ranks > 1 else ''}",
@@ -247,7 +250,7 @@ class Equilibrium(Problem):
 
     def _exact_rule(self) -> NetworkRule:
         economy = self.economy_type(self.parameters, "float64")
-        network = build_network(economy, self.settings.network, self.settings.seed)
+        network = build_network(economy, self.settings.network, self.settings.seed, self.settings.further())
         for exact, weight in zip(network.weights, self.network.weights, strict=True):
             exact.assign(np.asarray(weight))
         return NetworkRule(economy, network, self.policy_rule.heads)

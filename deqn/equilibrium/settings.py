@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
 
 from deqn.equilibrium.parameter_types import TransitionMatrix
-from deqn.project.schema import Section, setting
+from deqn.project.errors import UserError
+from deqn.project.schema import Section, setting, validate
 
 _COPIES = 6  # of the weights: trained, averaged, best, gradient and two of the optimiser
 
@@ -17,11 +19,12 @@ _COPIES = 6  # of the weights: trained, averaged, best, gradient and two of the 
 class NetworkSettings(Section):
     """The network from states to policies.
 
+    kind: mlp, wide_and_deep, or FILE.CLASS for a class in FILE.py beside the economy (deqn.equilibrium.network).
     heads: "shock" gives one output for each value of a discrete shock, from features that do not depend on it.
     components, quadratics, output_scale, own: of a wide-and-deep network (deqn.mlp.networks.WideAndDeep).
     """
 
-    kind: Literal["mlp", "wide_and_deep"] = setting("wide_and_deep", source="Cheng et al. (2016)")
+    kind: str = setting("wide_and_deep", source="Cheng et al. (2016)")
     hidden: list[Annotated[int, pydantic.Field(ge=1)]] = setting([128, 128], unit="neurons a layer")
     activation: str | list[str] = setting("silu", source="any Keras activation, or a list of one for each hidden layer")
     heads: Literal["none", "shock"] = setting("none")
@@ -30,6 +33,19 @@ class NetworkSettings(Section):
     quadratics: int = setting(0, unit="components whose products enter the wide part", ge=0)
     output_scale: float = setting(0.1, unit="what the sum of wide part and perceptron is multiplied by", gt=0)
     own: bool = setting(False, source="whether an output's own input multiplies a second output of the perceptron")
+
+    @pydantic.field_validator("kind")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in ("mlp", "wide_and_deep") and not re.fullmatch(r"\w+\.\w+", value):
+            raise ValueError(f"got {value!r}, expected mlp, wide_and_deep, or FILE.CLASS for a network of your own")
+        return value
+
+
+class FurtherNetworkSettings(NetworkSettings):
+    """A network of its own for some of the outputs; what it does not say is as in `network`."""
+
+    outputs: list[str] = setting(unit="names in the economy's outputs", min_length=1)
 
 
 class SamplingSettings(Section):
@@ -110,12 +126,14 @@ def in_phase(parameters: Any, changes: Mapping[str, Any]) -> Any:
 class EquilibriumSettings(Section):
     """The equilibrium's part of a parameter file.
 
+    networks: further ones by name, each with `outputs`, the names of those it gives; the others are of `network`.
     weights: of the conditions in the loss, by name; 1 where not named.
     warm_start: {} for its defaults, of an economy with a `correction`; {guess: linear} for the linear solution; none:
     training starts from an untrained network.
     """
 
     network: NetworkSettings = setting(NetworkSettings())
+    networks: dict[str, dict[str, Any]] = setting({})
     sampling: SamplingSettings = setting(SamplingSettings())
     next_period: NextPeriodSettings = setting(NextPeriodSettings())
     weights: dict[str, Annotated[float, pydantic.Field(gt=0)]] = setting(
@@ -128,6 +146,20 @@ class EquilibriumSettings(Section):
         "xla", source="graph for layers of many hundred neurons: XLA's matrix products use a part of the processor only"
     )
     updates_per_call: int = setting(50, unit="updates between two looks at the clock", ge=1)
+
+    def further(self) -> dict[str, FurtherNetworkSettings]:
+        """`networks` with what they leave out. Raises UserError for what is wrong with one."""
+        found = {
+            name: validate(FurtherNetworkSettings, {**self.network.model_dump(), **given}, f"networks.{name}")
+            for name, given in self.networks.items()
+        }
+        for name, each in found.items():
+            if each.heads != self.network.heads:
+                raise UserError(
+                    f"networks.{name}.heads: got {each.heads}, expected {self.network.heads} as network.heads; all "
+                    "networks have the same"
+                )
+        return found
 
     def bytes_needed(self, inputs: int, outputs: int, shocks: int, number: int) -> dict[str, int]:
         """Memory that training cannot do without, by the setting that asks for it; what libraries add is not in it.

@@ -41,7 +41,7 @@ def visited_by(sampler: Sampler, now: Any, pool: Any, key: tf.Tensor, burn_in: i
     now: the states [tracks] from which they start; the first `burn_in` periods do not count. pool: where tracks that
     are reset start anew. key: int32 [2].
     """
-    features = sampler.economy.features
+    features = sampler.economy.seen
     never = tf.fill([features(now).shape[-1]], tf.constant(np.inf, sampler.economy.dtype))
 
     def advance(t: tf.Tensor, now: Any, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, Any, tf.Tensor, tf.Tensor]:

@@ -203,6 +203,7 @@ def _check_place(path: Path, mapping: Mapping[str, Any], kind: type[Section]) ->
 
 
 def _check_equilibrium(settings: EconomyFile) -> None:
+    settings.further()
     for number, phase in enumerate(settings.phases):
         changed_in_phase = {**settings.next_period.model_dump(), **phase.problem}
         validate(NextPeriodSettings, changed_in_phase, f"phases.{number}.problem")

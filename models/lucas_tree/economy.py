@@ -75,14 +75,17 @@ class LucasTree(Economy):
     def residuals(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
         """What v and p should be, over what they are, less one."""
         beta, gamma, psi = self.p.discount_factor, self.p.risk_aversion, self.p.substitution
-        m = E(lambda s, q: (q.value * tf.exp(s.growth)) ** (1 - gamma)) ** (1 / (1 - gamma))
-        value = ((1 - beta) + beta * m**self.power) ** (1 / self.power)
 
-        def paid(s: State, q: Policy) -> tf.Tensor:
+        def ahead(s: State, q: Policy) -> tf.Tensor:
+            """(v' g')^(1-gamma), and what the price is E of but for m, [batch, 2]: one pass over the nodes for both."""
             g = tf.exp(s.growth)
-            return beta * g ** (1 - 1 / psi) * (q.value * g) ** (1 / psi - gamma) * (1 + q.price)
+            paid = beta * g ** (1 - 1 / psi) * (q.value * g) ** (1 / psi - gamma) * (1 + q.price)
+            return tf.stack([(q.value * g) ** (1 - gamma), paid], axis=1)
 
-        price = E(paid) * m ** (gamma - 1 / psi)
+        expected = E(ahead)
+        m = expected[:, 0] ** (1 / (1 - gamma))
+        value = ((1 - beta) + beta * m**self.power) ** (1 / self.power)
+        price = expected[:, 1] * m ** (gamma - 1 / psi)
         return {"value": value / policy.value - 1, "price": price / policy.price - 1}
 
     def definitions(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:

@@ -108,12 +108,12 @@ def check_initial_states(economy: Economy, given: Any, count: int) -> None:
 
 
 def check_features(economy: Economy, state: Any) -> None:
-    """Features have to be [batch, inputs] and finite."""
+    """Features have to be [batch, inputs], or [batch, agents, inputs], and finite."""
     features, count = tf.convert_to_tensor(economy.features(state)), state[0].shape[0]
-    if features.shape.rank != 2 or features.shape[0] != count:
+    if features.shape.rank not in (2, 3) or features.shape[0] != count:
         raise UserError(
             f"features: shape {list(features.shape)} at {count} states, expected [{count}, inputs]; write x[:, None] "
-            "for one input, tf.stack([x, y], axis=1) for two"
+            "for one input, tf.stack([x, y], axis=1) for two ([batch, agents, inputs] for one network over agents)"
         )
     check_dtype("features", features, economy)
     finite("features", features, state)
