@@ -17,8 +17,8 @@ import typer
 
 from deqn.project.errors import Diverged, Stopped, UserError
 from deqn.project.project import Project
-from deqn.project.run import RunFolder
-from deqn.tasks.parameter_file import ParameterFile, edited_since, read_parameter_file
+from deqn.project.run import RunFolder, distinct_names
+from deqn.tasks.parameter_file import ParameterFile, edited_since, read_parameter_file, refuse_strangers
 from deqn.workers.collective import on_first
 from deqn.workers.launch import read_launch
 from deqn.workers.ranks import refuse_ranks, together
@@ -47,6 +47,9 @@ Overrides = Annotated[
 ]
 AsTrained = Annotated[
     bool, typer.Option("--as-trained", help="with the Python that the run folder keeps, not the present one")
+]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="run the Python of a run outside of your project, which you have read")
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="of weights, sampling and tracks")]
 
@@ -127,6 +130,15 @@ def _run(name: str) -> RunFolder:
     """The run that is named: by the path of its folder, wherever that is, or as the project knows it."""
     folder = RunFolder(Path(name))
     return folder if folder.is_run else _project().run(name)
+
+
+def _solved_run(name: str, as_trained: bool, trust: bool) -> RunFolder:
+    """A run whose Python is about to be executed; a line on stderr if it has been edited since the training."""
+    run = _run(name)
+    if not trust:
+        refuse_strangers(run, as_trained)
+    _warn_of_edits(run, as_trained)
+    return run
 
 
 def _read(file: Path, overrides: list[str], seed: int | None) -> ParameterFile:
@@ -270,12 +282,12 @@ def evaluate(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="of the path")] = None,
     tracks: Annotated[int | None, typer.Option("--tracks", min=1, help="paths of so many periods each")] = None,
     as_trained: AsTrained = False,
+    trust: Trust = False,
 ) -> None:
     """Simulate a run's best policy in float64 (of a problem: compute its tables anew); write and print the errors."""
     refuse_ranks("evaluate")
     given = {"periods": periods, "burn_in": burn_in, "seed": seed, "tracks": tracks}
-    folder = _run(run)
-    _warn_of_edits(folder, as_trained)
+    folder = _solved_run(run, as_trained, trust)
     changes = {name: value for name, value in given.items() if value is not None}
     _with_tensorflow(_evaluate)(folder, changes, as_trained)
 
@@ -315,18 +327,18 @@ def policy(
     ],
     out: Annotated[str, typer.Option("--out", metavar="FILE.npz", help="where the policy goes: a, lam, c")],
     as_trained: AsTrained = False,
+    trust: Trust = False,
 ) -> None:
     """Evaluate a run's decision rule at states of your own."""
     refuse_ranks("policy")
-    folder = _run(run)
+    _run(run)  # a mistyped name is told before all else
     if Path(states).exists() and not Path(states).is_file():
         raise UserError(f"--states: {states} is no plain file; expected an .npz with an array for each state variable")
     if not Path(states).is_file():
         raise UserError(f"--states: {states} not found; expected an .npz with an array for each state variable")
     if not Path(out).parent.is_dir():
         raise UserError(f"--out: {Path(out).parent} is no folder; make it first")
-    _warn_of_edits(folder, as_trained)
-    _policy(folder, states, out, as_trained)
+    _policy(_solved_run(run, as_trained, trust), states, out, as_trained)
 
 
 @_with_tensorflow
@@ -370,12 +382,11 @@ def new(
 
 
 @app.command()
-def plot(run: RunName, as_trained: AsTrained = False) -> None:
+def plot(run: RunName, as_trained: AsTrained = False, trust: Trust = False) -> None:
     """Draw the figures that a run's files allow, its further evaluations too; also of a run in progress."""
     from deqn.tasks.evaluate import of_earlier_weights
 
-    folder = _run(run)
-    _warn_of_edits(folder, as_trained)
+    folder = _solved_run(run, as_trained, trust)
     if earlier := of_earlier_weights(folder):
         print(f"deqn: warning: {earlier}", file=sys.stderr)
     for place in (folder.path, *sorted(each.parent for each in folder.evaluations.glob("*/description.json"))):
@@ -400,14 +411,13 @@ def compare(
     burn_in: Annotated[int | None, typer.Option("--burn-in", min=0, help="first periods dropped")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="of the path")] = None,
     as_trained: AsTrained = False,
+    trust: Trust = False,
 ) -> None:
     """Errors, policies, moments and cost of several solutions of one economy, at the same states, with figures."""
     refuse_ranks("compare")
-    folders = [_run(run) for run in runs]
-    for each in folders:
-        _warn_of_edits(each, as_trained)
+    folders = [_solved_run(run, as_trained, trust) for run in runs]
     given = {"periods": periods, "burn_in": burn_in, "seed": seed}
-    names = "_".join(str(each).replace("/", "-") for each in folders)
+    names = "_".join(name.replace("/", "-") for name in distinct_names(folders))
     folder = Path(out) if out else _project(folders[0].path).runs / "compare" / names
     changes = {name: value for name, value in given.items() if value is not None}
     _compare(folders, folder, changes, as_trained)
