@@ -10,6 +10,7 @@ from small import exit_status, trained_project
 import deqn
 from deqn.project.errors import CannotWrite, UserError
 from deqn.project.identity import python_of
+from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.training import checkpoint, records
 from deqn.training.trainer import Trainer
@@ -112,6 +113,42 @@ def test_python_of_a_run_outside_the_project_is_not_executed_unless_it_is_truste
             with pytest.raises(UserError, match=r"outside the project of the working directory.*trust=True"):
                 deqn.load(project / RUN, as_trained=as_trained)
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("words", [
+    ["evaluate", RUN], ["plot", RUN], ["compare", RUN, "runs/tiny/two"], ["evaluate", RUN, "--as-trained"],
+    ["policy", RUN, "--states", "states.npz", "--out", "policy.npz"],
+])  # fmt: skip
+def test_commands_execute_python_of_a_run_outside_the_project_only_with_trust(
+    project, tmp_path, monkeypatch, capfd, words
+):
+    shutil.copytree(project / RUN, project / "runs/tiny/two")
+    (project / "models/olg/figures.py").write_text("raise ValueError('executed')\n")
+    Project.make(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    np.savez("states.npz", z=[0])
+    before = sorted(project.rglob("*"))
+    there = [str(project / word) if word.startswith("runs/") else word for word in words]
+    assert exit_status(*there) == 2
+    err = capfd.readouterr().err
+    assert "outside the project of the working directory; read them, then say that you trust them (--trust" in err
+    assert err.count("\n") == 1
+    assert sorted(project.rglob("*")) == before
+    if words[0] == "plot":
+        assert exit_status(*there, "--trust") == 2
+        assert "figures.py, line 1: ValueError: executed" in capfd.readouterr().err
+
+
+def test_from_outside_of_any_project_a_command_takes_the_run_that_is_typed(project, tmp_path, monkeypatch, capfd):
+    (project / "models/olg/figures.py").write_text("raise ValueError('executed')\n")
+    monkeypatch.chdir(tmp_path)
+    assert exit_status("plot", project / RUN) == 2
+    assert "figures.py, line 1: ValueError: executed" in capfd.readouterr().err
+    shutil.move(project / "models/olg", tmp_path / "olg")
+    path = project / RUN / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"parameter_file": "../olg/tiny.yaml"}))
+    assert exit_status("plot", project / RUN) == 2
+    assert "outside the project" in capfd.readouterr().err
 
 
 def test_a_run_of_the_project_may_not_name_a_folder_outside_of_it(project, tmp_path):
