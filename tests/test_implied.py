@@ -9,6 +9,7 @@ from oracles.olg_analytic import saving_shares
 from small import ROOT, olg, rule_of, states_of, trained_project
 from small import economy_of as economy_of_file
 
+from deqn.equilibrium import linearized
 from deqn.equilibrium.decision_rule import OutputRule
 from deqn.equilibrium.evaluation import simulated_states
 from deqn.equilibrium.fixed_point import solve
@@ -231,27 +232,19 @@ def test_values_and_prices_far_off_are_exposed_where_residuals_are_a_few_hundred
 # --- the parts ------------------------------------------------------------------------------------------------------
 
 
-def test_derivatives_of_the_conditions_are_those_of_finite_differences():
+@pytest.mark.parametrize("compiled", [False, True])
+def test_derivatives_of_the_conditions_are_those_of_finite_differences(monkeypatch, compiled):
+    monkeypatch.setattr(linearized, "_COMPILED", 0 if compiled else 1000)
     rule = rule_of(olg("parameters.cohorts=3", "parameters.labour=[0.6, 1.4, 0.5]"))
     state = tf.nest.map_structure(np.asarray, states_of(rule.economy, 20))
     conditions = Conditions(rule)
     output = conditions.seen(state).output
+    slopes = conditions.slopes(state, output)
     generator = np.random.default_rng(0)
     direction, later = generator.standard_normal(output.shape), generator.standard_normal((20, 4, 2))
-    _, slope = conditions.along(state, output, direction, later)
-    ahead, behind = (conditions.along(state, output, direction, later, at)[0] for at in (1e-6, -1e-6))
+    slope = np.einsum("mco,mo->mc", slopes.today, direction) + np.einsum("mcjo,mjo->mc", slopes.tomorrow, later)
+    ahead, behind = (conditions.residuals(state, output + t * direction, t * later) for t in (1e-6, -1e-6))
     np.testing.assert_allclose(slope, (ahead - behind) / 2e-6, rtol=1e-5, atol=1e-7)
-
-
-def test_the_jacobian_by_directions_is_a_product_with_each():
-    rule = rule_of(olg("parameters.cohorts=3", "parameters.labour=[0.6, 1.4, 0.5]"))
-    state = tf.nest.map_structure(np.asarray, states_of(rule.economy, 20))
-    conditions = Conditions(rule)
-    output = conditions.seen(state).output
-    _, jacobian = conditions.jacobian(state, output, 4)
-    direction = np.random.default_rng(0).standard_normal(output.shape)
-    _, slope = conditions.along(state, output, direction, np.zeros((20, 4, 2)))
-    np.testing.assert_allclose(np.einsum("mco,mo->mc", jacobian, direction), slope, rtol=1e-9, atol=1e-12)
 
 
 def test_an_output_that_no_condition_notices_makes_the_state_singular_and_gets_no_step():

@@ -2,8 +2,8 @@ r"""The error of a decision rule as the fixed point delta = step + T delta, to f
 
     step(s) = -J^+ r(s),   (T delta)(s) = -J^+ sum_j dr/do'_j delta(s'_j)
 
-T is known at some states, where one derivative of the conditions along delta(s'_j) gives it; delta is carried from
-these states to their successors by regression, by shock; and the linear equation is solved at the states by GMRES.
+T is known at some states, from the derivatives of the conditions there; delta is carried from these states to their
+successors by regression, by shock; and the linear equation is solved at the states by GMRES.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ class Equations:
         self.conditions, self.state = conditions, state
         self.output, inputs, following = conditions.seen(state)
         self.sample, self.count = count, following.shape[1]
-        residual, slope = conditions.jacobian(state, self.output, self.count)
-        self.broken = ~(np.isfinite(residual).all(axis=1) & np.isfinite(slope).all(axis=(1, 2)))
-        residual[self.broken], slope[self.broken] = 0.0, 0.0
-        self.inverse, self.singular = pseudo_inverse(slope)  # [M, outputs, conditions]
-        self.step = self._solved(residual)
+        slopes = conditions.slopes(state, self.output)
+        self.broken = ~np.all([np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in slopes], axis=0)
+        for each in slopes:
+            each[self.broken] = 0.0
+        self.inverse, self.singular = pseudo_inverse(slopes.today)  # [M, outputs, conditions]
+        self.step = self._solved(slopes.residual)
+        ahead = slopes.tomorrow.reshape(*slopes.residual.shape, -1)
+        self.answer = -np.matmul(self.inverse, ahead)  # [M, outputs, J * outputs]: today's to all of tomorrow's
         size = np.sqrt((self.step**2).mean(axis=0))
         self.scale = np.maximum(size, 1e-6 * max(size.max(), 1e-300))
         self._fit(inputs, following)
@@ -97,13 +100,11 @@ class Equations:
     def step_of_the_corrected_rule(self, smooth: np.ndarray) -> np.ndarray:
         """The step that is left when o + smooth decides, today and at the successors."""
         later = self.at_successors(smooth)
-        residual, _ = self.conditions.along(self.state, self.output, smooth, later, at=1.0)
-        return self._solved(residual)
+        return self._solved(self.conditions.residuals(self.state, self.output + smooth, later))
 
     def _through(self, later: np.ndarray) -> np.ndarray:
         """What changes of the successors' outputs, [M, J, outputs], ask of today's, [M, outputs]."""
-        _, change = self.conditions.along(self.state, self.output, np.zeros_like(self.output), later)
-        return self._solved(change)
+        return np.matmul(self.answer, later.reshape(len(later), -1, 1))[..., 0]
 
     def _solved(self, residual: np.ndarray) -> np.ndarray:
         return -np.einsum("moc,mc->mo", self.inverse, residual)

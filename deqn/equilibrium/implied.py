@@ -74,13 +74,11 @@ def implied_error(rule: OutputRule, state: Any) -> ImpliedError:
     2,048 states; fewer, but at least 512, for an economy of more than 16 decisions (32,768 over their number) or more
     than 8 successors a state (16,384 over their number).
     """
-    economy = rule.economy
-    one = economy.tensors(tf.nest.map_structure(lambda x: x[:1], state))
-    successors = economy.shocks.successors(one)[0].shape[0]
-    affordable = min(STATES, _DIRECTIONS // economy.outputs, _SUCCESSORS // successors)
+    conditions = Conditions(rule)
+    affordable = min(STATES, _DIRECTIONS // rule.economy.outputs, _SUCCESSORS // conditions.count)
     sample = _thinned(state, max(FEWEST_STATES, affordable))
     with threadpool_limits(1, "blas"):  # small matrices: a second thread doubles the CPU time
-        return _at(Conditions(rule), sample)
+        return _at(conditions, sample)
 
 
 def _at(conditions: Conditions, sample: Any) -> ImpliedError:

@@ -1,4 +1,4 @@
-r"""The conditions of an economy near a decision rule, and their derivatives, compiled and in double precision.
+r"""The conditions of an economy near a decision rule, and their derivatives, in double precision.
 
 With o the numbers that `Economy.policy` takes at a state s, and o'_j those at the successor s'_j,
 
@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from deqn.equilibrium.decision_rule import OutputRule
 
-_ROWS = 1024  # rows of a compiled call
+_ROWS, _COMPILED_ROWS = 4096, 1024  # rows of a call
+_COMPILED = 64  # outputs times successors beyond which the conditions are compiled by XLA
 _SINGULAR = 1e-10  # below this share of the largest a singular value counts as zero
 
 
@@ -29,75 +30,87 @@ class Seen(NamedTuple):
     following: np.ndarray  # [M, J, inputs] what it will see
 
 
+class Slopes(NamedTuple):
+    """The conditions at M states, and their derivatives."""
+
+    residual: np.ndarray  # [M, conditions] r
+    today: np.ndarray  # [M, conditions, outputs] dr/do, with the rule's own slope at the successors
+    tomorrow: np.ndarray  # [M, conditions, J, outputs] dr/do'_j
+
+
 class Conditions:
-    """r and its derivatives along any direction, at states of NumPy arrays [M, ...]."""
+    """r and its derivatives at states of NumPy arrays [M, ...].
+
+    What is called a few times is neither traced nor compiled, which would take longer: all but the conditions of a
+    large economy.
+    """
 
     def __init__(self, rule: OutputRule) -> None:
         self.rule, self.economy = rule, rule.economy
-        self._along = tf.function(self._residuals_along, jit_compile=True, autograph=False)
-        # Called a few times: to compile them would take longer.
-        self._seen = tf.function(self._look, autograph=False)
-        self._next = tf.function(self._next_states, autograph=False)
-        self._decided = tf.function(self._decisions, autograph=False)
+        one = self.economy.tensors(self.economy.initial_states(1, np.random.default_rng(0)))
+        self.count = self.economy.shocks.successors(one)[0].shape[0]  # of successors, J
+        self._by_condition, self._rows = self._with_slopes, _ROWS
+        if self.economy.outputs * self.count > _COMPILED:
+            self._by_condition = tf.function(self._with_slopes, jit_compile=True, autograph=False)
+            self._rows = _COMPILED_ROWS
 
     def seen(self, state: Any) -> Seen:
         """Outputs and what a network sees."""
-        return Seen(*_by_rows(self._seen, state))
+        return Seen(*_by_rows(self._look, state))
 
     def policies(self, state: Any, output: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """The policies that outputs [M, outputs] mean, by field, and what the economy defines beside them."""
-        policy, defined, _ = _by_rows(self._decided, state, output, np.zeros_like(output))
-        return policy, defined
+        return _by_rows(self._decisions, state, output)
 
     def policies_along(self, state: Any, output: np.ndarray, direction: np.ndarray) -> dict[str, np.ndarray]:
         """The derivatives of the policies, by field, when outputs [M, outputs] move in a direction [M, outputs]."""
-        return _by_rows(self._decided, state, output, direction)[2]
+        return _by_rows(self._moving, state, output, direction)
 
     def successors(self, state: Any, output: np.ndarray, number: np.ndarray) -> Any:
         """One successor of each state, by its number [M] among the J there are; a chain's number is next shock."""
-        return _by_rows(self._next, state, output, number)
+        return _by_rows(self._next_states, state, output, number)
 
-    def along(
-        self, state: Any, output: np.ndarray, direction: np.ndarray, later: np.ndarray, at: float = 0.0
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """r and dr/dt, each [M, conditions], at t = `at` of outputs o + t direction today, o'_j + t later_j tomorrow.
+    def residuals(self, state: Any, output: np.ndarray, later: np.ndarray) -> np.ndarray:
+        """r [M, conditions] at outputs [M, outputs] today, and the rule's own plus later [M, J, outputs] tomorrow."""
+        # The derivatives of the first condition come with it, so that one compiled function serves all.
+        return self._conditions(state, output, later, np.zeros(len(output), np.int32))[0]
 
-        direction: [M, outputs]. later: [M, J, outputs].
-        """
-        return _by_rows(lambda *of: self._along(*of, tf.constant(at, tf.float64)), state, output, direction, later)
-
-    def jacobian(self, state: Any, output: np.ndarray, successors: int) -> tuple[np.ndarray, np.ndarray]:
-        """r [M, conditions] and dr/do [M, conditions, outputs], with the rule's own slope at the successors."""
-        count, outputs = output.shape
-        group = max(1, _ROWS // outputs)  # states whose directions fill a call
-        unit, pieces = np.eye(outputs), []
-        for begin in range(0, count, group):
-            chosen = np.repeat(np.arange(begin, min(begin + group, count)), outputs)
+    def slopes(self, state: Any, output: np.ndarray) -> Slopes:
+        """r and its derivatives at outputs [M, outputs]; each condition of each state is a row of a call."""
+        residual = self.residuals(state, output, np.zeros((len(output), self.count, output.shape[1])))
+        conditions = residual.shape[1]
+        pieces = []
+        for begin in range(0, len(output), group := max(1, self._rows // conditions)):
+            chosen = np.repeat(np.arange(begin, min(begin + group, len(output))), conditions)
             rows = tf.nest.map_structure(lambda x, chosen=chosen: x[chosen], state)
-            direction = unit[(np.arange(len(chosen)) % outputs)]
-            pieces.append(self.along(rows, output[chosen], direction, np.zeros((len(chosen), successors, outputs))))
-        residual = np.concatenate([r[::outputs] for r, _ in pieces])
-        slope = np.concatenate([dr.reshape(-1, outputs, dr.shape[1]) for _, dr in pieces])
-        return residual, np.swapaxes(slope, 1, 2)
+            number = (np.arange(len(chosen)) % conditions).astype(np.int32)
+            later = np.zeros((len(chosen), self.count, output.shape[1]))
+            pieces.append(self._conditions(rows, output[chosen], later, number)[1:])
+        today, tomorrow = (np.concatenate(each).reshape(len(output), conditions, *each[0].shape[1:])
+                           for each in zip(*pieces, strict=True))  # fmt: skip
+        return Slopes(residual, today, tomorrow)
 
-    # --- compiled ---------------------------------------------------------------------------------------------------
+    def _conditions(self, *given: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _by_rows(self._by_condition, *given, size=self._rows)
 
-    def _residuals_along(
-        self, state: Any, output: tf.Tensor, direction: tf.Tensor, later: tf.Tensor, at: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as outer:
-            with tf.GradientTape() as inner:
-                inner.watch(at)
-                policy = self.economy.policy(output + at * direction, state)
-                E = self.rule.expectation(state, policy, _Moved(self.rule, at * later))
-                residuals = self.economy.residuals(state, policy, E)
-                stacked = tf.concat([tf.reshape(r, [tf.shape(output)[0], -1]) for r in residuals.values()], axis=1)
-            # The derivative of v . r with respect to t is linear in v, with dr/dt as its slope: the same numbers as
-            # forward accumulation, traced in two thirds of the time.
-            v = tf.zeros_like(stacked)
-            outer.watch(v)
-            product = inner.gradient(stacked, at, output_gradients=v)
-        return stacked, outer.gradient(product, v)
+    # --- in TensorFlow ------------------------------------------------------------------------------------------------
+
+    def _with_slopes(
+        self, state: Any, output: tf.Tensor, later: tf.Tensor, number: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """r [batch, conditions], and the derivatives of the condition of each row's number [batch].
+
+        A row's conditions depend on its own outputs alone, so that one pass back gives them at every row.
+        """
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch((output, later))
+            policy = self.economy.policy(output, state)
+            E = self.rule.expectation(state, policy, _Moved(self.rule, later))
+            residuals = self.economy.residuals(state, policy, E)
+            stacked = tf.concat([tf.reshape(r, [output.shape[0], -1]) for r in residuals.values()], axis=1)
+        chosen = tf.one_hot(number, stacked.shape[1], dtype=stacked.dtype)
+        slopes = tape.gradient(stacked, (output, later), chosen, tf.UnconnectedGradients.ZERO)
+        return stacked, *slopes
 
     def _look(self, state: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         output = self.rule.output(state)
@@ -106,12 +119,21 @@ class Conditions:
         following = tf.transpose(tf.reshape(inputs, [-1, tf.shape(output)[0], inputs.shape[-1]]), [1, 0, 2])
         return output, self.economy.features(state), following
 
-    def _decisions(self, state: Any, output: tf.Tensor, direction: tf.Tensor) -> tuple[dict, dict, dict]:
-        t = tf.zeros([], tf.float64)
-        with tf.autodiff.ForwardAccumulator(t, tf.ones_like(t)) as forward:
-            policy = self.economy.policy(output + t * direction, state)._asdict()
-        moved = {name: forward.jvp(x, unconnected_gradients=tf.UnconnectedGradients.ZERO) for name, x in policy.items()}
-        return policy, dict(self.economy.definitions(state, self.economy.policy(output, state))), moved
+    def _decisions(self, state: Any, output: tf.Tensor) -> tuple[dict, dict]:
+        policy = self.economy.policy(output, state)
+        return policy._asdict(), dict(self.economy.definitions(state, policy))
+
+    def _moving(self, state: Any, output: tf.Tensor, direction: tf.Tensor) -> dict:
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                inner.watch(output)
+                policy = self.economy.policy(output, state)._asdict()
+            # Back along v and forward along the direction is linear in v, with what is wanted as its slope.
+            v = {name: tf.zeros_like(x) for name, x in policy.items()}
+            outer.watch(v)
+            back = inner.gradient(policy, output, v, tf.UnconnectedGradients.ZERO)
+            along = tf.reduce_sum(back * direction)
+        return outer.gradient(along, v, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     def _next_states(self, state: Any, output: tf.Tensor, number: tf.Tensor) -> Any:
         shocks, _ = self.economy.shocks.successors(state)  # [J, batch(, d)]
@@ -158,13 +180,13 @@ def pseudo_inverse(slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return inverse / np.swapaxes(size, 1, 2), singular
 
 
-def _by_rows(f: Callable[..., Any], state: Any, *arrays: np.ndarray) -> Any:
-    """f(state, *arrays) on NumPy arrays [M, ...], `_ROWS` rows a call, so that it is compiled for one shape."""
+def _by_rows(f: Callable[..., Any], state: Any, *arrays: np.ndarray, size: int = _ROWS) -> Any:
+    """f(state, *arrays) on NumPy arrays [M, ...], `size` rows a call, so that it is compiled for one shape."""
     total = len(state[0])
     pieces = []
-    for begin in range(0, total, _ROWS):
-        index = np.minimum(np.arange(begin, begin + _ROWS), total - 1)
+    for begin in range(0, total, size):
+        index = np.minimum(np.arange(begin, begin + size), total - 1)
         given = tf.nest.map_structure(lambda x, index=index: tf.constant(x[index]), (state, *arrays))
-        keep = min(_ROWS, total - begin)
+        keep = min(size, total - begin)
         pieces.append(tf.nest.map_structure(lambda x, keep=keep: x.numpy()[:keep], f(*given)))
     return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *pieces)
