@@ -144,6 +144,14 @@ def test_a_checkpoint_of_another_release_is_refused_in_one_line(tmp_path, found)
         checkpoint.latest(tmp_path, pytest.fail)
 
 
+def test_a_checkpoint_whose_description_is_nested_too_deeply_is_refused_in_one_line(tmp_path):
+    path = checkpoint.save(tmp_path, checkpoint.LAST, ARRAYS, {})
+    members = checkpoint._members(path) | {"meta.json": b"[" * 200_000 + b"]" * 200_000}
+    rewrite(path, members | {"checksum": checkpoint._checksum(members).encode()})
+    with pytest.raises(UserError, match=r"last\.npz: damaged checkpoint \(it is nested too deeply\)"):
+        checkpoint.load(path)
+
+
 def test_pruning_keeps_the_highest_updates_and_every_other_name(tmp_path):
     names = ["last.npz", "best.npz", "stage-05.npz", *map(checkpoint.numbered, (5, 99_999_999, 100_000_000, 70))]
     for name in names:

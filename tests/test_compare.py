@@ -1,12 +1,12 @@
 """`deqn compare` on a hardly trained Brock-Mirman economy and on its closed form, which a problem of its own gives."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
-from projects import make_project
-from small import typed
+from projects import make_project, typed
 
 import deqn
 from deqn.report.comparison import figures
@@ -52,6 +52,17 @@ class Exact(Problem):
 
     def results(self):
         return Results("exact", {"shares": [{"saving rate": 0.3456}]})
+
+
+class NoNumber(Formula):
+    def __call__(self, state):
+        policy = super().__call__(state)
+        return policy._replace(consumption=policy.consumption * tf.math.log(0.19 - state.capital))
+
+
+class Wild(Exact):
+    def rule(self):
+        return NoNumber(BrockMirman(self.parameters, "float64"))
 
 
 class Savings(NamedTuple):
@@ -164,7 +175,8 @@ def test_policies_by_age_are_drawn_as_means_over_age(tmp_path):
     [
         (["exact/one"], "deqn compare: got 1 run, expected two or more"),
         (["exact/one", "brock_mirman/none"], "brock_mirman/none: no such run; did you mean 'brock_mirman/one'?"),
-        (["exact/one", "exact/one", "--periods", "5"], "--burn-in: got 2000 of 5 periods, expected fewer"),
+        (["exact/one", "exact/one"], "exact/one: is named twice; name every run once"),
+        (["exact/one", "brock_mirman/one", "--periods", "5"], "--burn-in: got 2000 of 5 periods, expected fewer"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_and_nothing_written(project, arguments, message):
@@ -182,3 +194,31 @@ def test_solutions_of_different_economies_are_refused(project):
         "other/one has no consumption, exact/one has one consumption in each state; expected solutions of one economy"
     )
     assert (done.returncode, done.stderr) == (2, f"deqn: {message}\n")
+
+
+def test_a_solution_that_gives_no_numbers_is_named_and_nothing_written(project):
+    home = project / "models/brock_mirman"
+    (home / "wild.yaml").write_text((home / "exact.yaml").read_text().replace("exact.Exact", "exact.Wild"))
+    assert typed(project, "train", "models/brock_mirman/wild.yaml", "--run", "one").returncode == 0
+    done = typed(project, "compare", "exact/one", "wild/one", "--periods", "400", "--burn-in", "100")
+    bad = (arrays(project)["k"] >= 0.19).sum()
+    message = (
+        f"wild/one: the policy consumption is not finite at {bad} of 300 states of the path of exact/one; nothing was "
+        "written; leave this run out, or train it longer"
+    )
+    assert (done.returncode, done.stderr) == (2, f"deqn: {message}\n")
+    assert 0 < bad < 300
+    assert not (project / "runs/compare").exists()
+
+
+def test_runs_of_one_name_in_two_projects_are_told_apart(project, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(project, other)
+    small = ["--periods", "400", "--burn-in", "100", "--trust"]
+    done = typed(project, "compare", "exact/one", other / "runs/exact/one", *small)
+    assert done.returncode == 0, done.stderr
+    names = [f"{project.name}/runs/exact/one", "other/runs/exact/one"]
+    (made,) = (project / "runs/compare").iterdir()
+    assert made.name == "_".join(names).replace("/", "-")
+    assert list(pd.read_csv(made / "costs.csv")["run"]) == names
+    shutil.rmtree(project / "runs/compare")

@@ -205,8 +205,9 @@ def test_a_run_in_progress_is_read_as_far_as_it_has_written(tmp_path):
         findings(run)
 
 
-def test_a_damaged_file_is_named(tmp_path):
+@pytest.mark.parametrize("content", ["{half", "[" * 200_000 + "]" * 200_000, "[" + "1," * 9_000_000 + "1]"])
+def test_a_damaged_file_and_one_too_deep_or_too_large_to_be_read_is_named(tmp_path, content):
     run = a_run(tmp_path)
-    run.provenance.write_text("{half")
+    run.provenance.write_text(content)
     with pytest.raises(UserError, match=r"provenance\.json: cannot be read"):
         findings(run)

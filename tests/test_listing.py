@@ -94,10 +94,11 @@ def test_a_run_whose_process_lives_is_training_and_one_whose_process_died_was_ki
     assert row(tmp_path, "olg/first")[-1] == "unfinished: last trained on node17"
 
 
-def test_damaged_files_do_not_hide_the_other_runs(tmp_path):
+@pytest.mark.parametrize("content", ["{half", "[" * 200_000 + "]" * 200_000])
+def test_damaged_files_do_not_hide_the_other_runs(tmp_path, content):
     a_run(tmp_path, "olg/first", errors=True, status="done")
     damaged = a_run(tmp_path, "olg/second")
-    damaged.provenance.write_text("{half")
+    damaged.provenance.write_text(content)
     damaged.errors.write_text("nonsense")
     assert row(tmp_path, "olg/second")[1:5] == ["", "", "", ""]
     assert row(tmp_path, "olg/first")[2] == ".0032"

@@ -396,8 +396,9 @@ def test_a_missing_run_folder_is_a_clear_error(tmp_path):
         draw_all(tmp_path / "absent")
 
 
-def test_a_description_that_is_no_json_is_a_clear_error(tmp_path):
-    (tmp_path / "description.json").write_text("{")
+@pytest.mark.parametrize("content", ["{", "[" * 200_000 + "]" * 200_000])
+def test_a_description_that_is_no_json_or_too_deep_is_a_clear_error(tmp_path, content):
+    (tmp_path / "description.json").write_text(content)
     with pytest.raises(UserError, match=r"description\.json: cannot be read"):
         files.description(tmp_path)
 

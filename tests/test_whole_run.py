@@ -5,11 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
-from small import exit_status, trained_project
+from projects import exit_status
+from small import trained_project
 
 import deqn
 from deqn.project.errors import CannotWrite, UserError
 from deqn.project.identity import python_of
+from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.training import checkpoint, records
 from deqn.training.trainer import Trainer
@@ -34,9 +36,12 @@ def edit(project, old="return power(c, -self.p.risk_aversion)", new="return 2 * 
 # ---- equations
 
 
-def test_a_run_that_nobody_touched_is_evaluated_without_a_warning(project, capfd):
-    assert exit_status("evaluate", "tiny/one") == 0
+def test_a_run_that_nobody_touched_is_evaluated_without_a_warning_and_with_the_files_settings_it_is_its_own(
+    project, capfd
+):
+    assert exit_status("evaluate", "tiny/one", "--periods", "400", "--burn-in", "100") == 0
     assert "warning" not in capfd.readouterr().err
+    assert not (project / RUN / "evaluations").exists()
 
 
 def test_resume_after_an_edited_equation_is_refused_and_names_the_file(project, capfd):
@@ -114,6 +119,42 @@ def test_python_of_a_run_outside_the_project_is_not_executed_unless_it_is_truste
     assert not trace.exists()
 
 
+@pytest.mark.parametrize("words", [
+    ["evaluate", RUN], ["plot", RUN], ["compare", RUN, "runs/tiny/two"], ["evaluate", RUN, "--as-trained"],
+    ["policy", RUN, "--states", "states.npz", "--out", "policy.npz"],
+])  # fmt: skip
+def test_commands_execute_python_of_a_run_outside_the_project_only_with_trust(
+    project, tmp_path, monkeypatch, capfd, words
+):
+    shutil.copytree(project / RUN, project / "runs/tiny/two")
+    (project / "models/olg/figures.py").write_text("raise ValueError('executed')\n")
+    Project.make(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    np.savez("states.npz", z=[0])
+    before = sorted(project.rglob("*"))
+    there = [str(project / word) if word.startswith("runs/") else word for word in words]
+    assert exit_status(*there) == 2
+    err = capfd.readouterr().err
+    assert "outside the project of the working directory; read them, then say that you trust them (--trust" in err
+    assert err.count("\n") == 1
+    assert sorted(project.rglob("*")) == before
+    if words[0] == "plot":
+        assert exit_status(*there, "--trust") == 2
+        assert "figures.py, line 1: ValueError: executed" in capfd.readouterr().err
+
+
+def test_from_outside_of_any_project_a_command_takes_the_run_that_is_typed(project, tmp_path, monkeypatch, capfd):
+    (project / "models/olg/figures.py").write_text("raise ValueError('executed')\n")
+    monkeypatch.chdir(tmp_path)
+    assert exit_status("plot", project / RUN) == 2
+    assert "figures.py, line 1: ValueError: executed" in capfd.readouterr().err
+    shutil.move(project / "models/olg", tmp_path / "olg")
+    path = project / RUN / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"parameter_file": "../olg/tiny.yaml"}))
+    assert exit_status("plot", project / RUN) == 2
+    assert "outside the project" in capfd.readouterr().err
+
+
 def test_a_run_of_the_project_may_not_name_a_folder_outside_of_it(project, tmp_path):
     shutil.move(project / "models/olg", tmp_path / "olg")
     path = project / RUN / "provenance.json"
@@ -129,8 +170,8 @@ def test_a_run_of_the_project_may_not_name_a_folder_outside_of_it(project, tmp_p
 
 def test_the_files_of_two_evaluations_are_not_read_as_one(project, capfd):
     own = (project / RUN / "errors.csv").read_text()
-    assert exit_status("evaluate", "tiny/one", "--periods", "600", "--seed", "7") == 0
-    other = project / RUN / "evaluations/periods600_seed7"
+    assert exit_status("evaluate", "tiny/one", "--periods", "300", "--seed", "7") == 0
+    other = project / RUN / "evaluations/periods300_seed7"
     assert (other / "figures/path.png").is_file()
     assert (project / RUN / "errors.csv").read_text() == own
     for name in ("errors.csv", "simulation.npz"):
@@ -142,12 +183,6 @@ def test_the_files_of_two_evaluations_are_not_read_as_one(project, capfd):
         assert f"{name}: is not of the evaluation that description.json" in capfd.readouterr().err
         assert exit_status("doctor", "tiny/one") == 2
         mixed.write_bytes(kept)
-    assert exit_status("plot", "tiny/one") == 0
-
-
-def test_an_evaluation_with_the_settings_of_the_file_is_the_runs_own(project):
-    assert exit_status("evaluate", "tiny/one", "--periods", "1100", "--burn-in", "100") == 0
-    assert not (project / RUN / "evaluations").exists()
 
 
 def test_tables_of_weights_that_have_changed_since_are_told(project, capfd):

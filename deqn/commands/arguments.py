@@ -37,6 +37,9 @@ Overrides = Annotated[
 AsTrained = Annotated[
     bool, typer.Option("--as-trained", help="with the Python that the run folder keeps, not the present one")
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="run the Python of a run outside of your project, which you have read")
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="of weights, sampling and tracks")]
 
 
@@ -76,10 +79,17 @@ def read_file(file: Path, overrides: list[str], seed: int | None) -> ParameterFi
     return read_parameter_file(file, overrides, project_of(file))
 
 
-def warn_of_edits(run: RunFolder, as_trained: bool) -> None:
-    """One line on stderr if the economy's Python is not what the run was trained with, and is used all the same."""
-    from deqn.tasks.parameter_file import edited_since
+def solved_run(name: str, as_trained: bool, trust: bool) -> RunFolder:
+    """A run whose Python is about to be executed; a line on stderr if it has been edited since the training.
 
+    The Python has to lie in the user's project; from outside of any, in that of the run, whose folder was typed.
+    """
+    from deqn.tasks.parameter_file import edited_since, refuse_strangers
+
+    run = run_named(name)
+    if not trust:
+        here = Path.cwd()
+        refuse_strangers(run, as_trained, here if Project.is_around(here) else run.path)
     edited = None if as_trained else edited_since(run)
     if edited:
         print(
@@ -87,6 +97,7 @@ def warn_of_edits(run: RunFolder, as_trained: bool) -> None:
             f"{shown(run.as_trained)}, from which you can also set it back",
             file=sys.stderr,
         )
+    return run
 
 
 def typed_command() -> str:

@@ -12,15 +12,16 @@ import typer
 from deqn.commands.arguments import (
     AsTrained,
     RunName,
+    Trust,
     app,
     project_of,
     run_named,
     shown,
-    warn_of_edits,
+    solved_run,
     with_tensorflow,
 )
 from deqn.project.errors import UserError
-from deqn.project.run import RunFolder
+from deqn.project.run import RunFolder, distinct_names
 from deqn.workers.ranks import refuse_ranks
 
 
@@ -32,12 +33,12 @@ def evaluate(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="of the path")] = None,
     tracks: Annotated[int | None, typer.Option("--tracks", min=1, help="paths of so many periods each")] = None,
     as_trained: AsTrained = False,
+    trust: Trust = False,
 ) -> None:
     """Simulate a run's best policy in float64 (of a problem: compute its tables anew); write and print the errors."""
     refuse_ranks("evaluate")
     given = {"periods": periods, "burn_in": burn_in, "seed": seed, "tracks": tracks}
-    folder = run_named(run)
-    warn_of_edits(folder, as_trained)
+    folder = solved_run(run, as_trained, trust)
     changes = {name: value for name, value in given.items() if value is not None}
     with_tensorflow(evaluate_and_draw)(folder, changes, as_trained)
 
@@ -66,18 +67,18 @@ def policy(
     ],
     out: Annotated[str, typer.Option("--out", metavar="FILE.npz", help="where the policy goes: a, lam, c")],
     as_trained: AsTrained = False,
+    trust: Trust = False,
 ) -> None:
     """Evaluate a run's decision rule at states of your own."""
     refuse_ranks("policy")
-    folder = run_named(run)
+    run_named(run)  # a mistyped name is told before all else
     if Path(states).exists() and not Path(states).is_file():
         raise UserError(f"--states: {states} is no plain file; expected an .npz with an array for each state variable")
     if not Path(states).is_file():
         raise UserError(f"--states: {states} not found; expected an .npz with an array for each state variable")
     if not Path(out).parent.is_dir():
         raise UserError(f"--out: {Path(out).parent} is no folder; make it first")
-    warn_of_edits(folder, as_trained)
-    _policy(folder, states, out, as_trained)
+    _policy(solved_run(run, as_trained, trust), states, out, as_trained)
 
 
 @with_tensorflow
@@ -100,17 +101,17 @@ def simulate(
         str | None, typer.Option("--shocks", metavar="FILE.npz", help="what happens: shock [periods - 1, ...], from 0")
     ] = None,
     as_trained: AsTrained = False,
+    trust: Trust = False,
 ) -> None:
     """Simulate a run's economy, from states and along shocks of your own if you give them."""
     refuse_ranks("simulate")
-    folder = run_named(run)
+    run_named(run)  # a mistyped name is told before all else
     for option, file in (("--states", states), ("--shocks", shocks)):
         if file is not None and not Path(file).is_file():
             raise UserError(f"{option}: {file} not found; expected an .npz")
     if not Path(out).parent.is_dir():
         raise UserError(f"--out: {Path(out).parent} is no folder; make it first")
-    warn_of_edits(folder, as_trained)
-    _simulate(folder, out, periods, seed, states, shocks, as_trained)
+    _simulate(solved_run(run, as_trained, trust), out, periods, seed, states, shocks, as_trained)
 
 
 @with_tensorflow
@@ -123,12 +124,11 @@ def _simulate(
 
 
 @app.command()
-def plot(run: RunName, as_trained: AsTrained = False) -> None:
+def plot(run: RunName, as_trained: AsTrained = False, trust: Trust = False) -> None:
     """Draw the figures that a run's files allow, its further evaluations too; also of a run in progress."""
     from deqn.tasks.evaluate import of_earlier_weights
 
-    folder = run_named(run)
-    warn_of_edits(folder, as_trained)
+    folder = solved_run(run, as_trained, trust)
     if earlier := of_earlier_weights(folder):
         print(f"deqn: warning: {earlier}", file=sys.stderr)
     for place in (folder.path, *sorted(each.parent for each in folder.evaluations.glob("*/description.json"))):
@@ -153,14 +153,13 @@ def compare(
     burn_in: Annotated[int | None, typer.Option("--burn-in", min=0, help="first periods dropped")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="of the path")] = None,
     as_trained: AsTrained = False,
+    trust: Trust = False,
 ) -> None:
     """Errors, policies, moments and cost of several solutions of one economy, at the same states, with figures."""
     refuse_ranks("compare")
-    folders = [run_named(run) for run in runs]
-    for each in folders:
-        warn_of_edits(each, as_trained)
+    folders = [solved_run(run, as_trained, trust) for run in runs]
     given = {"periods": periods, "burn_in": burn_in, "seed": seed}
-    names = "_".join(str(each).replace("/", "-") for each in folders)
+    names = "_".join(name.replace("/", "-") for name in distinct_names(folders))
     folder = Path(out) if out else project_of(folders[0].path).runs / "compare" / names
     changes = {name: value for name, value in given.items() if value is not None}
     _compare(folders, folder, changes, as_trained)

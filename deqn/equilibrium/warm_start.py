@@ -55,7 +55,7 @@ def _take_linear_solution(problem: Equilibrium, settings: WarmStartSettings, say
     solution = linear_solution(problem.economy_type, problem.parameters)
     _set_wide(network, solution)
     pool = economy.tensors(problem.pool)
-    advance = tf.function(problem.sampler.advance, jit_compile=True)
+    advance = tf.function(problem.sampler.advance, jit_compile=True, autograph=False)
     generator = np.random.default_rng([problem.settings.seed, 2])
     state = economy.tensors(economy.initial_states(settings.tracks, generator))
     for count in range(settings.settling):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deqn.project.errors import CannotWrite, UserError
+from deqn.project.json_files import read_json
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_atomically
 
@@ -78,7 +79,7 @@ def _imported(content: bytes, path: Path) -> Iterator[Path]:
 def recorded(run: RunFolder) -> dict[str, Any]:
     """What provenance.json says of a run; {} where there is none that can be read."""
     try:
-        record = json.loads(run.provenance.read_text(encoding="utf-8"))
+        record = read_json(run.provenance)
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

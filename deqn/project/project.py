@@ -45,6 +45,11 @@ class Project:
         )
 
     @classmethod
+    def is_around(cls, place: Path) -> bool:
+        """Whether `place` lies in a project."""
+        return any((folder / MARKER).is_file() for folder in (place, *place.parents))
+
+    @classmethod
     def make(cls, root: Path) -> Project:
         """Makes the marker, models/ and runs/ where they are missing. Raises CannotWrite."""
         project = cls(root)

@@ -4,15 +4,15 @@ import contextlib
 import errno
 import fcntl
 import io
-import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import final
 
 from deqn.project.errors import CannotWrite, UserError
+from deqn.project.json_files import read_json
 
 
 @final
@@ -45,7 +45,7 @@ class RunFolder:
     def start(self) -> float:
         """When training began, seconds since the epoch: from provenance.json, else the folder's modification time."""
         try:
-            return datetime.fromisoformat(json.loads(self.provenance.read_text())["start"]).timestamp()
+            return datetime.fromisoformat(read_json(self.provenance)["start"]).timestamp()
         except (OSError, ValueError, KeyError, TypeError):
             return self.path.stat().st_mtime
 
@@ -84,3 +84,20 @@ class RunFolder:
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             lock.flush()
+
+
+def distinct_names(runs: Sequence[RunFolder]) -> list[str]:
+    """stem/run of each; where several share it, as those of two projects may, as much of their paths as differs.
+
+    Raises UserError for a run that is named twice.
+    """
+    parts = [run.path.resolve().parts for run in runs]
+    for run, each in zip(runs, parts, strict=True):
+        if parts.count(each) > 1:
+            raise UserError(f"{run}: is named twice; name every run once")
+    names = []
+    for each in parts:
+        alike = [other for other in parts if other != each and other[-2:] == each[-2:]]
+        count = next(n for n in range(2, len(each) + 1) if all(other[-n:] != each[-n:] for other in alike))
+        names.append("/".join(each[-count:]))
+    return names

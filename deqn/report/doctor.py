@@ -1,6 +1,5 @@
 """`deqn doctor` looks in a run's files for the causes of a poor or failed training."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from deqn.project.errors import UserError
+from deqn.project.json_files import read_json
 from deqn.project.parameter_yaml import read_yaml
 from deqn.project.run import RunFolder
 from deqn.report import files
@@ -65,7 +65,7 @@ def _provenance(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}); restore it, or train the run again") from error
     return content if isinstance(content, dict) else {}

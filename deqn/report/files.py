@@ -4,13 +4,13 @@ Only the standard library, because `deqn list` must answer before pandas could b
 """
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from deqn.project.errors import UserError
 from deqn.project.identity import checksum
+from deqn.project.json_files import read_json
 
 EVALUATE = "run `deqn evaluate` on this run"
 
@@ -74,7 +74,7 @@ def description(folder: Path) -> dict[str, Any]:
     """Reads what description.json says (figures, axis, shock_names, ...); {} where a run has not written it."""
     path = folder / "description.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -1,6 +1,5 @@
 """`deqn list`: economies, parameter files, runs with errors, cost and verdict. Standard library and rich only."""
 
-import json
 import math
 import os
 import re
@@ -13,6 +12,7 @@ from rich import box
 from rich.table import Table
 
 from deqn.project.errors import UserError
+from deqn.project.json_files import read_json
 from deqn.project.project import Project
 from deqn.project.provenance import resume_command
 from deqn.project.run import RunFolder
@@ -66,7 +66,7 @@ def _runs_table(runs: list[RunFolder]) -> Table:
 
 def _provenance(run: RunFolder) -> dict[str, Any]:
     try:
-        record = json.loads(run.provenance.read_text())
+        record = read_json(run.provenance)
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

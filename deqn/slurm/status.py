@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import getpass
-import json
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from rich import box
 from rich.table import Table
 
 from deqn.project.errors import UserError
+from deqn.project.json_files import read_json
 from deqn.project.parameter_yaml import read_yaml
 from deqn.project.project import Project
 from deqn.project.run import RunFolder
@@ -134,7 +134,7 @@ def _records(root: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for path in (root / LOGS).glob("*.json"):
         try:
-            record = json.loads(path.read_text())
+            record = read_json(path)
             if all(name in record for name in ("job", "parameter_file", "run", "tasks", "log", "submitted")):
                 found[record["job"]] = record
         except (OSError, ValueError, TypeError):
@@ -169,7 +169,7 @@ def _run(root: Path, number: str, record: Mapping[str, Any] | None) -> RunFolder
 
 def _provenance(run: RunFolder) -> dict[str, Any]:
     try:
-        return dict(json.loads(run.provenance.read_text()))
+        return dict(read_json(run.provenance))
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -15,8 +15,9 @@ from deqn.equilibrium.economy import axes_of
 from deqn.equilibrium.evaluation import at_states, simulated_states
 from deqn.equilibrium.settings import EvaluationSettings
 from deqn.project.errors import CannotWrite, UserError
+from deqn.project.json_files import read_json
 from deqn.project.parameter_yaml import differences, read_yaml
-from deqn.project.run import RunFolder
+from deqn.project.run import RunFolder, distinct_names
 from deqn.project.writing import write_arrays, write_atomically, write_csv
 from deqn.report.axes import Axes
 from deqn.tasks.build import load_problem
@@ -29,9 +30,13 @@ Rows = list[dict[str, Any]]
 
 
 class Solved(NamedTuple):
-    """A run's decision rule in float64, and how many states an update of its training looked at."""
+    """A run's decision rule in float64, and how many states an update of its training looked at.
+
+    name: what tables and figures call the run.
+    """
 
     run: RunFolder
+    name: str
     rule: DecisionRule
     states_per_update: int
 
@@ -51,13 +56,13 @@ class Comparison(NamedTuple):
     arrays: dict[str, np.ndarray]
 
 
-def solved(run: RunFolder, as_trained: bool = False) -> Solved:
+def solved(run: RunFolder, name: str, as_trained: bool = False) -> Solved:
     """The solution of a run. Raises UserError if what it trained decides in no economy."""
     problem = load_problem(run, parameter_file_of(run, as_trained))
     try:
-        return Solved(run, problem.rule(), problem.states_per_update)
+        return Solved(run, name, problem.rule(), problem.states_per_update)
     except UserError as error:
-        raise UserError(f"{run}: {error}") from error
+        raise UserError(f"{name}: {error}") from error
 
 
 def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int], as_trained: bool = False) -> None:
@@ -65,20 +70,22 @@ def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int
 
     path: changes to the evaluation settings of the first run's file: periods, burn_in, seed. as_trained: with the
     Python that each run folder keeps.
-    Raises UserError for fewer than two runs, or runs whose states or policies are of another kind or size.
+    Raises UserError for fewer than two runs, one that is named twice, runs whose states or policies are of another kind
+    or size, and states, policies or errors that are not finite.
     """
     if len(runs) < 2:
         raise UserError(f"deqn compare: got {len(runs)} run, expected two or more")
     settings = _evaluation(parameter_file_of(runs[0], as_trained)).model_copy(update=dict(path))
     if settings.burn_in >= settings.periods:
         raise UserError(f"--burn-in: got {settings.burn_in} of {settings.periods} periods, expected fewer")
-    all_solved = [solved(run, as_trained) for run in runs]
+    names = distinct_names(runs)
+    all_solved = [solved(run, name, as_trained) for run, name in zip(runs, names, strict=True)]
     _check_alike(all_solved)
     comparison = compared(all_solved, settings)
     economy = all_solved[0].rule.economy
     letters = economy.report.letters
     description = {
-        "runs": [str(run) for run in runs],
+        "runs": names,
         "path": settings.model_dump(),
         "units": {letters.get(name, name): unit for name, unit in economy.report.units.items()},
         "names": {letter: name for name, letter in letters.items()},
@@ -104,6 +111,7 @@ def compared(all_solved: Sequence[Solved], path: EvaluationSettings) -> Comparis
     """Errors, policies, moments and cost of solutions of one kind of economy."""
     first = all_solved[0].rule
     states = _path(first, path)
+    _check_finite(all_solved[0].name, "its own path", state=states._asdict())
     letters = first.economy.report.letters
     arrays = {letters.get(name, name): value for name, value in states._asdict().items()}
     errors, policies, moments, costs = Rows(), Rows(), Rows(), Rows()
@@ -111,9 +119,10 @@ def compared(all_solved: Sequence[Solved], path: EvaluationSettings) -> Comparis
     for number, each in enumerate(all_solved, start=1):
         _, policy, _, conditions, _, _ = at_states(each.rule, states)
         policy = policy._asdict()
+        _check_finite(each.name, f"the path of {all_solved[0].name}", policy=policy, condition=conditions)
         reference = reference or policy
-        errors += _errors(each.run, conditions, products_of(each.rule.economy))
-        policies += _distances(each.run, policy, reference)
+        errors += _errors(each.name, conditions, products_of(each.rule.economy))
+        policies += _distances(each.name, policy, reference)
         moments += _moments(each, path)
         costs.append(_cost(each))
         arrays |= {f"{number}/{letters.get(name, name)}": value for name, value in policy.items()}
@@ -128,10 +137,11 @@ def _path(rule: DecisionRule, path: EvaluationSettings) -> Any:
 def differing_parameters(runs: Sequence[RunFolder]) -> Iterator[str]:
     """A line for each parameter of the economy in which a run differs from the first."""
     first, *others = (read_yaml(run.parameters).get("parameters", {}) for run in runs)
-    for run, other in zip(runs[1:], others, strict=True):
+    names = distinct_names(runs)
+    for name, other in zip(names[1:], others, strict=True):
         for key, then, now in differences(first, other):
             if then is not None and now is not None:
-                yield f"{run}: parameters.{key} is {now}, that of {runs[0]} {then}"
+                yield f"{name}: parameters.{key} is {now}, that of {names[0]} {then}"
 
 
 def _write(comparison: Comparison, description: Mapping[str, Any], folder: Path) -> None:
@@ -165,34 +175,47 @@ def _check_alike(all_solved: Sequence[Solved]) -> None:
         for name in dict.fromkeys([*first, *other]):
             if first.get(name) != other.get(name):
                 raise UserError(
-                    f"{each.run} {words(name, other)}, {all_solved[0].run} {words(name, first)}; expected solutions of "
-                    "one economy"
+                    f"{each.name} {words(name, other)}, {all_solved[0].name} {words(name, first)}; expected solutions "
+                    "of one economy"
                 )
 
 
-def _errors(run: RunFolder, conditions: dict[str, np.ndarray], products: Sequence[str]) -> Rows:
+def _check_finite(run: str, where: str, **found: Mapping[str, np.ndarray]) -> None:
+    """Raises UserError if one of these arrays [T, ...], by their kind and name, is NaN or infinite."""
+    for kind, arrays in found.items():
+        for name, values in arrays.items():
+            bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+            if bad.any():
+                raise UserError(
+                    f"{run}: the {kind} {name} is not finite at {bad.sum()} of {len(bad)} states of {where}; nothing "
+                    "was written; leave this run out, or train it longer"
+                )
+
+
+def _errors(run: str, conditions: dict[str, np.ndarray], products: Sequence[str]) -> Rows:
     return [
-        {"run": str(run), "condition": name, "unit": "product" if name in products else "relative",
+        {"run": run, "condition": name, "unit": "product" if name in products else "relative",
          "mean": figures["mean"], "p99.9": figures["p99.9"], "max": figures["max"]}
         for name, values in conditions.items()
         for figures in [accuracy.summary(values)]
     ]  # fmt: skip
 
 
-def _distances(run: RunFolder, policy: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> Rows:
+def _distances(run: str, policy: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> Rows:
     rows = []
     for name, values in policy.items():
         scale = float(np.abs(reference[name]).mean())
         if scale > 0:  # a multiplier that is nowhere positive has no scale
             distance = np.abs(values - reference[name]) / scale
-            rows.append({"run": str(run), "policy": name, "mean": float(distance.mean()), "max": float(distance.max())})
+            rows.append({"run": run, "policy": name, "mean": float(distance.mean()), "max": float(distance.max())})
     return rows
 
 
 def _moments(each: Solved, path: EvaluationSettings) -> Rows:
-    _, _, _, _, definitions, _ = at_states(each.rule, _path(each.rule, path))
+    state, policy, _, _, definitions, _ = at_states(each.rule, _path(each.rule, path))
+    _check_finite(each.name, "its own path", state=state._asdict(), policy=policy._asdict())
     return [
-        {"run": str(each.run), "variable": name, "mean": float(values.mean()), "std": float(values.std())}
+        {"run": each.name, "variable": name, "mean": float(values.mean()), "std": float(values.std())}
         for name, values in definitions.items()
         if values.ndim == 1
     ]
@@ -200,12 +223,12 @@ def _moments(each: Solved, path: EvaluationSettings) -> Rows:
 
 def _cost(each: Solved) -> dict[str, Any]:
     try:
-        record = json.loads(each.run.provenance.read_text())
+        record = read_json(each.run.provenance)
     except (OSError, ValueError):
         record = {}
     updates = record.get("updates", 0)
     return {
-        "run": str(each.run),
+        "run": each.name,
         "CPU-seconds": record.get("training_cpu_seconds", ""),
         "updates": updates,
         "states": updates * each.states_per_update,

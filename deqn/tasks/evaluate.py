@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deqn.project.errors import CannotWrite
 from deqn.project.identity import checksum, identity, python_of, recorded
+from deqn.project.json_files import read_json
 from deqn.project.parameter_yaml import read_yaml
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_arrays, write_atomically, write_csv
@@ -59,7 +60,7 @@ def evaluate_run(run: RunFolder, changes: Mapping[str, Any], as_trained: bool = 
 def of_earlier_weights(run: RunFolder) -> str | None:
     """A line if the run's tables are those of other weights than it has now; None otherwise."""
     try:
-        described = json.loads((run.path / "description.json").read_text(encoding="utf-8"))
+        described = read_json(run.path / "description.json")
         now = checksum(checkpoint.weights_of(run.checkpoints).read_bytes())
         if described["weights"] == now:
             return None
@@ -96,7 +97,7 @@ def _whole(run: RunFolder, file: ParameterFile, folder: Path, written: Sequence[
 def _remove_of_the_last(folder: Path, written: Sequence[str]) -> None:
     """Files of the evaluation before this one that it did not write again would be read as if they were its own."""
     try:
-        before = json.loads((folder / "description.json").read_text(encoding="utf-8"))["files"]
+        before = read_json(folder / "description.json")["files"]
     except (OSError, ValueError, KeyError, TypeError):
         return
     for name in set(before) - set(written):

@@ -137,6 +137,27 @@ def file_named_by(run: RunFolder) -> Path:
         raise UserError(f"{run.provenance}: does not name the run's parameter file; was it edited?") from error
 
 
+def refuse_strangers(run: RunFolder, as_trained: bool, place: Path) -> None:
+    """Raises UserError if the Python of a run lies outside the project around `place`, where the user is.
+
+    as_trained: the Python is the run folder's own copy. A run that names no Python has none that could be executed.
+    """
+    try:
+        home = run.as_trained if as_trained else file_named_by(run).parent
+    except UserError:
+        return  # who needs the file says what is wrong with it
+    try:
+        root = Project.around(place).root
+    except UserError:
+        root = None
+    files = [home, *home.rglob("*.py")]
+    if root is None or not all(path.resolve().is_relative_to(root) for path in files):
+        raise UserError(
+            f"{run.path}: its equations are Python in {home.resolve()}, outside the project of the working directory; "
+            "read them, then say that you trust them (--trust, in Python trust=True), or go to that project"
+        )
+
+
 def edited_since(run: RunFolder) -> str | None:
     """A line that names the Python edited since a run was trained and how to go back; None if all is as it was."""
     try:

@@ -21,7 +21,7 @@ from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_arrays
 from deqn.tasks.build import load_problem
-from deqn.tasks.parameter_file import edited_since, file_named_by, parameter_file_of
+from deqn.tasks.parameter_file import edited_since, parameter_file_of, refuse_strangers
 
 
 def load(run: str | Path, as_trained: bool = True, trust: bool = False) -> Solution:
@@ -38,26 +38,11 @@ def load(run: str | Path, as_trained: bool = True, trust: bool = False) -> Solut
     folder = folder if folder.is_run else Project.around(Path.cwd()).run(run)
     as_trained = as_trained and folder.as_trained.is_dir()  # an earlier release kept no copy
     if not trust:
-        _refuse_strangers(folder, as_trained)
+        refuse_strangers(folder, as_trained, Path.cwd())
     edited = None if as_trained else edited_since(folder)
     if edited:
         warnings.warn(f"{edited}, and is used as it is now; as_trained=True uses the run's own copy", stacklevel=2)
     return Solution(folder, as_trained)
-
-
-def _refuse_strangers(run: RunFolder, as_trained: bool) -> None:
-    """Raises UserError if the Python of a run lies outside the project around the working directory."""
-    home = run.as_trained if as_trained else file_named_by(run).parent
-    try:
-        root = Project.around(Path.cwd()).root
-    except UserError:
-        root = None
-    files = [home, *home.rglob("*.py")]
-    if root is None or not all(path.resolve().is_relative_to(root) for path in files):
-        raise UserError(
-            f"{run.path}: its equations are Python in {home.resolve()}, outside the project of the working directory; "
-            "read them, then load with trust=True, or go to that project"
-        )
 
 
 class Solution:

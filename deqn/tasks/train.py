@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deqn.project.errors import CannotWrite, Diverged, Stopped, UserError
 from deqn.project.identity import identity, keep_python, python_of
+from deqn.project.json_files import read_json
 from deqn.project.parameter_yaml import read_yaml, to_yaml
 from deqn.project.provenance import record_of_end, record_of_start, resume_command
 from deqn.project.run import RunFolder
@@ -191,7 +192,7 @@ def _begin(run: RunFolder, file: ParameterFile, record: Mapping[str, Any] | None
 def _earlier(run: RunFolder) -> list[dict[str, Any]]:
     """The records of the sittings before this one, oldest first."""
     try:
-        before = json.loads(run.provenance.read_text())
+        before = read_json(run.provenance)
         return [*before.pop("earlier_sittings", []), before]
     except (OSError, ValueError, AttributeError):
         return []

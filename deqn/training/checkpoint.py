@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from deqn.project.errors import CannotWrite, UserError
+from deqn.project.json_files import parsed_json
 from deqn.project.writing import write_atomically
 
 LAST, BEST = "last.npz", "best.npz"
@@ -106,7 +107,11 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         for key, data in members.items()
         if key.endswith(".npy")
     }
-    return arrays, _Meta(json.loads(members["meta.json"]), Path(path))
+    try:
+        meta = parsed_json(members["meta.json"])
+    except ValueError as error:
+        raise DamagedCheckpoint(f"{path}: damaged checkpoint ({error}); use another one or delete it") from error
+    return arrays, _Meta(meta, Path(path))
 
 
 def latest(folder: Path, warn: Callable[[str], object] = warnings.warn) -> Path | None:
