@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from projects import make_project
-from small import exit_status
+from projects import exit_status, make_project
 
 import deqn
 from deqn.project.errors import UserError

@@ -46,8 +46,9 @@ def train(
         task = bar.add_task(asked.stem, total=sum(phase.updates for phase in asked.settings.phases))
 
         def report(progress: Any) -> None:
-            said = f"{asked.stem}: {problem.in_words(progress.errors)}" if progress.errors else None
-            bar.update(task, completed=progress.update, **({"description": said} if said else {}))
+            if progress.errors:
+                bar.update(task, description=f"{asked.stem}: {problem.in_words(progress.errors)}")
+            bar.update(task, completed=progress.update)
 
         train_run(asked, request, folder, problem, workers, lambda line: bar.print(line), report)
     evaluate_run(folder, {})

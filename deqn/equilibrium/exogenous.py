@@ -108,7 +108,7 @@ class Joint:
     @property
     def stationary(self) -> np.ndarray:
         """Of the chain."""
-        return self.parts[self.chain].stationary
+        return next(part.stationary for part in self.parts.values() if part.discrete)
 
     def with_chain(self, chain: MarkovChain) -> Joint:
         """The same with another chain."""

@@ -53,7 +53,8 @@ class Expectation:
         given = [*tf.nest.flatten(self.shocks), self.weights]
         self.fixed = [x for x in given if x.shape[1] == 1]  # the same for every state
         if not self.loops:
-            self.states, self.policies = [], []
+            self.states: list[Any] = []
+            self.policies: list[Any] = []
             for first in range(0, self.count, self.row):
                 states, policies = self._at(first)
                 self.states += states
