@@ -80,6 +80,7 @@ MISTAKES = [
     ('output="Y"', 'output="y"', "report.output: 'y' unknown; did you mean 'Y'?"),
     ('savings": "a"}', 'savings": "a"}, binding="lambda"', "report.binding: 'lambda' unknown; known: cons"),
     ('"K": state.capital', '"K": state.kapital', "in definitions: AttributeError: 'State' object has no attribute 'ka"),
+    ("definitions(self, state, policy, E)", "definitions(self, state, policy)", "definitions(self, state, policy, E)"),
     ("MarkovChain(self.p.transition)", "MarkovChain([[0.5, 0.6], [1, 0]])", "in __init__: ValueError: transition: row"),
     ("def transition(", "def transitions(", "in __init__: TypeError: Can't instantiate abstract class Mine"),
     ("= Parameters, State, Policy", "= Parameters, State, None", "Mine.Policy: not a NamedTuple; write `State, Policy"),

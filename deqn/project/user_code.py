@@ -32,6 +32,7 @@ _CURES = (
         r"slice index -?\d+ of dimension 1 out of bounds",
         "self.outputs says how many numbers `policy` takes from the network",
     ),
+    (r"definitions\(\) takes 3 positional arguments", "it takes E too: definitions(self, state, policy, E)"),
     (
         r"tuple indices must be integers or slices",
         "self.outputs gives the network's numbers names: write output.NAME",
