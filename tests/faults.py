@@ -28,9 +28,9 @@ def by_file_size(code: str, folder: Path) -> str:
     return run(code, folder, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT)))
 
 
-def by_small_disk(code: str, folder: Path, options: str = f"size={LIMIT}") -> str:
+def by_small_disk(code: str, folder: Path) -> str:
     """Runs `code` with a file system of LIMIT bytes on `folder`, mounted for this process alone."""
-    mount = f'mount -t tmpfs -o {options} tmpfs "$0" && exec "$@"'
+    mount = f'mount -t tmpfs -o size={LIMIT} tmpfs "$0" && exec "$@"'
     return run(code, folder, wrap=("unshare", "--mount", "sh", "-c", mount, str(folder)))
 
 
@@ -40,6 +40,17 @@ def can_mount() -> bool:
         return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
         return False
+
+
+def processes():
+    """Process id, command and environment of every process of this machine that may be read."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = dict(each.split("=", 1) for each in (folder / "environ").read_text().split("\0") if "=" in each)
+            command = (folder / "cmdline").read_text().split("\0")
+        except (OSError, ValueError):
+            continue
+        yield int(folder.name), command, variables
 
 
 # Where mounting is not allowed the size limit alone stands for the full disk; nothing is skipped.

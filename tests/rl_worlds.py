@@ -135,38 +135,32 @@ class Target(Bandit):
         return self.seen(), -((actions[:, 0] - 0.6) ** 2), np.ones(self.count, bool), np.zeros(self.count, bool)
 
 
-def made(world, count, stream):
-    """A world of this file, or one that gymnasium knows by name."""
-    return GymEnvironments(gym_maker(world), count, stream) if isinstance(world, str) else world(count, stream)
-
-
-class SmallDQN(DQN):
-    world = Chain
+class InWorld:
+    """An agent that acts in a world of this file, or in one that gymnasium knows by name."""
 
     def make_environments(self, count, stream):
-        return made(self.world, count, stream)
+        known = isinstance(self.world, str)
+        return GymEnvironments(gym_maker(self.world), count, stream) if known else self.world(count, stream)
+
+
+class SmallDQN(InWorld, DQN):
+    world = Chain
 
 
 class CartDQN(SmallDQN):
     world = "CartPole-v1"
 
 
-class SmallDDPG(DDPG):
+class SmallDDPG(InWorld, DDPG):
     world = LinearQuadratic
-
-    def make_environments(self, count, stream):
-        return made(self.world, count, stream)
 
 
 class PendulumDDPG(SmallDDPG):
     world = "Pendulum-v1"
 
 
-class SmallReinforce(Reinforce):
+class SmallReinforce(InWorld, Reinforce):
     world = Bandit
-
-    def make_environments(self, count, stream):
-        return made(self.world, count, stream)
 
 
 class TargetReinforce(SmallReinforce):

@@ -1,19 +1,15 @@
 """Economies small enough for proofs: a tiny parameter file, a network of random weights, states at random; float64."""
 
-import contextlib
+import fcntl
 import functools
-import io
-import subprocess
-import sys
-import tempfile
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from projects import ROOT, deqn, make_project
+from projects import ROOT, deqn, make_project, typed
 
-from deqn.commands.cli import main
 from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.equilibrium.expectation import Expectation
 from deqn.equilibrium.network import build_network
@@ -88,15 +84,15 @@ def rows(state, chosen):
     return tf.nest.map_structure(lambda x: tf.gather(x, chosen), state)
 
 
-def train(folder, file, *settings, run="one", seed=0):
+def train(folder, file, *settings, run="one", seed=0, command=deqn):
     """What `deqn train models/FILE.yaml` leaves in a project made for it: errors of all states, path, run folder.
 
-    The errors are by condition; the path has an array for each letter.
+    The errors are by condition; the path has an array for each letter. command: `deqn` or, in this process, `typed`.
     """
     if not (folder / "models").exists():
         make_project(folder, file.split("/")[0])
     words = [word for each in settings for word in ("--set", each)]
-    done = deqn(folder, "train", f"models/{file}.yaml", "--run", run, "--seed", seed, *words)
+    done = command(folder, "train", f"models/{file}.yaml", "--run", run, "--seed", seed, *words)
     assert done.returncode == 0, done.stderr
     made = folder / "runs" / file.split("/")[1] / run
     errors = pd.read_csv(made / "errors.csv").query("group == 'all'").set_index("condition")
@@ -104,41 +100,21 @@ def train(folder, file, *settings, run="one", seed=0):
         return errors, dict(arrays), made
 
 
-def exit_status(*words):
-    """Of a command typed here, run within this process, which has TensorFlow loaded already."""
-    before, sys.argv = sys.argv, ["deqn", *map(str, words)]
-    try:
-        main()
-    except SystemExit as left:
-        return left.code
-    finally:
-        sys.argv = before
-    return 0
-
-
-def typed(project, *arguments):
-    """As `deqn`, within this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(project), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = exit_status(*arguments)
-    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
-
-
 @functools.cache
 def trained_project():
-    """A project folder with the run runs/tiny/one of a four-cohort economy, hardly trained; removed at the end."""
-    folder = tempfile.TemporaryDirectory()
-    _KEEP.append(folder)
-    project = make_project(Path(folder.name), "*")
-    settings = [
-        "parameters.cohorts=4", "parameters.labour=[0.5, 0.88, 2.2, 0.7]", "network.hidden=[8]", "network.components=3",
-        "sampling.tracks=32", "phases.0.updates=100", "validation.periods=5", "warm_start.stages=[[3, 0], [3, 3]]",
-        "network.quadratics=3", "evaluation.periods=1100", "evaluation.burn_in=100",
-    ]  # fmt: skip
-    overrides = [word for each in settings for word in ("--set", each)]
-    done = deqn(project, "train", "models/olg/tiny.yaml", "--run", "one", *overrides)
-    assert done.returncode == 0, done.stderr
-    return project
+    """A project folder with the run runs/tiny/one of a four-cohort economy, hardly trained.
 
-
-_KEEP: list[tempfile.TemporaryDirectory] = []  # else the folder would vanish with its last reference
+    The processes of a test run share it, so whoever changes it takes a copy.
+    """
+    folder = Path(os.environ["DEQN_TESTS_SHARED"]) / "trained_project"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            settings = [
+                "parameters.cohorts=4", "parameters.labour=[0.5, 0.88, 2.2, 0.7]", "network.hidden=[8]",
+                "network.components=3", "sampling.tracks=32", "phases.0.updates=100", "validation.periods=5",
+                "warm_start.stages=[[3, 0], [3, 3]]", "network.quadratics=3", "evaluation.periods=400",
+                "evaluation.burn_in=100", "checkpoints.stages=[5]",
+            ]  # fmt: skip
+            train(make_project(folder, "*"), "olg/tiny", *settings, command=typed)
+    return folder

@@ -1,25 +1,15 @@
 """The main job, by the command a user types: 60 cohorts at a third of the shipped length, errors from the tables."""
 
 import json
-from pathlib import Path
 
-import pandas as pd
 import pytest
-from projects import make_project
-from small import deqn
-
-ROOT = Path(__file__).resolve().parents[1]
+from small import train
 
 
 @pytest.mark.slow
 def test_sixty_cohorts_are_solved_to_a_few_thousandths_of_a_percent_in_a_fraction_of_the_budget(tmp_path):
-    make_project(tmp_path, "*")
     shorter = ["phases.0.updates=1500", "evaluation.periods=2500", "evaluation.burn_in=500"]
-    overrides = [word for each in shorter for word in ("--set", each)]
-    done = deqn(tmp_path, "train", "models/olg/benchmark60.yaml", "--run", "one", *overrides)
-    assert done.returncode == 0, done.stderr
-    run = tmp_path / "runs/benchmark60/one"
-    errors = pd.read_csv(run / "errors.csv").query("group == 'all'").set_index("condition")
+    errors, _, run = train(tmp_path, "olg/benchmark60", *shorter)
     record = json.loads((run / "provenance.json").read_text())
     # The paper's Table 3 has .06 % and .54 %; the warm start alone .065 % and .88 %.
     assert errors.loc["optimality", "mean"] < 1e-4

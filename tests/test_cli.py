@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small import ROOT, deqn, exit_status, trained_project
+from projects import ROOT, answers_quickly, exit_status
+from small import trained_project
 
 import deqn as deqn_package
 from deqn.report.tables import error_rows
@@ -122,24 +123,6 @@ def test_the_memory_there_is_is_that_of_the_container_if_it_has_less(tmp_path, m
     assert memory.memory_there_is() == 10**6
     (tmp_path / limit).write_text("max\n")
     assert memory.memory_there_is() > 10**8
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [("a fifo", "is no plain file"), ("a folder", "is a folder"), ("/dev/zero", "is no plain file"),
-     ("huge", "expected a parameter file, 1,048,576 bytes at most"), ("deep", "more than 50 levels")],
-)  # fmt: skip
-def test_what_cannot_be_a_parameter_file_is_refused_before_it_is_parsed(refused, tmp_path, kind, words):
-    path = tmp_path / "file.yaml"
-    if kind == "a fifo":
-        os.mkfifo(path)
-    elif kind == "a folder":
-        path.mkdir()
-    elif kind == "/dev/zero":
-        path = kind
-    else:
-        path.write_text("economy: OLG\n" + ("#" * 2**20 if kind == "huge" else "a: " + "[" * 10**5))
-    assert words in refused("check", path)
 
 
 @pytest.mark.parametrize(
@@ -309,14 +292,7 @@ STATES = {"z": np.array([0, 3]), "k": np.array([[0.0, 0.1, 0.2, 0.3], [0.0, 0.2,
     ("changes", "words"),
     [
         ({"k": None}, "no array k among ['z']; expected k, z"),
-        ({"k": STATES["k"][:, :3]}, "capital has shape [2, 3], expected [M, 4]"),
-        ({"z": np.array([0])}, "shock has 1 rows, expected 2"),
-        ({"k": STATES["k"] * [1, 1, np.nan, 1]}, "capital[0, 2] is nan, expected finite numbers"),
-        ({"k": -STATES["k"]}, "aggregate capital of state 0 is -0.6, expected above 0"),
         ({"z": np.array([0, 4])}, "shock[1] is 4, expected 0 to 3 (arrays count from 0)"),
-        ({"z": np.array([0.5, 1])}, "shock holds 0.5, expected whole numbers"),
-        ({"k": STATES["k"] + 0.1}, "capital[0, 0] is 0.1, expected 0: nobody is born rich"),
-        ({"z": np.array(["a", "b"])}, "shock is not an array of numbers"),
     ],
 )
 def test_states_that_the_economy_does_not_allow_are_refused(refused, project, tmp_path, changes, words):
@@ -411,32 +387,8 @@ QUICK = [
 
 
 @pytest.mark.parametrize("words", QUICK, ids=" ".join)
-def test_help_list_and_mistyped_names_answer_within_half_a_second_of_processor_time(project, words):
-    """CPU time, because this machine may be busy; the shortest of three, because caches may be cold."""
-
-    def seconds():
-        before = os.times()
-        deqn(project, *words)
-        after = os.times()
-        return after.children_user + after.children_system - before.children_user - before.children_system
-
-    assert min(seconds() for _ in range(3)) < 0.5
-
-
-@pytest.mark.parametrize("words", QUICK, ids=" ".join)
-def test_help_list_and_mistyped_names_need_neither_tensorflow_nor_pandas(project, words):
-    code = f"""
-import sys
-from deqn.commands.cli import main
-sys.argv = {["deqn", *words]!r}
-try:
-    main()
-except SystemExit:
-    pass
-print([name for name in ("tensorflow", "keras", "pandas", "matplotlib") if name in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+def test_help_list_and_mistyped_names_answer_within_half_a_second_without_tensorflow_or_pandas(project, words):
+    assert answers_quickly(project, *words) == (0 if words[0] in ("--help", "list") else 2)
 
 
 LOAD = """

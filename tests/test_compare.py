@@ -6,8 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from projects import make_project
-from small import typed
+from projects import make_project, typed
 
 import deqn
 from deqn.report.comparison import figures

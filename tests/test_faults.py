@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from faults import LIMIT, can_mount
 from projects import make_project
+from projects import typed as in_this_process
 
 from deqn.project.run import RunFolder
 from deqn.training import checkpoint
@@ -226,7 +227,7 @@ def test_a_run_folder_that_cannot_be_written_is_refused_in_one_line(project):
 def test_two_processes_do_not_train_into_one_run(project):
     run = run_of(project, "shared")
     with run.open():
-        done = finished(project, typed(run="shared", resume=True))
+        done = in_this_process(project, *typed(run="shared", resume=True)[1:])
     assert done.returncode == 2
     assert f"tiny/shared is being trained by process {os.getpid()} on " in done.stderr
     assert done.stderr.count("\n") == 1

@@ -205,7 +205,6 @@ def test_a_risk_aversion_that_the_family_was_not_trained_for_is_refused():
     [
         ("growth", "parameters.states=1", "parameters.states"),
         ("growth", "parameters.persistence=1.0", "parameters.persistence"),
-        ("growth", "parameters.discont_factor=0.9", "did you mean 'discount_factor'"),
         ("growth_family", "parameters.risk_aversion=[5, 1]", r"got \[5.0, 1.0\], expected \[lowest, highest\]"),
         ("growth", "parameters.nodes=7", "^parameters: productivity moves on a chain here: give states"),
         ("growth_ar1", "parameters.nodes=null", "^parameters: productivity is an AR\\(1\\) here: give nodes"),

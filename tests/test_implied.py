@@ -33,7 +33,7 @@ def economy_of(file, *overrides):
     return economy_of_file(ROOT / "models" / file, *overrides)
 
 
-def visited(rule, periods=3000):
+def visited(rule, periods=600):
     return simulated_states(rule, periods, 100, seed=1, tracks=1)
 
 
@@ -99,7 +99,7 @@ def test_one_step_is_what_this_period_is_wrong_by_if_the_next_is_right(wrong_con
 
 def test_the_closed_form_itself_has_no_implied_error():
     rule = brock_mirman(lambda k, z: 0 * k)
-    implied = implied_error(rule, visited(rule, 600))
+    implied = implied_error(rule, visited(rule, 300))
     assert max(np.abs(changes).max() for changes in implied.followed.values()) < 1e-10
 
 
@@ -308,13 +308,13 @@ def test_what_is_left_out_is_what_a_regression_without_the_state_misses():
 def test_a_value_that_never_dies_out_is_doubted():
     """The tree's dividends are discounted by less than they grow."""
     rule = wrong_tree("parameters.discount_factor=0.99999", "parameters.first_guess=[1.1, 500.0]")
-    implied = implied_error(rule, visited(rule, 600))
+    implied = implied_error(rule, visited(rule, 300))
     assert any("do not die out" in doubt for doubt in implied.doubts)
 
 
 def test_a_condition_that_is_no_number_at_some_states_is_told_and_not_averaged_away():
     rule = brock_mirman(lambda k, z: tf.where(z > 1, tf.constant(np.nan, tf.float64), 0.001 * k))
-    state = visited(brock_mirman(lambda k, z: 0 * k), 600)
+    state = visited(brock_mirman(lambda k, z: 0 * k), 300)
     implied = implied_error(rule, state)
     assert any("no finite number" in doubt for doubt in implied.doubts)
     assert np.isnan(implied.followed["consumption"]).any()
@@ -330,12 +330,8 @@ def run():
 
 def test_the_statistics_of_a_run_are_those_of_its_arrays(run):
     arrays, table = np.load(run / "implied.npz"), pd.read_csv(run / "implied.csv").set_index("policy")
-    for name, letter in {
-        "savings": "a",
-        "consumption": "c",
-        "multiplier": "lam",
-        "unconstrained": "unconstrained",
-    }.items():
+    letters = {"savings": "a", "consumption": "c", "multiplier": "lam", "unconstrained": "unconstrained"}
+    for name, letter in letters.items():
         for column, ending in (("one_step", "step"), ("followed", "implied")):
             sizes = np.abs(arrays[f"{letter}_{ending}"])
             expected = [sizes.mean(), np.percentile(sizes, 99.9), sizes.max()]
@@ -347,11 +343,11 @@ def test_the_states_of_the_implied_error_are_states_of_the_simulation(run):
     implied, path = np.load(run / "implied.npz"), np.load(run / "simulation.npz")
     known = {row.tobytes() for row in path["k"]}
     assert all(row.tobytes() in known for row in implied["k"])
-    assert len(implied["z"]) == 1000
+    assert len(implied["z"]) == 300
 
 
 def test_the_table_and_the_words_name_every_decision(run):
     table = text(implied_table(run))
     for name in ("savings", "multiplier", "consumption", "unconstrained"):
         assert f"| {name} " in table
-    assert any("implied policy error at 1,000 of these states" in title for title, _ in to_print(run))
+    assert any("implied policy error at 300 of these states" in title for title, _ in to_print(run))

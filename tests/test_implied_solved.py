@@ -7,19 +7,14 @@ import pytest
 from oracles import lucas_tree, olg_analytic, olg_grid
 from oracles.chains import rouwenhorst
 from oracles.growth_grid import Growth, solve_markov
-from projects import deqn, make_project
+from small import train
 
 pytestmark = pytest.mark.slow
 
 
-def train(folder, file, *settings):
+def implied_of(folder, file, *settings):
     """implied.npz, and what description.json says of the implied error, after `deqn train`."""
-    make_project(folder, "*")
-    overrides = [word for each in settings for word in ("--set", each)]
-    done = deqn(folder, "train", f"models/{file}", "--run", "one", *overrides)
-    assert done.returncode == 0, done.stderr
-    assert "implied policy error" in done.stdout
-    run = folder / "runs" / file.rpartition("/")[2].removesuffix(".yaml") / "one"
+    *_, run = train(folder, file, *settings)
     return np.load(run / "implied.npz"), json.loads((run / "description.json").read_text())["implied_error"]
 
 
@@ -30,7 +25,7 @@ def assert_within(factor, found, true):
 
 
 def test_growth_is_told_by_what_consumption_differs_from_the_grid_which_is_many_times_its_euler_error(tmp_path):
-    at, said = train(tmp_path, "growth/growth.yaml", "phases.0.updates=4000")
+    at, said = implied_of(tmp_path, "growth/growth", "phases.0.updates=4000")
     log_tfp, transition = rouwenhorst(5, 0.95, 0.007)
     grid = solve_markov(Growth(), np.exp(log_tfp), transition)
     true = grid.consumption(at["k"], at["z"]) / at["c_level"] - 1
@@ -40,7 +35,7 @@ def test_growth_is_told_by_what_consumption_differs_from_the_grid_which_is_many_
 
 
 def test_six_cohorts_are_told_by_what_they_differ_from_the_closed_form(tmp_path):
-    at, _ = train(tmp_path, "olg_analytic/six.yaml", "phases.0.updates=4000", "evaluation.periods=5000")
+    at, _ = implied_of(tmp_path, "olg_analytic/six", "phases.0.updates=4000", "evaluation.periods=5000")
     k, z = at["k"], at["z"]
     tfp, depreciation = np.take([0.95, 1.05, 0.95, 1.05], z), np.take([0.5, 0.5, 0.9, 0.9], z)
     K = k.sum(axis=1)
@@ -52,22 +47,22 @@ def test_six_cohorts_are_told_by_what_they_differ_from_the_closed_form(tmp_path)
 
 
 def test_three_cohorts_with_a_borrowing_limit_are_told_by_what_they_differ_from_the_grid(tmp_path):
-    at, _ = train(tmp_path, "olg/three.yaml", "phases.0.updates=1000", "evaluation.periods=5000")
+    at, _ = implied_of(tmp_path, "olg/three", "phases.0.updates=1000", "evaluation.periods=5000")
     grid = olg_grid.solve(olg_grid.Economy((0.6, 1.4, 0.5)), nodes=(120, 80))
     assert_within(3, at["c_implied"], grid.consumption(at["k"], at["z"]) / at["c_level"] - 1)
 
 
 def test_training_that_ends_with_small_euler_errors_and_wrong_portfolios_is_exposed(tmp_path):
-    at, _ = train(tmp_path, "portfolio/portfolio.yaml", "phases.0.updates=3000", "evaluation.periods=5000")
+    at, _ = implied_of(tmp_path, "portfolio/portfolio", "phases.0.updates=3000", "evaluation.periods=5000")
     traded = at["d"] / at["d_level"]  # over the capital that a cohort saves; nobody should trade
     assert np.abs(traded).mean() > 0.05
     assert_within(2, at["d_implied"], traded)
 
 
 def test_values_and_prices_that_hardly_moved_from_a_wrong_guess_are_exposed(tmp_path):
-    at, said = train(
+    at, said = implied_of(
         tmp_path,
-        "lucas_tree/lucas_monthly.yaml",
+        "lucas_tree/lucas_monthly",
         "phases.0.updates=1500",
         "next_period={gradient: frozen, average: 0.9}",
         "parameters.first_guess=[1.23, 570.0]",

@@ -215,14 +215,12 @@ def test_a_network_trained_without_shocks_settles_where_scipy_does():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("parameters.labour=[1.0, 1.0]", "labour: got 2 numbers, expected 6, one a cohort"),
         ("parameters.labour=[0, 0, 0, 0, 0, 0]", "labour: .* not all 0"),
         ("parameters.tfp=[1.0]", "tfp: got 1 values, expected 4, one a shock"),
         ("parameters.tfp=[1, 1, 1, 0]", "tfp: .* above 0"),
         ("parameters.depreciation=[0.5, 0.5, 0.9, 1.9]", "depreciation: .* from 0 to 1"),
         ("parameters.borrowing_limit=0.1", "borrowing_limit"),
         ("parameters.labour={knots: [[40, 1.0], [21, 0.5]]}", "increasing ages"),
-        ("parameters.transition=[[0.5, 0.6], [0.5, 0.5]]", "row 1 sums to 1.1, expected 1"),
     ],
 )
 def test_parameters_out_of_range_are_refused_in_one_line(override, message):

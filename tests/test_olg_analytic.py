@@ -196,7 +196,6 @@ def test_states_in_which_somebody_could_not_live_are_refused(capital, message):
         ("parameters.tfp=[1, 1, 1, 0]", "tfp: .* above 0"),
         ("parameters.depreciation=[0.5, 0.5, 0.9, 1.9]", "depreciation: .* from 0 to 1"),
         ("parameters.discount_factor=1.0", "parameters.discount_factor"),
-        ("parameters.cohort=5", "did you mean 'cohorts'"),
     ],
 )
 def test_parameters_out_of_range_are_refused_in_one_line(override, message):

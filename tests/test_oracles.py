@@ -1,5 +1,7 @@
 """The grid solutions and closed forms that judge the networks, judged in turn."""
 
+import functools
+
 import numpy as np
 import pytest
 from oracles import olg_analytic, olg_grid
@@ -190,6 +192,12 @@ def optimality_error(solution, capital, shock):
     return np.minimum(target / c[:, :-1] - 1, (saved - economy.borrowing_limit) / c[:, :-1])
 
 
+@functools.cache
+def grid(labour, nodes):
+    """The solution without debts, which two tests look at."""
+    return olg_grid.solve(olg_grid.Economy(labour), nodes)
+
+
 def worst_and_mean(error):
     return np.abs(error).max(), np.abs(error).mean()
 
@@ -203,7 +211,7 @@ def worst_and_mean(error):
     ],
 )
 def test_the_optimality_system_holds_on_the_states_the_economy_visits(labour, nodes, mean, worst):
-    solution = olg_grid.solve(olg_grid.Economy(labour), nodes)
+    solution = grid(labour, nodes)
     capital, shock = solution.simulate(500, seed=7, tracks=20)
     measured = worst_and_mean(optimality_error(solution, capital, shock))
     assert measured[0] < worst
@@ -229,8 +237,7 @@ def test_a_borrowing_limit_below_zero_is_respected_and_binds():
     ],
 )
 def test_a_finer_grid_moves_consumption_by_less_than_a_hundredth_of_a_percent(labour, coarse, fine):
-    economy = olg_grid.Economy(labour)
-    rough, sharp = (olg_grid.solve(economy, nodes) for nodes in (coarse, fine))
+    rough, sharp = (grid(labour, nodes) for nodes in (coarse, fine))
     capital, shock = sharp.simulate(500, seed=2, tracks=20)
     gap = np.abs(rough.consumption(capital, shock) / sharp.consumption(capital, shock) - 1)
     assert gap.mean() < 1e-4

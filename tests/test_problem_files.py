@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from projects import make_project
-from small import file_of, typed
+from projects import make_project, typed
+from small import file_of
 
 from deqn.project.errors import UserError
 from deqn.training.validation import Validations

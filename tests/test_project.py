@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import FULL_DISKS, ROOT, by_small_disk, can_mount
+from faults import FULL_DISKS, ROOT
 
 from deqn.project import provenance
 from deqn.project.errors import CannotWrite, UserError
@@ -177,29 +177,6 @@ def test_a_run_below_a_file_or_in_a_folder_that_takes_no_files_is_refused(tmp_pa
     for path in (tmp_path / "runs" / "olg" / "first", Path("/proc/self")):
         with pytest.raises(CannotWrite, match="cannot write here"), RunFolder(path).open():
             pass
-
-
-OPEN_READ_ONLY = """
-import sys
-from pathlib import Path
-from deqn.project.errors import CannotWrite
-from deqn.project.run import RunFolder
-try:
-    with RunFolder(Path(sys.argv[1])).open():
-        print("opened")
-except CannotWrite as error:
-    print(error)
-"""
-
-
-def test_a_run_folder_without_write_permission_is_refused(tmp_path):
-    if can_mount():  # root may write wherever modes forbid it, but not to a read-only file system
-        output = by_small_disk(OPEN_READ_ONLY, tmp_path, options="ro")
-    else:
-        (tmp_path / "shut").mkdir(mode=0o500)
-        command = [sys.executable, "-c", OPEN_READ_ONLY, str(tmp_path / "shut")]
-        output = subprocess.check_output(command, cwd=ROOT, text=True)
-    assert "cannot write here" in output and "make it writable" in output
 
 
 # ---- files

@@ -11,22 +11,11 @@ from deqn.project.errors import UserError
 TFP, DELTA = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
 
 
-@pytest.fixture(scope="module")
-def solution():
-    return deqn.load(trained_project() / "runs/tiny/one", trust=True)
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    with np.load(trained_project() / "runs/tiny/one/simulation.npz") as file:
-        return dict(file)
-
-
 # ---- the files of a run, without this package
 
 
 def test_simulation_npz_has_the_arrays_and_shapes_promised(arrays):
-    shapes = {"z": (1000,), "k": (1000, 4), "a": (1000, 3), "lam": (1000, 3), "c": (1000, 4), "a_next": (1000, 4, 3)}
+    shapes = {"z": (300,), "k": (300, 4), "a": (300, 3), "lam": (300, 3), "c": (300, 4), "a_next": (300, 4, 3)}
     assert {name: arrays[name].shape for name in shapes} == shapes
     assert all(arrays[name].dtype == np.float64 for name in shapes if name != "z")
     assert set(np.unique(arrays["z"])) <= {0, 1, 2, 3}
@@ -34,8 +23,8 @@ def test_simulation_npz_has_the_arrays_and_shapes_promised(arrays):
 
 def test_every_error_of_a_run_is_what_a_loop_over_its_arrays_gives(arrays):
     beta, L, labour = 0.5987369, 4.28, [0.5, 0.88, 2.2, 0.7]
-    euler, optimality, kkt = (np.zeros((1000, 3)) for _ in range(3))
-    for t in range(1000):
+    euler, optimality, kkt = (np.zeros((300, 3)) for _ in range(3))
+    for t in range(300):
         a, c = arrays["a"][t], arrays["c"][t]
         value = np.zeros(3)
         for z in range(4):
@@ -67,7 +56,7 @@ def test_the_path_of_a_run_obeys_its_own_policy_and_prices(arrays):
     cash = r[:, None] * k + w[:, None] * np.array([0.5, 0.88, 2.2, 0.7])
     np.testing.assert_allclose(c + np.pad(a, [(0, 0), (0, 1)]), cash, rtol=1e-12)
     # What was foreseen for the shock that then came is what was done.
-    came = arrays["a_next"][np.arange(999), z[1:]]
+    came = arrays["a_next"][np.arange(299), z[1:]]
     np.testing.assert_allclose(came, a[1:], rtol=1e-10, atol=1e-14)
 
 
@@ -105,7 +94,7 @@ def test_the_policy_at_successors_is_the_one_foreseen(solution, arrays, z):
 
 
 def test_the_evaluation_of_a_run_is_a_simulation_with_its_seed(solution, arrays):
-    path = solution.simulate(periods=1000, seed=1, burn_in=100)
+    path = solution.simulate(periods=300, seed=1, burn_in=100)
     assert set(path) == set(arrays)
     for name, values in path.items():
         np.testing.assert_allclose(values, arrays[name], rtol=1e-12, atol=1e-15)

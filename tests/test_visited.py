@@ -4,26 +4,15 @@ import warnings
 
 import numpy as np
 import pytest
-from small import exit_status, trained_project
+from projects import exit_status
+from small import trained_project
 
-import deqn
 from deqn.mlp.networks import WideAndDeep
 from deqn.project.errors import UserError
 
 
-@pytest.fixture(scope="module")
-def solution():
-    return deqn.load(trained_project() / "runs/tiny/one", trust=True)
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    with np.load(trained_project() / "runs/tiny/one/simulation.npz") as file:
-        return dict(file)
-
-
 def test_simulated_states_are_inside_and_ten_times_the_capital_is_not(solution, arrays):
-    assert arrays["inside"].shape == (1000,)
+    assert arrays["inside"].shape == (300,)
     assert arrays["inside"].mean() > 0.99
     with pytest.warns(UserWarning, match="4 of 4 states lie where the rule was not trained"):
         policy = solution.policy(capital=10 * arrays["k"][:4], shock=arrays["z"][:4])

@@ -5,7 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from small import exit_status, trained_project
+from projects import exit_status
+from small import trained_project
 
 import deqn
 from deqn.project.errors import CannotWrite, UserError
@@ -35,9 +36,12 @@ def edit(project, old="return power(c, -self.p.risk_aversion)", new="return 2 * 
 # ---- equations
 
 
-def test_a_run_that_nobody_touched_is_evaluated_without_a_warning(project, capfd):
-    assert exit_status("evaluate", "tiny/one") == 0
+def test_a_run_that_nobody_touched_is_evaluated_without_a_warning_and_with_the_files_settings_it_is_its_own(
+    project, capfd
+):
+    assert exit_status("evaluate", "tiny/one", "--periods", "400", "--burn-in", "100") == 0
     assert "warning" not in capfd.readouterr().err
+    assert not (project / RUN / "evaluations").exists()
 
 
 def test_resume_after_an_edited_equation_is_refused_and_names_the_file(project, capfd):
@@ -166,8 +170,8 @@ def test_a_run_of_the_project_may_not_name_a_folder_outside_of_it(project, tmp_p
 
 def test_the_files_of_two_evaluations_are_not_read_as_one(project, capfd):
     own = (project / RUN / "errors.csv").read_text()
-    assert exit_status("evaluate", "tiny/one", "--periods", "600", "--seed", "7") == 0
-    other = project / RUN / "evaluations/periods600_seed7"
+    assert exit_status("evaluate", "tiny/one", "--periods", "300", "--seed", "7") == 0
+    other = project / RUN / "evaluations/periods300_seed7"
     assert (other / "figures/path.png").is_file()
     assert (project / RUN / "errors.csv").read_text() == own
     for name in ("errors.csv", "simulation.npz"):
@@ -179,12 +183,6 @@ def test_the_files_of_two_evaluations_are_not_read_as_one(project, capfd):
         assert f"{name}: is not of the evaluation that description.json" in capfd.readouterr().err
         assert exit_status("doctor", "tiny/one") == 2
         mixed.write_bytes(kept)
-    assert exit_status("plot", "tiny/one") == 0
-
-
-def test_an_evaluation_with_the_settings_of_the_file_is_the_runs_own(project):
-    assert exit_status("evaluate", "tiny/one", "--periods", "1100", "--burn-in", "100") == 0
-    assert not (project / RUN / "evaluations").exists()
 
 
 def test_tables_of_weights_that_have_changed_since_are_told(project, capfd):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,13 +11,12 @@ from deqn.rl.ddpg import DDPG
 from deqn.rl.economy_environment import Dynamics, EconomyEnvironments, cut
 from deqn.rl.environments import Environments
 from deqn.rl.parameters import EconomyDDPGSettings
-from deqn.rl.planner import Planner
-from deqn.rl.rules import ShareRule, euler_row
+from deqn.rl.rules import PlannersProblem, ShareRule
 from deqn.training.problem import Results
 from deqn.training.settings import TrainingSettings
 
 
-class AgentInEconomy(DDPG):
+class AgentInEconomy(PlannersProblem, DDPG):
     """DDPG acts in many tracks of an economy. Final subclasses say in which one."""
 
     p: EconomyDDPGSettings
@@ -30,14 +28,6 @@ class AgentInEconomy(DDPG):
         discount = self.make_economy("float32").p.discount_factor
         super().__init__(parameters.model_copy(update={"discount": discount}), settings, rank, ranks)
         self.states_per_update = self.minibatch
-
-    @abc.abstractmethod
-    def make_economy(self, dtype: str) -> Planner:
-        """Makes the economy of the parameters."""
-
-    def against(self, rule: ShareRule) -> dict[str, float]:
-        """Returns errors against what else is known of the solution, by name."""
-        return {}
 
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
         return EconomyEnvironments(self.make_economy("float32"), count, stream, self.p.horizon)
@@ -55,8 +45,7 @@ class AgentInEconomy(DDPG):
 
     def results(self) -> Results:
         """Reports the rule's errors on its own path."""
-        rule = self.rule()
-        row = {"states seen": self.replay.added, **euler_row(rule), **self.against(rule)}
+        row = {"states seen": self.replay.added, **self.errors_of(self.rule())}
         errors = [f"{name} {value:.2g}" for name, value in row.items() if name.endswith("error, mean")]
         finished = self.environments.finished
         return Results(

@@ -6,8 +6,6 @@ is highest.
 
 from __future__ import annotations
 
-import abc
-
 import numpy as np
 import tensorflow as tf
 
@@ -16,13 +14,13 @@ from deqn.equilibrium.exogenous import MarkovChain
 from deqn.project.errors import UserError
 from deqn.rl.parameters import GridSettings
 from deqn.rl.planner import Planner, planner_of
-from deqn.rl.rules import ShareRule, euler_row, share_on_grid
+from deqn.rl.rules import PlannersProblem, ShareRule, share_on_grid
 from deqn.rl.value_iteration import Program, ValueIteration
 from deqn.training.problem import Results
 from deqn.training.settings import TrainingSettings
 
 
-class GridOfEconomy(ValueIteration):
+class GridOfEconomy(PlannersProblem, ValueIteration):
     """Value function iteration on an even grid of an economy's endogenous state. Final subclasses name the economy."""
 
     def __init__(self, parameters: GridSettings, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
@@ -32,14 +30,6 @@ class GridOfEconomy(ValueIteration):
         self.set_program(economy_on_grid(self.economy, self.grid), settings.precision)
         self.states_per_update = self.program.rewards.shape[0] * len(self.grid)
         self.name = endogenous_state(self.economy)
-
-    @abc.abstractmethod
-    def make_economy(self, dtype: str) -> Planner:
-        """Makes the economy of the parameters."""
-
-    def against(self, rule: ShareRule) -> dict[str, float]:
-        """Returns errors against what else is known of the solution, by name."""
-        return {}
 
     def next_states(self) -> np.ndarray:
         """Returns the endogenous state chosen for next period in each shock at each grid point, [S, N]."""
@@ -55,8 +45,8 @@ class GridOfEconomy(ValueIteration):
 
     def results(self) -> Results:
         """Reports the errors of the rule on its own path, and the contraction of the first iterations from zero."""
-        rule, step = self.rule(), float(self.grid[1] - self.grid[0])
-        row = {"grid step": step, "contraction": self.contraction(), **euler_row(rule), **self.against(rule)}
+        step = float(self.grid[1] - self.grid[0])
+        row = {"grid step": step, "contraction": self.contraction(), **self.errors_of(self.rule())}
         name, value = next((name, value) for name, value in row.items() if name.endswith("error, mean"))
         return Results(
             headline=f"{name} {value:.2g}, largest ratio of contraction {row['contraction']:.6f}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,7 @@ import tensorflow as tf
 from deqn.equilibrium import evaluation
 from deqn.equilibrium.decision_rule import DecisionRule
 from deqn.rl.planner import Planner
+from deqn.training.problem import Problem
 
 
 @final
@@ -51,3 +52,25 @@ def euler_row(rule: DecisionRule, periods: int = 1200, burn_in: int = 200, track
     _, _, _, errors, *_ = evaluation.at_states(rule, states)
     name, values = next(iter(errors.items()))
     return {f"{name} error, mean": float(np.abs(values).mean()), f"{name} error, max": float(np.abs(values).max())}
+
+
+class PlannersProblem(Problem):
+    """A planner's problem in the economy whose parameters are the file's section `economy`.
+
+    planner: the class of that economy.
+    """
+
+    planner: ClassVar[type[Planner]]
+    p: Any
+
+    def make_economy(self, dtype: str) -> Planner:
+        """Makes the economy of the parameters."""
+        return self.planner(self.p.economy, dtype)
+
+    def against(self, rule: ShareRule) -> dict[str, float]:
+        """Returns errors against what else is known of the solution, by name."""
+        return {}
+
+    def errors_of(self, rule: ShareRule) -> dict[str, float]:
+        """Returns the rule's errors on its own path."""
+        return {**euler_row(rule), **self.against(rule)}

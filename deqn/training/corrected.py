@@ -38,35 +38,9 @@ class ScheduleFreeAdamW(keras.optimizers.ScheduleFreeAdamW):
         return (variable - (1.0 - self.beta_1) * z) / self.beta_1
 
 
-# Polynomials a x + b x^3 + c x^5 whose composition is closest to one on all singular values in [.01, 1] (three of them,
-# within .27) or [.003, 1] (four, within .20): Amsel, Persson, Musco & Gower (2025), "The Polar Express".
-_POLYNOMIALS = {
-    3: [(8.0934, -23.6204, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526)],
-    4: [
-        (8.3837, -24.7659, 18.3571), (4.0434, -3.0114, 0.5695), (3.5056, -2.6267, 0.5257), (2.4901, -1.8343, 0.4368),
-    ],
-}  # fmt: skip
-
-
 @final
 class Muon(keras.optimizers.Muon):
-    """Muon for variables of any floating type: Keras's scale of a step is float32 and fails beside float64.
-
-    With the option ns_steps of 3 or 4, each step of the iteration has a polynomial of its own; Keras's five steps have
-    the same one, which takes singular values from .0015 on to between .68 and 1.13.
-    """
-
-    def zeropower_via_newtonschulz5(self, x: tf.Tensor, steps: int) -> tf.Tensor:
-        """U V' of the singular value decomposition x = U S V', about."""
-        if steps not in _POLYNOMIALS:
-            return super().zeropower_via_newtonschulz5(x, steps)
-        wide = x.shape[0] <= x.shape[1]
-        x = x / (tf.norm(x) + 1e-7)
-        x = x if wide else tf.transpose(x)
-        for a, b, c in _POLYNOMIALS[steps]:
-            square = tf.matmul(x, x, transpose_b=True)
-            x = a * x + tf.matmul(b * square + c * tf.matmul(square, square), x)
-        return x if wide else tf.transpose(x)
+    """Muon for variables of any floating type: Keras's scale of a step is float32 and fails beside float64."""
 
     def lr_adjust(self, x: tf.Tensor) -> tf.Tensor:
         """x times the square root of its longer side, times rms_rate (Liu et al. 2025, arXiv:2502.16982)."""

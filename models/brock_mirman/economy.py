@@ -26,6 +26,8 @@ from deqn.project.errors import UserError
 
 from .parameters import Parameters
 
+_GOODS = "units of the good"
+
 
 class State(NamedTuple):
     capital: tf.Tensor  # [batch] k, at the start of the period
@@ -43,11 +45,7 @@ class BrockMirman(Economy):
     Parameters, State, Policy = Parameters, State, Policy
     report = Report(
         letters={"capital": "k", "shock": "z", "savings": "a", "consumption": "c"},
-        units={
-            "capital": "units of the good",
-            "savings": "units of the good",
-            "consumption": "units of the good per period",
-        },
+        units={"capital": _GOODS, "savings": _GOODS, "consumption": f"{_GOODS} per period"},
         foreseen=["savings"],
         output="Y",
         aggregates={"Y": "output", "C": "consumption", "I": "investment", "K": "capital"},

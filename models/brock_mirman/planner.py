@@ -61,9 +61,7 @@ def share_errors(rule: ShareRule, p: Parameters) -> dict[str, float]:
 class ByDDPG(AgentInEconomy):
     """The agent's action is the share of output that it saves."""
 
-    def make_economy(self, dtype: str) -> PlannedBrockMirman:
-        """The economy of the file's section `economy`."""
-        return PlannedBrockMirman(self.p.economy, dtype)
+    planner = PlannedBrockMirman
 
     def against(self, rule: ShareRule) -> dict[str, float]:
         """Errors against the closed form."""
@@ -74,9 +72,7 @@ class ByDDPG(AgentInEconomy):
 class ByValueIteration(GridOfEconomy):
     """Value function iteration, V <- T V."""
 
-    def make_economy(self, dtype: str) -> PlannedBrockMirman:
-        """The economy of the file's section `economy`."""
-        return PlannedBrockMirman(self.p.economy, dtype)
+    planner = PlannedBrockMirman
 
     def against(self, rule: ShareRule) -> dict[str, float]:
         """The closed form; savings where the grid holds the exact ones."""

@@ -27,7 +27,8 @@ from deqn.project.errors import UserError
 from .parameters import Parameters
 from .steady_state import saddle_path, spread_of_capital, steady_state_of
 
-UNITS = {"capital": "units of the good", "savings": "units of the good", "consumption": "units of the good per period"}
+_GOODS = "units of the good"
+UNITS = {"capital": _GOODS, "savings": _GOODS, "consumption": f"{_GOODS} per period"}
 
 
 class State(NamedTuple):

@@ -33,15 +33,11 @@ class PlannedGrowth(Planner, Growth):
 class ByDDPG(AgentInEconomy):
     """The agent's action is gross investment as a share of output."""
 
-    def make_economy(self, dtype: str) -> PlannedGrowth:
-        """The economy of the file's section `economy`."""
-        return PlannedGrowth(self.p.economy, dtype)
+    planner = PlannedGrowth
 
 
 @final
 class ByValueIteration(GridOfEconomy):
     """Value function iteration, V <- T V."""
 
-    def make_economy(self, dtype: str) -> PlannedGrowth:
-        """The economy of the file's section `economy`."""
-        return PlannedGrowth(self.p.economy, dtype)
+    planner = PlannedGrowth

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from faults import processes
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -76,23 +77,20 @@ def wait_until(condition, seconds=120, what="it"):
 def pids_of_ranks(launcher):
     """Process ids by rank, of the training processes below a launcher's process."""
     found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            variables = dict(each.split("=", 1) for each in (folder / "environ").read_text().split("\0") if "=" in each)
-            command = (folder / "cmdline").read_text().split("\0")
-            parents = _ancestors(int(folder.name))
-        except (OSError, ValueError, UnicodeDecodeError):
-            continue
+    for pid, command, variables in processes():
         rank = variables.get("OMPI_COMM_WORLD_RANK", variables.get("HOROVOD_RANK"))
         is_training = "python" in Path(command[0]).name and any(word.endswith("deqn") for word in command[1:2])
-        if rank is not None and is_training and launcher.pid in parents:
-            found[int(rank)] = int(folder.name)
+        if rank is not None and is_training and launcher.pid in _ancestors(pid):
+            found[int(rank)] = pid
     return found
 
 
 def _ancestors(pid):
     found = set()
     while pid > 1:
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            break
         found.add(pid)
     return found

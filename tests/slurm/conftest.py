@@ -2,14 +2,11 @@
 
 import os
 import shutil
-import sys
 
 import pytest
 from one_machine import one_machine
-from projects import make_project
+from projects import exit_status, make_project
 from standins import ROOT, SBATCH, program
-
-from deqn.commands.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -34,17 +31,11 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def typed(project, capfd, monkeypatch):
+def typed(project, capfd):
     """Types a command; (exit status, stdout, stderr)."""
 
     def run(*words):
-        monkeypatch.setattr(sys, "argv", ["deqn", *map(str, words)])
-        status = 0
-        try:
-            main()
-        except SystemExit as left:
-            status = left.code
-        return status, *capfd.readouterr()
+        return exit_status(*words), *capfd.readouterr()
 
     return run
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from faults import can_mount
+from faults import can_mount, processes
 from one_machine import missing
 from projects import make_project
 
@@ -117,16 +117,11 @@ def trains(project, job, beyond=0):
 
 def rank_processes(job):
     """Process ids by rank of a job's `deqn train`."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            variables = dict(each.split("=", 1) for each in (folder / "environ").read_text().split("\0") if "=" in each)
-            command = (folder / "cmdline").read_text().split("\0")
-        except (OSError, ValueError):
-            continue
-        if variables.get("SLURM_JOB_ID") == job and "SLURM_STEP_ID" in variables and "train" in command:
-            found[int(variables["SLURM_PROCID"])] = int(folder.name)
-    return found
+    return {
+        int(variables["SLURM_PROCID"]): pid
+        for pid, command, variables in processes()
+        if variables.get("SLURM_JOB_ID") == job and "SLURM_STEP_ID" in variables and "train" in command
+    }
 
 
 @pytest.fixture(scope="module")

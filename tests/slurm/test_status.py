@@ -1,11 +1,9 @@
 """`deqn status`, where stand-ins answer for SLURM."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from projects import answers_quickly
 from standins import TINY, program
 
 from deqn.project.run import RunFolder
@@ -129,19 +127,4 @@ def test_submit_and_status_answer_within_half_a_second_of_processor_time_without
     recorded(project, "7")
     trained(project, "7", slurm_job="7")
     queue(project, "7|RUNNING|1:00|None")
-    code = f"""
-import sys, time
-from deqn.commands.cli import main
-sys.argv = {["deqn", *words]!r}
-try:
-    main()
-except SystemExit as left:
-    assert not left.code
-print(time.process_time(), [name for name in ("tensorflow", "pandas", "matplotlib") if name in sys.modules])
-"""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", code]
-    ran = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(3)]
-    last = [each.stdout.splitlines()[-1].split(" ", 1) for each in ran]
-    assert {loaded for _, loaded in last} == {"[]"}
-    assert min(float(seconds) for seconds, _ in last) < 0.5
+    assert answers_quickly(project, *words) == 0
