@@ -21,7 +21,7 @@ def of(path, *overrides):
 def test_the_countries_rule_is_the_log_linear_solution_found_without_the_economys_file(countries):
     solution = of(IRBC2, f"parameters.countries={countries}")
     slopes, eigenvalues = irbc.slopes(countries)
-    by_logs = solution.by_feature + np.eye(countries, 2 * countries)  # the output is ln k' - ln k
+    by_logs = solution.by_state + np.eye(countries, 2 * countries)  # the output is ln k' - ln k, and k = 1
     np.testing.assert_allclose(by_logs, slopes[:countries], atol=1e-8)
     assert solution.modulus == pytest.approx(eigenvalues[-1], abs=1e-8)
 
