@@ -229,6 +229,20 @@ def test_values_and_prices_far_off_are_exposed_where_residuals_are_a_few_hundred
     assert 0.99 < implied.modulus < 1
 
 
+def test_what_is_wrong_where_states_are_hardly_ever_visited_is_followed_to_where_they_are():
+    """v and p are off by a constant, and by more the farther expected growth is below two and a half deviations."""
+    exact, spread = wrong_tree(off=(1.0, 1.0)), wrong_tree().economy.spread
+
+    def log_off(state):
+        return 0.0005 + 0.003 * tf.nn.relu(-state.expected / spread - 2.5) ** 2
+
+    rule = Formula(exact.economy, lambda state: exact.output(state) + log_off(state)[:, None])
+    implied = implied_error(rule, visited(rule))
+    true = np.exp(-log_off(implied.state)) - 1
+    for name in ("value", "price"):
+        assert 0.5 < implied.followed[name].mean() / np.mean(true) < 2, name
+
+
 # --- the parts ------------------------------------------------------------------------------------------------------
 
 

@@ -36,7 +36,10 @@ from deqn.project.errors import UserError, nearest
 STATES, FEWEST_STATES = 2048, 512
 _DIRECTIONS = 32768  # derivatives of the conditions taken in all: bounds the states of an economy of many decisions
 _SUCCESSORS = 16384  # to which errors are carried: bounds the states of an economy of many quadrature nodes
-_FAR = 64  # successors far from all states that the regression has too
+_FAR = 64  # successors far from all states that the regression has too,
+_GENERATIONS = 3  # and as many of theirs, and of these: with one a tree's errors come out a third as large
+_FAR_SHARE, _NEXT_SHARE = 0.02, 0.25  # of all successors, from which these are taken
+_POINTS = 500  # states of the sample to which distances are measured
 _RARE = 300  # states of each shock that the regression has at least, if half of the sample allows
 _UNSOLVED = 0.1  # share of the followed error that may be missing for want of iterations
 _MISSED = 0.5  # share of the followed error that what the regression does not see may add, at most
@@ -143,30 +146,44 @@ def arrays(implied: ImpliedError, letters: Mapping[str, str]) -> dict[str, np.nd
 def _with_support(conditions: Conditions, sample: Any) -> Any:
     """The sample and some of its successors: under shocks that few of its states have, and far from all of them.
 
-    Far successors are hardly ever visited. But what is wrong there is extrapolated otherwise, and where errors hardly
-    die out even a bit of it adds up.
+    Far successors, and theirs, are hardly ever visited. But what is wrong there is extrapolated otherwise, and where
+    errors hardly die out even a bit of it adds up.
     """
     seen, count = conditions.seen(sample), len(sample[0])
-    chosen = [_far(seen)]
     shocks = conditions.economy.shocks.discrete
+    chosen = np.zeros((0, 2), int)
     for shock in range(shocks or 0):
         missing = min(_RARE, count // (2 * (shocks or 1))) - np.count_nonzero(sample.shock == shock)
         states = thinned(np.arange(count), max(missing, 0))
-        chosen.append(np.stack([states, np.full_like(states, shock)], axis=1))
-    state, number = np.concatenate(chosen).T
-    some = tf.nest.map_structure(lambda x: x[state], sample)
-    support = conditions.successors(some, seen.output[state], number.astype(np.int32))
-    return tf.nest.map_structure(lambda *each: np.concatenate(each), sample, support)
+        chosen = np.concatenate([chosen, np.stack([states, np.full_like(states, shock)], axis=1)])
+    coordinates, ahead, share = Coordinates(seen.inputs), sample, _FAR_SHARE
+    support, known = [sample], thinned(coordinates(seen.inputs), _POINTS)
+    for _ in range(_GENERATIONS):
+        far = _far(coordinates(seen.following), known, share)
+        number, chosen = np.concatenate([chosen, far]), chosen[:0]
+        ahead = _successors(conditions, ahead, seen, number)
+        support.append(ahead)
+        seen, share = conditions.seen(ahead), _NEXT_SHARE
+        known = np.concatenate([known, coordinates(seen.inputs)])
+    return tf.nest.map_structure(lambda *each: np.concatenate(each), *support)
 
 
-def _far(seen: Seen) -> np.ndarray:
-    """[n, 2] states and numbers of their successors that are farthest from the states."""
-    coordinates = Coordinates(seen.inputs)
-    points, ahead = thinned(coordinates(seen.inputs), 500), coordinates(seen.following)  # [M, J, components]
+def _far(ahead: np.ndarray, known: np.ndarray, share: float) -> np.ndarray:
+    """[n, 2] states and numbers of successors: some of that share of all which is farthest from what is known.
+
+    ahead: coordinates of successors, [M, J, components]. known: of states, [n, components].
+    """
     flat = ahead.reshape(-1, ahead.shape[-1])
-    squared = (flat**2).sum(axis=1) + ((points**2).sum(axis=1)[:, None] - 2 * points @ flat.T).min(axis=0)
-    farthest = np.argsort(-squared, kind="stable")[: max(1, len(flat) // 50)]
+    squared = (flat**2).sum(axis=1) + ((known**2).sum(axis=1)[:, None] - 2 * known @ flat.T).min(axis=0)
+    farthest = np.argsort(-squared, kind="stable")[: max(1, int(share * len(flat)))]
     return np.stack(np.divmod(thinned(farthest, _FAR), ahead.shape[1]), axis=1)
+
+
+def _successors(conditions: Conditions, state: Any, seen: Seen, chosen: np.ndarray) -> Any:
+    """The successors that [n, 2] states and numbers name."""
+    rows, number = chosen.T
+    some = tf.nest.map_structure(lambda x: x[rows], state)
+    return conditions.successors(some, seen.output[rows], number.astype(np.int32))
 
 
 def _levels(conditions: Conditions, state: Any, output: np.ndarray) -> tuple[dict, dict[str, str], dict]:

@@ -49,10 +49,10 @@ class Conditions:
         self.rule, self.economy = rule, rule.economy
         one = self.economy.tensors(self.economy.initial_states(1, np.random.default_rng(0)))
         self.count = self.economy.shocks.successors(one)[0].shape[0]  # of successors, J
-        self._by_condition, self._rows = self._with_slopes, _ROWS
-        if self.economy.outputs * self.count > _COMPILED:
+        self._by_condition: Callable[..., Any] = self._with_slopes
+        self._compiled = self.economy.outputs * self.count > _COMPILED
+        if self._compiled:
             self._by_condition = tf.function(self._with_slopes, jit_compile=True, autograph=False)
-            self._rows = _COMPILED_ROWS
 
     def seen(self, state: Any) -> Seen:
         """Outputs and what a network sees."""
@@ -80,7 +80,9 @@ class Conditions:
         residual = self.residuals(state, output, np.zeros((len(output), self.count, output.shape[1])))
         conditions = residual.shape[1]
         pieces = []
-        for begin in range(0, len(output), group := max(1, self._rows // conditions)):
+        for begin in range(
+            0, len(output), group := max(1, (_COMPILED_ROWS if self._compiled else _ROWS) // conditions)
+        ):
             chosen = np.repeat(np.arange(begin, min(begin + group, len(output))), conditions)
             rows = tf.nest.map_structure(lambda x, chosen=chosen: x[chosen], state)
             number = (np.arange(len(chosen)) % conditions).astype(np.int32)
@@ -91,7 +93,7 @@ class Conditions:
         return Slopes(residual, today, tomorrow)
 
     def _conditions(self, *given: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return _by_rows(self._by_condition, *given, size=self._rows)
+        return _by_rows(self._by_condition, *given, compiled=self._compiled)
 
     # --- in TensorFlow ------------------------------------------------------------------------------------------------
 
@@ -180,13 +182,13 @@ def pseudo_inverse(slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return inverse / np.swapaxes(size, 1, 2), singular
 
 
-def _by_rows(f: Callable[..., Any], state: Any, *arrays: np.ndarray, size: int = _ROWS) -> Any:
-    """f(state, *arrays) on NumPy arrays [M, ...], `size` rows a call, so that it is compiled for one shape."""
-    total = len(state[0])
+def _by_rows(f: Callable[..., Any], state: Any, *arrays: np.ndarray, compiled: bool = False) -> Any:
+    """f(state, *arrays) on NumPy arrays [M, ...], some rows a call: always as many if it is compiled, for one shape."""
+    total, size = len(state[0]), _COMPILED_ROWS if compiled else _ROWS
     pieces = []
     for begin in range(0, total, size):
-        index = np.minimum(np.arange(begin, begin + size), total - 1)
-        given = tf.nest.map_structure(lambda x, index=index: tf.constant(x[index]), (state, *arrays))
         keep = min(size, total - begin)
+        index = np.minimum(np.arange(begin, begin + (size if compiled else keep)), total - 1)
+        given = tf.nest.map_structure(lambda x, index=index: tf.constant(x[index]), (state, *arrays))
         pieces.append(tf.nest.map_structure(lambda x, keep=keep: x.numpy()[:keep], f(*given)))
     return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *pieces)

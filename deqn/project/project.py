@@ -82,7 +82,9 @@ class Project:
         if name is None:
             name = slurm_job() or datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
         if not re.fullmatch(r"\w[\w.,+=@-]{0,99}", name):
-            raise UserError(f"--run {name!r}: expected a name of letters, digits and ._,+=@- without blanks or slashes")
+            raise UserError(
+                f"--run {name!r}: expected a name of letters, digits and ._,+=@- without blanks or slashes, 100 at most"
+            )
         run = RunFolder(self.runs / stem / name)
         if run.path.exists() and not resume:
             raise UserError(f"run {run} exists; continue it with --resume or choose another name with --run")

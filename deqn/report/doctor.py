@@ -75,8 +75,8 @@ def _metrics(path: Path) -> dict[str, np.ndarray]:
     """The columns of metrics.csv, [rows] each; {} before its first row."""
     if not path.is_file():
         return {}
-    others = [name for name in files.header(path) if name not in ("update", "loss")]
-    rows = files.rows(path, numbers=("update", "loss"), optional=others, cure="training writes it; is this a run?")
+    others = [name for name in files.header(path, files.TRAIN) if name not in ("update", "loss")]
+    rows = files.rows(path, numbers=("update", "loss"), optional=others, cure=files.TRAIN)
     return {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
 

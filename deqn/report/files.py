@@ -13,6 +13,7 @@ from deqn.project.identity import checksum
 from deqn.project.json_files import read_json
 
 EVALUATE = "run `deqn evaluate` on this run"
+TRAIN = "training writes it: restore it, or train the run again"
 
 
 def rows(

@@ -14,7 +14,6 @@ from deqn.report.paper import COLOURS, DASHES, Drawing, axis_label, legend_below
 
 CLOCKS = {"update": "updates", "cpu_seconds": "CPU time [s]"}
 ERRORS = {"max": "maximum", "p99.9": "99.9th percentile", "mean": "mean"}
-_CURE = "training writes it; is this a run?"
 _MOST = 3  # validation figures drawn of a problem that is no economy
 _DECADE = 10  # between smallest and largest: below it a logarithmic scale has hardly a number to show
 
@@ -40,7 +39,7 @@ def training_figure(folder: Path) -> Drawing | None:
     if not path.exists():
         return None
     validated = _validated(path)
-    rows = files.rows(path, numbers=("update", "loss"), optional=("cpu_seconds", *validated), cure=_CURE)
+    rows = files.rows(path, numbers=("update", "loss"), optional=("cpu_seconds", *validated), cure=files.TRAIN)
     data = pd.DataFrame(rows, dtype=float)
     if data.empty or not data["loss"].notna().any():
         return None
@@ -63,7 +62,7 @@ def training_figure(folder: Path) -> Drawing | None:
 
 def _validated(path: Path) -> list[str]:
     """The columns of metrics.csv that hold figures of validation: those between loss_max and cpu_seconds."""
-    header = files.header(path)
+    header = files.header(path, files.TRAIN)
     if "loss_max" not in header or "cpu_seconds" not in header:
         return []
     return header[header.index("loss_max") + 1 : header.index("cpu_seconds")]
