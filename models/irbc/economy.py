@@ -70,21 +70,13 @@ class IRBC(Economy):
         self.gamma = np.linspace(p.lowest_elasticity, p.highest_elasticity, N)
         self.A = (1 - p.discount_factor * (1 - p.depreciation)) / (p.capital_share * p.discount_factor)
         self.steady_consumption = self.A - p.depreciation
-        self.spread = p.innovation_sd / np.sqrt(1 - p.persistence**2)  # of ln a, by common and own shocks each
 
     def produced(self, state: State) -> tf.Tensor:
         """a A k^alpha, [batch, N]."""
         return self.A * tf.exp(state.log_productivity + self.p.capital_share * tf.math.log(state.capital))
 
     def features(self, state: State) -> tf.Tensor:
-        """Logs of capital and productivity, and how dispersed they are: means over countries of their squares.
-
-        To second order a country's rule has its own logs, the world's, their squares, and these means. Without them 50
-        countries' Euler errors stay at .009 %.
-        """
-        k, a = tf.math.log(state.capital), state.log_productivity
-        moments = [tf.reduce_mean(x * y, 1, keepdims=True) / self.spread for x, y in ((k, k), (k, a), (a, a))]
-        return tf.concat([k, a, *moments], axis=1)
+        return tf.concat([tf.math.log(state.capital), state.log_productivity], axis=1)
 
     def policy(self, output: tf.Tensor, state: State) -> Policy:
         return Policy(*self.shared(tf.exp(output), state))
@@ -149,7 +141,7 @@ class IRBC(Economy):
 
     def initial_states(self, count: int, generator: np.random.Generator) -> State:
         """Around the steady state, productivity from its stationary distribution; the first is the steady state."""
-        N, spread = self.p.countries, self.spread
+        N, spread = self.p.countries, self.p.innovation_sd / np.sqrt(1 - self.p.persistence**2)
         ln_a = spread * (generator.standard_normal((count, N)) + generator.standard_normal((count, 1)))
         ln_k = spread * (generator.standard_normal((count, N)) + generator.standard_normal((count, 1)))
         ln_a[0] = ln_k[0] = 0.0
