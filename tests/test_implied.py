@@ -1,5 +1,7 @@
 """The implied policy error of rules that are wrong on purpose, against what they are wrong by."""
 
+from collections import namedtuple
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -332,6 +334,27 @@ def test_a_condition_that_is_no_number_at_some_states_is_told_and_not_averaged_a
     implied = implied_error(rule, state)
     assert any("no finite number" in doubt for doubt in implied.doubts)
     assert np.isnan(implied.followed["consumption"]).any()
+
+
+@pytest.mark.parametrize("traded", [True, False])
+def test_a_decision_is_doubted_that_no_condition_asks_for_but_not_an_output_that_decides_nothing(traded):
+    rule = brock_mirman(lambda k, z: 0.003 * tf.sin(6 * k))
+    fields = namedtuple("Policy", [*rule.economy.Policy._fields, "bond"])
+
+    class WithBond(type(rule.economy)):
+        outputs, Policy = 2, fields
+
+        def policy(self, output, state):
+            bond = tf.exp(output[:, 1]) if traded else tf.ones_like(output[:, 1])
+            return fields(*super().policy(output[:, :1], state), bond)
+
+    economy = WithBond(rule.economy.p, "float64")
+    economy.outputs = 2
+    also = Formula(economy, lambda state: tf.repeat(rule.output(state), 2, axis=1))
+    implied = implied_error(also, visited(rule, 300))
+    assert [doubt for doubt in implied.doubts if "do not determine some decision" in doubt] == (
+        ["at 100.0% of the states the conditions do not determine some decision to first order"] if traded else []
+    )
 
 
 # --- what a run holds -----------------------------------------------------------------------------------------------

@@ -36,6 +36,9 @@ class Equations:
         for each in slopes:
             each[self.broken] = 0.0
         self.inverse, self.singular = pseudo_inverse(slopes.today)  # [M, outputs, conditions]
+        any_change = np.random.default_rng(3).standard_normal(self.output.shape)
+        noticed = np.einsum("moc,mcp,mp->mo", self.inverse, slopes.today, any_change, optimize=True)
+        self.free = np.where(self.singular[:, None], any_change - noticed, 0.0)  # a change that no condition notices
         self.step = self._solved(slopes.residual)
         ahead = slopes.tomorrow.reshape(*slopes.residual.shape, -1)
         self.answer = -np.matmul(self.inverse, ahead)  # [M, outputs, J * outputs]: today's to all of tomorrow's

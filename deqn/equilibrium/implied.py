@@ -43,6 +43,7 @@ _POINTS = 500  # states of the sample to which distances are measured
 _RARE = 300  # states of each shock that the regression has at least, if half of the sample allows
 _UNSOLVED = 0.1  # share of the followed error that may be missing for want of iterations
 _MISSED = 0.5  # share of the followed error that what the regression does not see may add, at most
+_FREE = 1e-6  # change of a policy, in its unit, by which a direction of the outputs counts as one that policies notice
 _FINITE_SUM = 0.9995  # largest modulus whose sum is taken for finite
 _CURVED = 0.5  # share of the step that the corrected rule may leave, beyond what the regression does not see
 
@@ -94,14 +95,17 @@ def _at(conditions: Conditions, sample: Any) -> ImpliedError:
     beyond = equations.step_of_the_corrected_rule(smooth) - (delta - smooth)
     missed = _share(equations.missed(delta) / scale, delta / scale)
     left = _share(beyond / scale, step / scale)
-    broken, singular = equations.broken[:count], equations.singular[:count] & ~equations.broken[:count]
+    broken = equations.broken[:count]
     output = equations.output[:count]
     policy, unit, levels = _levels(conditions, sample, output)
     one_step, followed = (_changes(conditions, sample, output, each[:count], levels) for each in (step, delta))
     for changes in (one_step, followed):
         for values in changes.values():
             values[broken] = np.nan
-    doubts = _doubts(modulus, unsolved, missed, left, singular.mean(), broken.mean())
+    # An output that neither a condition nor a policy notices, as of a constraint that does not bind, leaves none open.
+    free = _changes(conditions, sample, output, equations.free[:count], levels).values()
+    undetermined = np.any([np.abs(values).reshape(count, -1).max(axis=1) > _FREE for values in free], axis=0) & ~broken
+    doubts = _doubts(modulus, unsolved, missed, left, undetermined.mean(), broken.mean())
     return ImpliedError(sample, policy, unit, one_step, followed, levels, modulus, missed, left, tuple(doubts))
 
 
@@ -232,12 +236,16 @@ def _share(values: np.ndarray, of: np.ndarray) -> float:
     return float(np.sqrt((values**2).mean() / max((of**2).mean(), 1e-300)))
 
 
-def _doubts(modulus: float, unsolved: float, missed: float, left: float, singular: float, broken: float) -> list[str]:
+def _doubts(
+    modulus: float, unsolved: float, missed: float, left: float, undetermined: float, broken: float
+) -> list[str]:
     doubts = []
     if broken > 0:
         doubts.append(f"at {broken:.1%} of the states a condition or its derivative is no finite number")
-    if singular > 0:
-        doubts.append(f"at {singular:.1%} of the states the conditions do not determine some decision to first order")
+    if undetermined > 0:
+        doubts.append(
+            f"at {undetermined:.1%} of the states the conditions do not determine some decision to first order"
+        )
     if modulus < _FINITE_SUM and unsolved / (1 - modulus) > _UNSOLVED:
         doubts.append(f"the equation of the followed error is not solved: {unsolved:.1%} of the step is left")
     if modulus >= _FINITE_SUM:
