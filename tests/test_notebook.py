@@ -23,6 +23,7 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_it_leaves_the_run_of_the_command_and_gives_its_solution(project, capsys):
     solution = deqn.train(FILE, SMALL, run="one")
     assert solution.economy.p.discount_factor == 0.9

@@ -237,16 +237,10 @@ def test_a_mistyped_economy_is_told_with_the_nearest_name(name, words):
         economy_of(FILE, *[f"economy={name}"], dtype="float32")
 
 
-@pytest.mark.parametrize(
-    "smaller",
-    [
-        pytest.param(["sampling.periods=500", "sampling.minibatch=50", "network.hidden=[64,64]"], id="small"),
-        pytest.param([], id="to the letter", marks=pytest.mark.slow),
-    ],
-)
-def test_twenty_updates_of_the_recipe_train_by_the_command(tmp_path, smaller):
+@pytest.mark.slow
+def test_twenty_updates_of_the_recipe_train_by_the_command(tmp_path):
     make_project(tmp_path, "olg")
-    settings = ["phases.0.updates=20", "evaluation.periods=60", "evaluation.burn_in=20", *smaller]
+    settings = ["phases.0.updates=20", "evaluation.periods=60", "evaluation.burn_in=20"]
     settings += ["validation.tracks=8", "validation.burn_in=20", "validation.periods=20"]
     words = [word for each in settings for word in ("--set", each)]
     done = typed(tmp_path, "train", "models/olg/paper60.yaml", "--run", "short", *words)
@@ -274,6 +268,7 @@ def test_the_benchmark_spreads_an_episodes_simulation_over_its_updates(olg60):
     np.testing.assert_allclose(cost.total(), [430_000, 220_000])
 
 
+@pytest.mark.slow
 def test_the_benchmark_times_updates_and_episode_of_a_parameter_file(olg60):
     small = ["network.hidden=[16]", "sampling.periods=2000", "sampling.minibatch=50"]
     cost = olg60.measure(FILE, 10, small)
@@ -300,6 +295,7 @@ def test_the_benchmark_reads_the_cost_to_each_accuracy_of_a_run_that_has_ended(o
     assert numbers == ["251", "12", "46", "", "", "", ".0032", ".0020", ".0061", ".054", ".40"]
 
 
+@pytest.mark.slow
 def test_the_benchmark_tells_an_update_in_matrix_products(olg60):
     seconds, ratio = olg60.speed("models/olg/tiny.yaml", 5, repetitions=2)
     assert 0 < seconds < 1

@@ -12,7 +12,7 @@ from deqn.training.trainer import Trainer
 FILE = ROOT / "models/growth/growth_ar1.yaml"
 SMALL = [
     "warm_start=null", "network.hidden=[8]", "sampling.tracks=32", "validate_every=10", "validation.periods=4",
-    "validation.tracks=8", "validation.burn_in=2", "updates_per_call=5",
+    "validation.tracks=8", "validation.burn_in=2", "updates_per_call=5", "compiler=graph",
 ]  # fmt: skip
 ADAM = "optimizer: {name: Adam, learning_rate: 0.01}"
 
@@ -54,12 +54,13 @@ def test_validation_and_results_are_of_the_files_own_parameters():
     assert problem.economy.p == problem.parameters
 
 
+@pytest.mark.slow
 def test_a_resumed_training_equals_the_uninterrupted_one(tmp_path):
-    chosen = phases("discount_factor: 0.98", "discount_factor: 0.985", "")
+    chosen = phases("discount_factor: 0.98", "discount_factor: 0.985", "", updates=10)
     whole, _ = trainer_of(chosen)
     whole.train()
     with RunFolder(tmp_path / "growth" / "run").open() as folder:
-        begun, _ = trainer_of(chosen, folder=folder, should_stop=lambda: begun.update >= 25)
+        begun, _ = trainer_of(chosen, folder=folder, should_stop=lambda: begun.update >= 15)
         assert begun.train().stopped
         resumed, problem = trainer_of(chosen, folder=folder)
         resumed.resume(*begun.state())

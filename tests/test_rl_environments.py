@@ -119,7 +119,11 @@ def test_restored_environments_go_on_as_if_nothing_had_happened(steps):
     ("name", "make"),
     [
         ("DQN", lambda: small_dqn(CartDQN, environments=3, steps=5, updates=2, hidden=[8])),
-        ("DDPG", lambda: small_ddpg(PendulumDDPG, environments=2, steps=40, updates=2, noise_correlation=0.8)),
+        pytest.param(
+            "DDPG",
+            lambda: small_ddpg(PendulumDDPG, environments=2, steps=40, updates=2, noise_correlation=0.8),
+            marks=pytest.mark.slow,
+        ),
         ("REINFORCE", lambda: made_reinforce(CartReinforce, environments=2, steps=30)),
     ],
 )

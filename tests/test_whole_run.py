@@ -36,6 +36,7 @@ def edit(project, old="return power(c, -self.p.risk_aversion)", new="return 2 * 
 # ---- equations
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_touched_is_evaluated_without_a_warning_and_with_the_files_settings_it_is_its_own(
     project, capfd
 ):
@@ -168,6 +169,7 @@ def test_a_run_of_the_project_may_not_name_a_folder_outside_of_it(project, tmp_p
 # ---- evaluations
 
 
+@pytest.mark.slow
 def test_the_files_of_two_evaluations_are_not_read_as_one(project, capfd):
     own = (project / RUN / "errors.csv").read_text()
     assert exit_status("evaluate", "tiny/one", "--periods", "300", "--seed", "7") == 0

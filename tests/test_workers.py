@@ -171,7 +171,7 @@ def test_tensorflow_starts_without_the_packages_of_keras_own_plots_which_can_be_
 
 def test_no_communication_library_is_imported_by_one_process():
     code = (
-        "import sys; from deqn.workers.ranks import choose_workers, WorkerSettings\n"
+        "import sys; from deqn.workers.ranks import choose_workers; from deqn.workers.settings import WorkerSettings\n"
         "choose_workers('auto', WorkerSettings(), {})\n"
         "print([name for name in sys.modules if name.split('.')[0] in ('horovod', 'mpi4py')])"
     )

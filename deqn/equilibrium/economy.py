@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import abc
 import functools
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -27,7 +25,7 @@ from deqn.equilibrium.exogenous import Exogenous
 from deqn.equilibrium.incomplete import marked
 from deqn.equilibrium.outputs import Declared, Outputs
 from deqn.project.errors import UserError
-from deqn.project.user_code import mistakes_in_user_code
+from deqn.project.user_code import folder_of, mistakes_in_user_code
 from deqn.report.axes import Axes
 
 AnyState = Any  # a NamedTuple of tensors, batch first: the economy's own State
@@ -113,7 +111,7 @@ class Economy(abc.ABC):
     @functools.cached_property
     def taken(self) -> Outputs:
         """What `outputs` says, of each of the agents that `features` shows."""
-        with mistakes_in_user_code(Path(inspect.getfile(type(self))).parent, "features"):
+        with mistakes_in_user_code(folder_of(type(self)), "features"):
             shown = self.features(self.tensors(self.initial_states(1, np.random.default_rng(0))))
         return Outputs(self.outputs, tuple(shown.shape[1:-1]))
 

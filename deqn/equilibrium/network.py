@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,7 +14,7 @@ from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.settings import FurtherNetworkSettings, NetworkSettings
 from deqn.mlp.networks import MLP, WideAndDeep
 from deqn.project.errors import UserError, nearest
-from deqn.project.user_code import load_module, mistakes_in_user_code
+from deqn.project.user_code import folder_of, load_module, mistakes_in_user_code
 
 
 def build_network(
@@ -84,7 +82,7 @@ def _part(
 
 def _own_class(economy: Economy, kind: str, common: Mapping[str, Any]) -> keras.Model:
     """A network of a class beside the economy, which is built and called as MLP is."""
-    folder, (file, name) = Path(inspect.getfile(type(economy))).parent, kind.split(".")
+    folder, (file, name) = folder_of(type(economy)), kind.split(".")
     made = getattr(load_module(folder, file), name, None)
     if not (isinstance(made, type) and issubclass(made, keras.Model)):
         raise UserError(f"network.kind: {kind}: {folder / file}.py has no Keras model {name}")

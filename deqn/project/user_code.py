@@ -59,6 +59,12 @@ _CURES = (
 )
 
 
+def folder_of(named: type) -> Path:
+    """The folder of the Python file in which a class stands; the working directory if it was typed into a notebook."""
+    file = getattr(sys.modules.get(named.__module__), "__file__", None)
+    return Path(file).parent if file else Path.cwd()
+
+
 @contextlib.contextmanager
 def mistakes_in_user_code(folder: Path, method: str, file: str = "economy.py") -> Iterator[None]:
     """Turns an exception in the files of `folder` into a UserError; what ends a training by intent keeps its words.

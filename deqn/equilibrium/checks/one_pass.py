@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from deqn.equilibrium.checks import shapes
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.expectation import Expectation
 from deqn.equilibrium.incomplete import fields
-from deqn.project.user_code import mistakes_in_user_code
+from deqn.project.user_code import folder_of, mistakes_in_user_code
 
 
 class OnePass:
@@ -120,7 +118,7 @@ class _CheckedExpectation:
 
 def mistakes_in(economy: Economy, method: str) -> Any:
     """Within it an exception in the economy's file becomes a UserError of one line."""
-    return mistakes_in_user_code(Path(inspect.getfile(type(economy))).parent, method)
+    return mistakes_in_user_code(folder_of(type(economy)), method)
 
 
 def _summed(conditions: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
