@@ -85,7 +85,7 @@ def of_single(single: Solution) -> Rule:
 
 def check_calibration(family: Solution, single: Solution) -> None:
     """UserError if the two differ in more than risk aversion, or gamma is not in the family's interval."""
-    ours, theirs = (each.experiment.parameters.model_dump() for each in (family, single))
+    ours, theirs = (each.economy.p.model_dump() for each in (family, single))
     for name in ours:
         if name != "risk_aversion" and ours[name] != theirs[name]:
             raise UserError(f"{single.run}: {name} is {theirs[name]}, but {ours[name]} in {family.run}; train it alike")
