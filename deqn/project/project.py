@@ -47,7 +47,11 @@ class Project:
     @classmethod
     def is_around(cls, place: Path) -> bool:
         """Whether `place` lies in a project."""
-        return any((folder / MARKER).is_file() for folder in (place, *place.parents))
+        try:
+            cls.around(place)
+        except UserError:
+            return False
+        return True
 
     @classmethod
     def make(cls, root: Path) -> Project:

@@ -146,10 +146,7 @@ def refuse_strangers(run: RunFolder, as_trained: bool, place: Path) -> None:
         home = run.as_trained if as_trained else file_named_by(run).parent
     except UserError:
         return  # who needs the file says what is wrong with it
-    try:
-        root = Project.around(place).root
-    except UserError:
-        root = None
+    root = Project.around(place).root if Project.is_around(place) else None
     files = [home, *home.rglob("*.py")]
     if root is None or not all(path.resolve().is_relative_to(root) for path in files):
         raise UserError(
