@@ -16,7 +16,7 @@ from deqn.report import tables
 from deqn.tasks.build import build_problem
 
 FILE = ROOT / "models/olg/paper60.yaml"
-EPS = 1e-5  # the paper's floor, and the divisor of its penalties
+EPS = 1e-5  # the paper's floor; its penalties divide by it before they square
 TFP, DEPRECIATION = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
 LABOUR = [
     *[0.6 + 0.04 * year for year in range(20)],  # ages 21 to 40
@@ -90,8 +90,8 @@ def loss_in_numpy(weights, capital, shock, limit):
             c_next = np.maximum(decision(weights, following, z_next, limit)[2], EPS)
             value += 0.95 * CHAIN[z, z_next] * prices(following, z_next)[0] * c_next[1:] ** -2.0
         e = (value + lam) ** -0.5 / c[:-1] - 1
-        terms += np.mean(e**2), np.mean((lam * (a - limit)) ** 2), np.mean(np.maximum(-c_0, 0) ** 2) / EPS, 0
-        terms[3] += max(-a.sum(), 0) ** 2 / EPS
+        terms += np.mean(e**2), np.mean((lam * (a - limit)) ** 2), np.mean((np.maximum(-c_0, 0) / EPS) ** 2), 0
+        terms[3] += (max(-a.sum(), 0) / EPS) ** 2
         poor, no_capital = poor + np.mean(c_0 < 0), no_capital + (a.sum() < 0)
     return terms / len(shock), poor / len(shock), no_capital / len(shock)
 
@@ -122,6 +122,7 @@ def test_the_file_asks_for_the_recipe_of_the_paper():
     assert (phase.updates, phase.optimizer.name, phase.optimizer.learning_rate) == (10_000 * 10 * 10, "Adam", 1e-5)
     assert phase.optimizer.schedule == "constant"
     assert {"euler.mean", "euler.max", "kkt.mean", "kkt.max"} == set(file.stop)
+    assert (file.validation.on, file.validate_every) == ("new_episode", 100)  # every episode
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,43 @@ def test_the_loss_is_equation_38_with_the_penalties_of_b2(limit, shift, precisio
     names = ("euler", "kkt", "infeasible_consumption", "infeasible_capital")
     np.testing.assert_allclose([losses.record[f"loss_{name}"] for name in names], terms, rtol=tolerance)
     np.testing.assert_allclose(losses.minimize["policy"], terms.sum(), rtol=tolerance)
+
+
+def test_consumption_of_minus_a_hundredth_is_penalised_by_a_million_as_b2_prints_it(economy):
+    capital, shock = random_states(1)
+    a = np.zeros((1, 59))
+    r, w = prices(capital[0], shock[0])
+    a[0, 30] = r * capital[0, 30] + w * LABOUR[30] + 0.01
+    state = tensors(economy, capital, shock)
+    policy = economy.Policy(tf.constant(a), tf.zeros([1, 59], tf.float64), tf.ones([1, 60], tf.float64))
+    penalty = economy.residuals(state, policy, lambda f: f(state, policy))["infeasible_consumption"].numpy() ** 2
+    np.testing.assert_allclose(penalty.sum(), 1e6, rtol=1e-9)
+
+
+def test_validation_takes_both_errors_on_the_states_of_the_new_episode():
+    """Where an episode has one period its states are those at which the tracks stand."""
+    solver = problem("sampling.tracks=32", "sampling.periods=1", "sampling.minibatch=null", "precision=float64")
+    solver.network.head.bias.assign_add([-3.0] * 118)  # savings that all can afford
+    capital, shock = random_states(32)
+    carry = solver.start(tf.constant([0, 0]))._replace(now=tensors(solver.economy, capital, shock))
+    found = solver.validate_from(carry)
+    weights = [np.asarray(each, np.float64) for each in solver.network.weights]
+    euler, kkt = [], []
+    for k, z in zip(capital, shock, strict=True):
+        a, lam, c = decision(weights, k, z, 0.0)
+        following = np.append(0, a)
+        value = sum(
+            0.95
+            * CHAIN[z, s]
+            * prices(following, s)[0]
+            * np.maximum(decision(weights, following, s, 0.0)[2], EPS)[1:] ** -2.0
+            for s in range(4)
+        )
+        euler.append(np.abs((value + lam) ** -0.5 / np.maximum(c[:-1], EPS) - 1))
+        kkt.append(np.abs(lam * a))
+    for name, errors in (("euler", euler), ("kkt", kkt)):
+        np.testing.assert_allclose(found[f"{name}.mean"], np.mean(errors), rtol=1e-8)
+        np.testing.assert_allclose(found[f"{name}.max"], np.max(errors), rtol=1e-8)
 
 
 def test_the_gradient_flows_through_the_next_period():
@@ -241,12 +279,13 @@ def test_a_mistyped_economy_is_told_with_the_nearest_name(name, words):
 def test_twenty_updates_of_the_recipe_train_by_the_command(tmp_path):
     make_project(tmp_path, "olg")
     settings = ["phases.0.updates=20", "evaluation.periods=60", "evaluation.burn_in=20"]
-    settings += ["validation.tracks=8", "validation.burn_in=20", "validation.periods=20"]
+    settings += ["validation.on=fresh_paths", "validation.tracks=8", "validation.burn_in=20", "validation.periods=20"]
     words = [word for each in settings for word in ("--set", each)]
     done = typed(tmp_path, "train", "models/olg/paper60.yaml", "--run", "short", *words)
     assert done.returncode == 0, done.stderr
     assert "thresholds not reached" in done.stdout
     run = RunFolder(tmp_path / "runs/paper60/short")
+    assert json.loads(run.provenance.read_text())["success"] is False
     rows = [line.split(",") for line in run.metrics.read_text().splitlines()]
     losses = [float(row[rows[0].index("loss")]) for row in rows[1:]]
     assert rows[-1][rows[0].index("update")] == "20"

@@ -62,6 +62,7 @@ class Equilibrium(Problem):
         self.copy_to_target()
         self._visited = tf.function(visited_by, jit_compile=True, autograph=False)
         self._validation = tf.function(self._errors_on_fresh_paths, jit_compile=True, autograph=False)
+        self._episode_validation = tf.function(self._errors_on_new_episode, jit_compile=True, autograph=False)
 
     def _use(self, economy: Economy, heads: bool, sampling: SamplingSettings) -> None:
         """Trains in this economy."""
@@ -145,12 +146,13 @@ class Equilibrium(Problem):
 
     def validate(self) -> Mapping[str, float]:
         """Mean, 99.9th percentile and maximum of every condition on fresh paths under the true process, fractions."""
-        return {
-            f"{condition}.{statistic}": value if np.isfinite(mean) else mean  # XLA's maximum may pass over a NaN
-            for condition, figures in self._validation(self.economy.tensors(self.pool)).items()
-            for mean, values in [(float(figures[0]), figures.numpy().tolist())]
-            for statistic, value in zip(judging.STATISTICS, values, strict=True)
-        }
+        return _by_name(self._validation(self.economy.tensors(self.pool)))
+
+    def validate_from(self, carry: Tracks) -> Mapping[str, float]:
+        """The same on the next episode of the tracks, if the file asks for it."""
+        if self.settings.validation.on == "fresh_paths":
+            return self.validate()
+        return _by_name(self._episode_validation(carry))
 
     def judged(self, errors: Mapping[str, float]) -> Mapping[str, float]:
         """In front the figures of the condition that the file names, then those of the worst one.
@@ -177,9 +179,11 @@ class Equilibrium(Problem):
         key = tf.constant([settings.seed, self.rank], tf.int32)
         start = drawn(pool, settings.tracks, key)
         path, _ = simulation.simulate(economy, economy.shocks, rule, start, settings.periods, key, settings.burn_in)
-        state = tf.nest.map_structure(lambda x: tf.reshape(x, [-1, *x.shape[2:]]), path)
-        errors = errors_of(economy, state, *rule.completed(state))
-        return {name: _mean_p999_max(error) for name, error in errors.items()}
+        return _figures_at(rule, tf.nest.map_structure(lambda x: tf.reshape(x, [-1, *x.shape[2:]]), path))
+
+    def _errors_on_new_episode(self, carry: Tracks) -> dict[str, tf.Tensor]:
+        key = tf.random.experimental.stateless_fold_in(carry.order, 1)
+        return _figures_at(self.policy_rule, self.sampler.episode(carry, key).episode)
 
     # --- where training begins -------------------------------------------------------------------------------------
 
@@ -267,6 +271,22 @@ class Equilibrium(Problem):
 def _by_state(squared: tf.Tensor) -> tf.Tensor:
     """Mean over everything but the batch: [batch, ...] -> [batch]."""
     return tf.reduce_mean(tf.reshape(squared, [tf.shape(squared)[0], -1]), axis=1)
+
+
+def _figures_at(rule: NetworkRule, state: Any) -> dict[str, tf.Tensor]:
+    """Mean, 99.9th percentile and maximum of every condition's absolute errors at these states."""
+    errors = errors_of(rule.economy, state, *rule.completed(state))
+    return {name: _mean_p999_max(error) for name, error in errors.items()}
+
+
+def _by_name(errors: Mapping[str, tf.Tensor]) -> dict[str, float]:
+    """Each figure of `_figures_at` under the name of its condition and its own."""
+    return {
+        f"{condition}.{statistic}": value if np.isfinite(mean) else mean  # XLA's maximum may pass over a NaN
+        for condition, figures in errors.items()
+        for mean, values in [(float(figures[0]), figures.numpy().tolist())]
+        for statistic, value in zip(judging.STATISTICS, values, strict=True)
+    }
 
 
 def _mean_p999_max(error: tf.Tensor) -> tf.Tensor:

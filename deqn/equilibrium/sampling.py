@@ -46,7 +46,7 @@ class Sampler:
             chain = MarkovChain(settings.chain)
             self.chain = self.chain.with_chain(chain) if isinstance(self.chain, Joint) else chain
         # Compiled even where the update is not: one operation at a time, a period of one track takes twice as long.
-        self._simulated_episode = tf.function(self._episode, jit_compile=True, autograph=False)
+        self._simulated_episode = tf.function(self.episode, jit_compile=True, autograph=False)
 
     def start(self, pool: Any, key: tf.Tensor) -> Tracks:
         """Tracks drawn from the pool; the first episode is simulated by the first update."""
@@ -90,7 +90,8 @@ class Sampler:
         following = simulation.step(self.economy, self.chain, self.rule, state, keys[0])
         return self._reset(following, pool, keys[1])
 
-    def _episode(self, carry: Tracks, key: tf.Tensor) -> Tracks:
+    def episode(self, carry: Tracks, key: tf.Tensor) -> Tracks:
+        """The next episode, from the states at which the last one ended."""
         if self.settings.periods == 1:
             episode, (following, resets) = carry.now, self.advance(carry.now, carry.pool, key)
         else:

@@ -78,11 +78,14 @@ class NextPeriodSettings(Section):
 
 
 class ValidationSettings(Section):
-    """Fresh paths under the true process, whose errors choose the best weights and are shown during training.
+    """States whose errors choose the best weights and are shown during training.
 
+    on: "fresh_paths" under the true process, which begin among the states where tracks are reset; or "new_episode":
+    the tracks of training move on by an episode of `sampling`, as in Algorithm 1 of Azinovic, Gaegauf & Scheidegger.
     decided_by: the condition whose mean error chooses; by default the one with the largest.
     """
 
+    on: Literal["fresh_paths", "new_episode"] = setting("fresh_paths", source="new_episode: AGS19, Algorithm 1")
     tracks: int = setting(64, unit="parallel paths", ge=1)
     periods: int = setting(60, unit="periods after the burn-in", ge=1)
     burn_in: int = setting(120, unit="periods dropped", ge=0)

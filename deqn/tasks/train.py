@@ -208,6 +208,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
     return {
         "updates": outcome.updates,
         "thresholds_reached": outcome.thresholds,
+        "success": outcome.thresholds,  # as Algorithm 1 of Azinovic, Gaegauf & Scheidegger (2019) calls it
         "training_cpu_seconds": round(outcome.cpu_seconds, 1),
         "validation_before_training": dict(outcome.initial),
         "validation_of_best": dict(outcome.best),

@@ -127,6 +127,13 @@ class Problem(abc.ABC):
         """
         return {}
 
+    def validate_from(self, carry: Carry) -> Mapping[str, float]:
+        """As `validate`, for a problem whose validations begin where training is; by default they do not.
+
+        carry: that of the next update.
+        """
+        return self.validate()
+
     def judged(self, errors: Mapping[str, float]) -> Mapping[str, float]:
         """What `validate` gave, over all workers, with the figure in front that decides which weights are best.
 

@@ -179,7 +179,12 @@ class Trainer:
         if self._advance is None:
             example = (batch, self.carry)
             self._advance = make_advance(
-                self.problem, self.phases.optimizers, self.settings.seed, self.workers, example
+                self.problem,
+                self.phases.optimizers,
+                self.settings.seed,
+                self.workers,
+                example,
+                self.settings.workers.local_updates,
             )
         self.carry, tally = self._advance(batch, self.carry, tf.constant(self.update), tf.constant(count))
         bad = int(tally.first_bad)
@@ -218,7 +223,7 @@ class Trainer:
 
     def _validated(self) -> dict[str, float]:
         """The figures of a validation over all workers, the deciding one first."""
-        return dict(self.problem.judged(reduced(self.workers, self.problem.validate())))
+        return dict(self.problem.judged(reduced(self.workers, self.problem.validate_from(self.carry))))
 
     def _take(self, errors: Mapping[str, float]) -> str | None:
         """Keeps the weights if these errors are the best so far; says why if they are a divergence."""
