@@ -1,5 +1,6 @@
 """One compiled update: what it minimises, what it carries on, and what it does with numbers that are not finite."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -74,13 +75,13 @@ def begun_actor_critic():
     return problem
 
 
-def alone_and_mirrored(make, count, optimizer=None):
+def alone_and_mirrored(make, count, optimizer=None, local_updates=1):
     """The problem, carry and tally after `count` updates by one rank, and by one of two that see the same."""
     for mirrored in (False, True):
         problem = make()
         advance, carry, phases = advance_of(problem, optimizer)
         if mirrored:
-            advance = make_advance(problem, phases.optimizers, 0, Mirror(), ((), carry))
+            advance = make_advance(problem, phases.optimizers, 0, Mirror(), ((), carry), local_updates)
         yield problem, run(advance, carry, 0, count)
 
 
@@ -91,6 +92,32 @@ def test_ranks_that_see_the_same_make_the_updates_of_one_bit_for_bit(faults):
     (alone, left), (ranked, left_ranked) = alone_and_mirrored(lambda: Bowl(faults), 5)
     np.testing.assert_array_equal(alone.x, ranked.x)
     tf.nest.map_structure(np.testing.assert_array_equal, left, left_ranked)
+
+
+@pytest.mark.parametrize("faults", [Faults(), Faults(gradient=2), Faults(loss=4)], ids=str)
+def test_ranks_that_see_the_same_and_average_weights_make_the_updates_of_one_bit_for_bit(faults):
+    (alone, left), (ranked, left_ranked) = alone_and_mirrored(lambda: Bowl(faults), 5, local_updates=2)
+    np.testing.assert_array_equal(alone.x, ranked.x)
+    # Sums are added in another order.
+    tf.nest.map_structure(functools.partial(np.testing.assert_allclose, rtol=1e-6), left, left_ranked)
+
+
+def test_ranks_average_their_weights_after_so_many_updates_of_their_own():
+    other = 3.0  # all that the other rank ever sends
+
+    class Constant(Mirror):
+        def average(self, vector):
+            return tf.concat([vector[:1], (vector[1:] + other) / 2], axis=0)  # in front: no loss was bad
+
+    problem, plain = Bowl(), Bowl()
+    _, carry, phases = advance_of(problem, {"name": "SGD", "learning_rate": 0.1})
+    advance = make_advance(problem, phases.optimizers, 0, Constant(), ((), carry), local_updates=2)
+    run(advance, carry, 0, 5)
+    advance, carry, _ = advance_of(plain, {"name": "SGD", "learning_rate": 0.1})
+    for first, count in ((0, 2), (2, 2), (4, 1)):
+        carry, _ = run(advance, carry, first, count)
+        plain.networks["x"].vector.assign((plain.x + other) / 2)
+    np.testing.assert_allclose(problem.x, plain.x, rtol=1e-6)
 
 
 def test_ranks_move_each_network_by_the_gradient_of_its_own_loss():

@@ -62,12 +62,18 @@ def update_key(seed: int, rank: int, update: tf.Tensor) -> tf.Tensor:
 
 
 def make_advance(
-    problem: Problem, optimizers: Mapping[str, keras.optimizers.Optimizer], seed: int, workers: Workers, example: Any
+    problem: Problem,
+    optimizers: Mapping[str, keras.optimizers.Optimizer],
+    seed: int,
+    workers: Workers,
+    example: Any,
+    local_updates: int = 1,
 ) -> Advance:
     """The function (batch, carry, first update, number of updates) -> (carry, tally) for one phase.
 
     optimizers: built, one for each loss.
     example: a (batch, carry) of the shapes to come, from which the names of losses and records are read.
+    local_updates: between two exchanges of several ranks. After one they average gradients; after more, weights.
     """
     names = _names(problem, example)
     dtype = names.pop("")
@@ -101,11 +107,11 @@ def make_advance(
         )
 
     several = workers.size > 1
-    make_updates = (
-        _on_several_ranks(evaluate, apply, no_updates, problem, workers)
-        if several
-        else _on_one_rank(evaluate, apply, no_updates)
-    )
+    make_updates = _on_one_rank(evaluate, apply, no_updates)
+    if several and local_updates == 1:
+        make_updates = _on_several_ranks(evaluate, apply, no_updates, problem, workers)
+    elif several:
+        make_updates = _averaging_weights(make_updates, no_updates, problem, optimizers, workers, local_updates)
 
     def advance(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
         carry, tally = make_updates(batch, carry, update, count)
@@ -180,6 +186,44 @@ def _on_several_ranks(
             return _unless_bad(after, sent.carry, carry), after
 
         return tf.cond(tally.first_bad < 0, ended, lambda: (before, tally))
+
+    return make_updates
+
+
+def _averaging_weights(
+    alone: Advance,
+    no_updates: Tally,
+    problem: Problem,
+    optimizers: Mapping[str, keras.optimizers.Optimizer],
+    workers: Workers,
+    local_updates: int,
+) -> Advance:
+    """Makes `local_updates` updates on each rank alone, then averages what ranks have (local SGD: Stich 2019, ICLR).
+
+    Averaged are all networks, and what the optimisers remember of gradients (Yu, Jin & Yang 2019, ICML), so that after
+    an exchange all ranks are the same, and a checkpoint of one is one of all.
+    """
+    networks = [each for network in problem.networks.values() for each in network.weights]
+    kept = [each for optimizer in optimizers.values() for each in optimizer.variables]
+    shared = [each for each in [*networks, *kept] if tf.as_dtype(each.dtype).is_floating]
+    compiled = tf.function(alone, jit_compile=problem.compiler == "xla", autograph=False)
+
+    def make_updates(batch: Batch, carry: Carry, update: tf.Tensor, count: tf.Tensor) -> tuple[Carry, Tally]:
+        def one(i: tf.Tensor, carry: Carry, tally: Tally) -> tuple[tf.Tensor, Carry, Tally]:
+            number = tf.minimum(local_updates, count - i)
+            carry, now = compiled(batch, carry, update + i, number)
+            # Whether a loss was no number on any rank: all ranks must end the call alike.
+            bad = tf.cast(now.first_bad >= 0, no_updates.sums.dtype)
+            values = [tf.convert_to_tensor(each) for each in shared]
+            some, *means = _unpack(workers.average(_pack([bad, *values])), [bad, *values])
+            for variable, mean in zip(shared, means, strict=True):
+                variable.assign(mean)
+            first_bad = tf.where(some > 0, tf.maximum(now.first_bad, update + i), -1)
+            largest, skipped = tf.maximum(tally.largest_loss, now.largest_loss), tally.skipped + now.skipped
+            return i + number, carry, Tally(tally.sums + now.sums, largest, skipped, first_bad)
+
+        _, carry, tally = tf.while_loop(_goes_on(count), one, (tf.constant(0), carry, no_updates))
+        return carry, tally
 
     return make_updates
 
