@@ -88,16 +88,21 @@ def agent(workers, compression):
     return learned(rl_worlds.FedDQN(workers.rank, workers.size), workers)
 
 
-def tracks(workers, compression):
+def tracks(workers, compression, local_updates=1):
     """Weights and simulated states after 50 updates on tracks of each rank's own."""
     problem = toys.Tracks(validates=False)
-    trainer = Trainer(problem, toys.settings(50), workers=workers)
+    trainer = Trainer(problem, toys.settings(50, workers={"local_updates": local_updates}), workers=workers)
     trainer.train()
     return {
         "weights": np.asarray(problem.networks["persistence"].vector).tolist(),
         "states": np.asarray(trainer.carry["x"]).tolist(),
         "checksums": trainer.weights_checksums(),
     }
+
+
+def tracks_averaged(workers, compression):
+    """The same with weights averaged after every third update."""
+    return tracks(workers, compression, local_updates=3)
 
 
 def asked_to_stop(workers, compression):
@@ -127,10 +132,15 @@ def unequal(workers, compression):
     return {}
 
 
-def nan(workers, compression):
+def nan_averaged(workers, compression):
+    """Rank 1 alone sees a NaN between two averages of weights."""
+    return nan(workers, compression, local_updates=3)
+
+
+def nan(workers, compression, local_updates=1):
     """Rank 1 alone sees a NaN: what each rank then does."""
     said = []
-    settings = toys.settings(60, validate_every=4)
+    settings = toys.settings(60, validate_every=4, workers={"local_updates": local_updates})
     try:
         Trainer(OneSided(workers.rank, "nan"), settings, workers=workers, say=said.append).train()
     except Diverged as error:

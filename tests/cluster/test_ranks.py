@@ -64,9 +64,10 @@ def test_averages_are_means_over_ranks(kind, tmp_path):
         assert each["ranks"] == [0, 1]
 
 
+@pytest.mark.parametrize("name", ["tracks", "tracks_averaged"])
 @KINDS
-def test_after_updates_weights_are_equal_and_simulated_states_are_not(kind, tmp_path):
-    first, second = results("tracks", tmp_path, kind=kind)
+def test_after_updates_weights_are_equal_and_simulated_states_are_not(kind, name, tmp_path):
+    first, second = results(name, tmp_path, kind=kind)
     assert first["weights"] == second["weights"] != pytest.approx([0.1])
     assert np.abs(np.subtract(first["states"], second["states"])).min() > 0
     assert first["checksums"] == second["checksums"] and len(set(first["checksums"])) == 1
@@ -89,8 +90,9 @@ def test_weights_that_differ_end_training_with_the_update_at_which_it_was_seen(t
     assert "the weights of rank 1 differ from rank 0's after update" in done.stderr
 
 
-def test_a_nan_on_one_rank_takes_all_back_and_ends_them_alike(tmp_path):
-    first, second = results("nan", tmp_path)
+@pytest.mark.parametrize("name", ["nan", "nan_averaged"])
+def test_a_nan_on_one_rank_takes_all_back_and_ends_them_alike(name, tmp_path):
+    first, second = results(name, tmp_path)
     assert first == second
     assert "roll-backs with smaller learning rates did not help" in first["said"][-1]
 
