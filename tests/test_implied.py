@@ -186,7 +186,7 @@ def test_portfolios_that_nobody_should_hold_are_exposed_where_euler_errors_are_s
 
 def wrong_tree(*overrides, off=(1.17, 1.069)):
     """v and p 17 and 7 % above the solution, everywhere."""
-    economy = economy_of("lucas_tree/lucas_monthly.yaml", *overrides)
+    economy = economy_of("asset_pricing/lucas_monthly.yaml", *overrides)
     solved = lucas_tree.solve(lucas_tree.Tree())
 
     def polynomial(coefficients, x):
