@@ -127,6 +127,8 @@ class EquilibriumSettings(Section):
     """The equilibrium's part of a parameter file.
 
     networks: further ones by name, each with `outputs`, the names of those it gives; the others are of `network`.
+    memory: how many numbers the decision rule remembers from period to period (deqn.equilibrium.memory); 0 for a rule
+    of the state alone. Gradients flow through what is remembered over the periods of an episode.
     weights: of the conditions in the loss, by name; 1 where not named.
     warm_start: {} for its defaults, of an economy with a `correction`; {guess: linear} for the linear solution; none:
     training starts from an untrained network.
@@ -134,6 +136,7 @@ class EquilibriumSettings(Section):
 
     network: NetworkSettings = setting(NetworkSettings())
     networks: dict[str, dict[str, Any]] = setting({})
+    memory: int = setting(0, unit="numbers that the rule remembers", ge=0)
     sampling: SamplingSettings = setting(SamplingSettings())
     next_period: NextPeriodSettings = setting(NextPeriodSettings())
     weights: dict[str, Annotated[float, pydantic.Field(gt=0)]] = setting(
