@@ -102,12 +102,12 @@ class EvaluationSettings(Section):
 class WarmStartSettings(Section):
     """A first solution by a wide-and-deep network's linear and quadratic part, before training.
 
-    guess: "iterated" needs the economy's `correction`; "linear", the solution about the steady state, normal shocks. It
-    uses `settling` and `tracks` alone.
+    guess: "iterated" needs the economy's `correction`; "linear", the solution about the steady state, and "constant",
+    the policy there, need normal shocks and use `settling` and `tracks` alone.
     stages: how many components, and how many components' products, take part, one stage after the other.
     """
 
-    guess: Literal["iterated", "linear"] = setting("iterated")
+    guess: Literal["iterated", "linear", "constant"] = setting("iterated")
     iterations: int = setting(30, unit="iterations a stage", ge=1)
     settling: int = setting(40, unit="periods that the tracks move under the first guess", ge=1)
     stages: list[tuple[int, int]] | None = setting(
