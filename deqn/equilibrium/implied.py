@@ -179,7 +179,7 @@ def _far(ahead: np.ndarray, known: np.ndarray, share: float) -> np.ndarray:
 
     ahead: coordinates of successors, [M, J, components]. known: of states, [n, components].
     """
-    flat = ahead.reshape(-1, ahead.shape[-1])
+    flat = ahead.reshape(ahead.shape[0] * ahead.shape[1], ahead.shape[2])
     squared = (flat**2).sum(axis=1) + ((known**2).sum(axis=1)[:, None] - 2 * known @ flat.T).min(axis=0)
     farthest = np.argsort(-squared, kind="stable")[: max(1, int(share * len(flat)))]
     return np.stack(np.divmod(thinned(farthest, _FAR), ahead.shape[1]), axis=1)
