@@ -186,7 +186,7 @@ def test_portfolios_that_nobody_should_hold_are_exposed_where_euler_errors_are_s
 
 def wrong_tree(*overrides, off=(1.17, 1.069)):
     """v and p 17 and 7 % above the solution, everywhere."""
-    economy = economy_of("lucas_tree/lucas_monthly.yaml", *overrides)
+    economy = economy_of("asset_pricing/lucas_monthly.yaml", *overrides)
     solved = lucas_tree.solve(lucas_tree.Tree())
 
     def polynomial(coefficients, x):
@@ -214,6 +214,19 @@ def test_the_collocated_price_is_the_closed_form_where_growth_is_independent_and
     tree = lucas_tree.Tree(gamma=2.0, psi=0.5, rho=0.0, phi=0.0)
     paid = tree.beta * np.exp(-tree.mu + tree.sigma**2 / 2)
     assert lucas_tree.solve(tree).price([0.0]) == pytest.approx(paid / (1 - paid), rel=1e-9)
+
+
+def test_a_network_that_sees_nothing_that_varies_is_told_its_error_too():
+    """Growth is independent over time: v and p are constants, here off by 1 and 2 %."""
+    economy = economy_of("asset_pricing/lucas_iid.yaml")
+    beta, mu, sigma, power = 0.98, 0.018, 0.027, 1 - 1 / 0.5  # gamma = 1 / psi = 2
+    worth = beta * np.exp(power * mu + (power * sigma) ** 2 / 2)
+    right = np.array([((1 - beta) / (1 - worth)) ** (1 / power), worth / (1 - worth)])
+    wrong = np.log(np.array([1.01, 1.02]) * right / economy.first_guess)
+    rule = Formula(economy, lambda state: tf.tile(tf.constant(wrong)[None], [tf.shape(state.expected)[0], 1]))
+    implied = implied_error(rule, visited(rule))
+    np.testing.assert_allclose(implied.followed["value"], -0.01, rtol=0.03)
+    np.testing.assert_allclose(implied.followed["price"], -0.02, rtol=0.03)
 
 
 def test_values_and_prices_far_off_are_exposed_where_residuals_are_a_few_hundredths_of_a_percent():

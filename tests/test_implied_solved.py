@@ -62,7 +62,7 @@ def test_training_that_ends_with_small_euler_errors_and_wrong_portfolios_is_expo
 def test_values_and_prices_that_hardly_moved_from_a_wrong_guess_are_exposed(tmp_path):
     at, said = implied_of(
         tmp_path,
-        "lucas_tree/lucas_monthly",
+        "asset_pricing/lucas_monthly",
         "phases.0.updates=1500",
         "next_period={gradient: frozen, average: 0.9}",
         "parameters.first_guess=[1.23, 570.0]",

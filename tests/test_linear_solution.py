@@ -10,6 +10,7 @@ from deqn.project.errors import UserError
 from deqn.tasks.build import build_problem, class_of
 
 AR1, IRBC2 = ROOT / "models/growth/growth_ar1.yaml", ROOT / "models/irbc/irbc2.yaml"
+TREE = ROOT / "models/asset_pricing/lucas_monthly.yaml"
 
 
 def of(path, *overrides):
@@ -50,7 +51,24 @@ def test_a_warm_start_makes_the_network_say_what_the_linear_solution_says():
     said, expected = problem.policy_rule.output(state), LinearRule(problem.economy, solution).output(state)
     np.testing.assert_allclose(said, expected, atol=1e-6)
     assert np.abs(expected).max() > 1e-3
-    assert lines == ["linear solution: of a deviation from the steady state 0.9856 is left a period later, at most"]
+    assert lines == [
+        "linear solution about the steady state: of a deviation from it 0.9856 is left a period later, at most"
+    ]
+
+
+def test_a_constant_guess_is_the_policy_of_the_steady_state_everywhere():
+    """Without risk v and p of the tree are constants (`LucasTree.first_guess`), whatever training begins with."""
+    file = file_of(TREE, "parameters.first_guess=[3.0, 300.0]", "warm_start={guess: constant, settling: 2}")
+    problem = build_problem(file)
+    lines = []
+    problem.warm_start(lines.append)
+    policy = problem.policy_rule(states_of(problem.economy, 50))
+    p = file.parameters
+    power = 1 - 1 / p.substitution
+    grown = p.discount_factor * np.exp(p.mean_growth * power)
+    np.testing.assert_allclose(policy.value, ((1 - p.discount_factor) / (1 - grown)) ** (1 / power), rtol=1e-9)
+    np.testing.assert_allclose(policy.price, grown / (1 - grown), rtol=1e-9)
+    assert lines == ["constant solution about the steady state: no slopes"]
 
 
 def test_tracks_begin_where_the_linear_solution_goes():

@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from deqn.equilibrium.decision_rule import OutputRule
 from deqn.equilibrium.fixed_point import Equations, solve, thinned
 from deqn.equilibrium.linearized import Conditions, Seen
+from deqn.equilibrium.memory import AFTER
 from deqn.equilibrium.smooth import Coordinates
 from deqn.project.errors import UserError, nearest
 
@@ -178,7 +179,7 @@ def _far(ahead: np.ndarray, known: np.ndarray, share: float) -> np.ndarray:
 
     ahead: coordinates of successors, [M, J, components]. known: of states, [n, components].
     """
-    flat = ahead.reshape(-1, ahead.shape[-1])
+    flat = ahead.reshape(ahead.shape[0] * ahead.shape[1], ahead.shape[2])
     squared = (flat**2).sum(axis=1) + ((known**2).sum(axis=1)[:, None] - 2 * known @ flat.T).min(axis=0)
     farthest = np.argsort(-squared, kind="stable")[: max(1, int(share * len(flat)))]
     return np.stack(np.divmod(thinned(farthest, _FAR), ahead.shape[1]), axis=1)
@@ -201,6 +202,7 @@ def _levels(conditions: Conditions, state: Any, output: np.ndarray) -> tuple[dic
     policies, defined = conditions.policies(state, output)
     known = {**defined, **policies}
     units, levels = {}, {}
+    policies.pop(AFTER, None)  # no condition is about what is remembered
     for name, values in policies.items():
         if name in economy.report.relative_to:
             other = economy.report.relative_to[name]
@@ -223,7 +225,7 @@ def _changes(
 ) -> dict[str, np.ndarray]:
     """How every policy moves when o moves by `change`, to first order, by field, relative to its level."""
     moved = conditions.policies_along(state, output, change)
-    return {name: values / levels[name] for name, values in moved.items()}
+    return {name: moved[name] / level for name, level in levels.items()}
 
 
 def _thinned(state: Any, most: int) -> Any:

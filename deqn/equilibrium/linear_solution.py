@@ -69,8 +69,21 @@ def linear_solution(economy_type: type[Economy], parameters: Any) -> LinearSolut
     """
     near = _WithoutShocks(economy_type, parameters)
     s, o = near.steady_state()
-    jacobian = near.jacobian(s, o)
-    by_state, modulus = _stable(near.name, *jacobian)
+    by_state, modulus = _stable(near.name, *near.jacobian(s, o))
+    return _about(near, s, o, by_state, modulus)
+
+
+def constant_solution(economy_type: type[Economy], parameters: Any) -> LinearSolution:
+    """The steady state's policy everywhere, for an economy that no stable path leads to its steady state, or many.
+
+    Raises UserError as `linear_solution`, but asks for no path.
+    """
+    near = _WithoutShocks(economy_type, parameters)
+    s, o = near.steady_state()
+    return _about(near, s, o, np.zeros((len(o), len(s))), np.nan)
+
+
+def _about(near: _WithoutShocks, s: np.ndarray, o: np.ndarray, by_state: np.ndarray, modulus: float) -> LinearSolution:
     state = near.state(s[None])
     features = _jvp(near.economy.features, near.state, s, np.eye(len(s)))
     inputs = near.economy.features(state).numpy()[0]

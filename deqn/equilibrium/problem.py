@@ -14,6 +14,7 @@ from deqn.equilibrium.checks.dry_run import conditions_that_move
 from deqn.equilibrium.constraints import errors_of, flags_of, products_of
 from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.equilibrium.economy import Economy
+from deqn.equilibrium.memory import varied, with_memory
 from deqn.equilibrium.network import build_network, inputs_of
 from deqn.equilibrium.reporting import at_stage, results_of
 from deqn.equilibrium.sampling import Sampler, Tracks, check_sampling, drawn, of_one_worker
@@ -39,12 +40,16 @@ class Equilibrium(Problem):
     def __init__(
         self, economy_type: type[Economy], parameters: Any, settings: Any, rank: int = 0, ranks: int = 1
     ) -> None:
+        if settings.memory:
+            economy_type = with_memory(economy_type, settings.memory)
         self.economy_type, self.parameters, self.settings = economy_type, parameters, settings
         self.rank, self.ranks = rank, ranks
         self.compiler, self.updates_per_call = settings.compiler, settings.updates_per_call
         self.economy = economy = economy_type(parameters, settings.precision)
         sampling = of_one_worker(settings.sampling, ranks if settings.workers.scaling == "strong" else 1)
         check_sampling(sampling, settings.network, economy)
+        if settings.memory and (settings.warm_start is not None or settings.network.own):
+            raise UserError("memory: a rule with memory has no warm_start and no network.own; leave these out")
         self.network = build_network(economy, settings.network, settings.seed, settings.further())
         self.target = build_network(economy, settings.network, settings.seed, settings.further())
         self.networks = {"policy": self.network, "target": self.target}
@@ -58,7 +63,8 @@ class Equilibrium(Problem):
         self.states_per_update = self.sampler.minibatch * (shocks or 1)
         self.next_period = settings.next_period
         self.pool = economy.initial_states(_POOL, np.random.default_rng([settings.seed, 1]))
-        self.network.adapt(np.asarray(economy.features(economy.tensors(self.pool))))
+        shown = varied(self.pool, np.random.default_rng([settings.seed, 3]))
+        self.network.adapt(np.asarray(economy.features(economy.tensors(shown))))
         self.copy_to_target()
         self._visited = tf.function(visited_by, jit_compile=True, autograph=False)
         self._validation = tf.function(self._errors_on_fresh_paths, jit_compile=True, autograph=False)
@@ -221,6 +227,8 @@ class Equilibrium(Problem):
         further = (
             f", with networks of their own for {', '.join(self.settings.networks)}" if self.settings.networks else ""
         )
+        kept = f", {self.settings.memory} of them remembered" if self.settings.memory else ""
+        hidden = " x ".join(map(str, network.hidden))
         activation = network.activation if isinstance(network.activation, str) else ", ".join(network.activation)
         weights = sum(int(np.prod(variable.shape)) for variable in self.trainable["policy"])
         each = ", each under every shock" if sampling.every_shock else ""
@@ -229,8 +237,8 @@ class Equilibrium(Problem):
         else:
             decided = "the network itself, with gradient"
         return {
-            "network": f"{network.kind}, {inputs_of(economy)} inputs, hidden {' x '.join(map(str, network.hidden))} "
-            f"{activation}, {economy.taken.each} outputs{heads}{further}: {weights} weights to train, {economy.dtype}",
+            "network": f"{network.kind}, {inputs_of(economy)} inputs{kept}, hidden {hidden} {activation}, "
+            f"{economy.taken.each} outputs{heads}{further}: {weights} weights to train, {economy.dtype}",
             "sampling": f"{sampling.tracks} tracks x {_many(sampling.periods, 'period')} an episode, "
             f"{_many(sampling.epochs, 'epoch')}, {self.sampler.minibatch} states an update{each}"
             f"{', on each rank' if self.ranks > 1 else ''}",

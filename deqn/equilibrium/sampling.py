@@ -10,6 +10,7 @@ from deqn.equilibrium import simulation
 from deqn.equilibrium.decision_rule import NetworkRule
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.exogenous import Joint, MarkovChain
+from deqn.equilibrium.memory import Remembering, remembered
 from deqn.equilibrium.settings import NetworkSettings, SamplingSettings
 from deqn.project.errors import UserError
 
@@ -64,7 +65,9 @@ class Sampler:
         )
 
     def states_of_update(self, carry: Tracks) -> Any:
-        """The next minibatch of the episode."""
+        """The next minibatch of the episode; of a rule with memory the whole, with what it remembers now."""
+        if isinstance(self.economy, Remembering):
+            return self._remembered(carry.episode)
         if self.minibatch == self.states:
             return carry.episode
         per_epoch = self.states // self.minibatch
@@ -72,6 +75,12 @@ class Sampler:
         order = tf.argsort(tf.random.stateless_uniform([self.states], order_key))  # the same through an epoch
         chosen = tf.slice(order, [(carry.position % per_epoch) * self.minibatch], [self.minibatch])
         return tf.nest.map_structure(lambda x: tf.gather(x, chosen), carry.episode)
+
+    def _remembered(self, episode: Any) -> Any:
+        periods = self.settings.periods
+        paths = tf.nest.map_structure(lambda x: tf.reshape(x, [periods, -1, *x.shape[1:]]), episode)
+        each = [tf.nest.map_structure(lambda x, t=t: x[t], paths) for t in range(periods)]
+        return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *remembered(self.rule, each))
 
     def under_shocks(self, state: Any) -> tuple[Any, Any, tf.Tensor]:
         """The states of the loss, under every shock if the file asks for it; policies there, weights of mean one."""
@@ -142,6 +151,11 @@ def check_sampling(sampling: SamplingSettings, network: NetworkSettings, economy
     if states % (sampling.minibatch or states):
         raise UserError(
             f"sampling.minibatch: got {sampling.minibatch}, expected a divisor of tracks x periods = {states}"
+        )
+    if isinstance(economy, Remembering) and (sampling.periods < 2 or sampling.minibatch not in (None, states)):
+        raise UserError(
+            f"sampling: {sampling.periods} periods in minibatches of {sampling.minibatch or states} states, expected "
+            "at least 2 periods and no minibatch: what a rule remembers is learned from the periods that follow"
         )
     if discrete is None and (sampling.chain or sampling.every_shock or network.heads == "shock"):
         raise UserError(

@@ -105,12 +105,12 @@ class EvaluationSettings(Section):
 class WarmStartSettings(Section):
     """A first solution by a wide-and-deep network's linear and quadratic part, before training.
 
-    guess: "iterated" needs the economy's `correction`; "linear", the solution about the steady state, normal shocks. It
-    uses `settling` and `tracks` alone.
+    guess: "iterated" needs the economy's `correction`; "linear", the solution about the steady state, and "constant",
+    the policy there, need normal shocks and use `settling` and `tracks` alone.
     stages: how many components, and how many components' products, take part, one stage after the other.
     """
 
-    guess: Literal["iterated", "linear"] = setting("iterated")
+    guess: Literal["iterated", "linear", "constant"] = setting("iterated")
     iterations: int = setting(30, unit="iterations a stage", ge=1)
     settling: int = setting(40, unit="periods that the tracks move under the first guess", ge=1)
     stages: list[tuple[int, int]] | None = setting(
@@ -130,6 +130,8 @@ class EquilibriumSettings(Section):
     """The equilibrium's part of a parameter file.
 
     networks: further ones by name, each with `outputs`, the names of those it gives; the others are of `network`.
+    memory: how many numbers the decision rule remembers from period to period (deqn.equilibrium.memory); 0 for a rule
+    of the state alone. Gradients flow through what is remembered over the periods of an episode.
     weights: of the conditions in the loss, by name; 1 where not named.
     warm_start: {} for its defaults, of an economy with a `correction`; {guess: linear} for the linear solution; none:
     training starts from an untrained network.
@@ -137,6 +139,7 @@ class EquilibriumSettings(Section):
 
     network: NetworkSettings = setting(NetworkSettings())
     networks: dict[str, dict[str, Any]] = setting({})
+    memory: int = setting(0, unit="numbers that the rule remembers", ge=0)
     sampling: SamplingSettings = setting(SamplingSettings())
     next_period: NextPeriodSettings = setting(NextPeriodSettings())
     weights: dict[str, Annotated[float, pydantic.Field(gt=0)]] = setting(

@@ -13,6 +13,7 @@ left is the linear function. Length and noise are those with the smallest error 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ class Regression:
 
     def to(self, points: np.ndarray) -> np.ndarray:
         """The matrix [..., n] that makes values at `points` [..., components] of the values."""
-        flat = points.reshape(-1, points.shape[-1])
+        flat = points.reshape(math.prod(points.shape[:-1]), points.shape[-1])  # a network may see constants alone
         matrix = covariance(flat, self.points, self.length) @ self.inverse + self.mean
         return matrix.reshape(*points.shape[:-1], len(self.points))
 

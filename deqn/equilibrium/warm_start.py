@@ -1,9 +1,9 @@
 """A first solution without a network, on the wide (linear and quadratic) part of a network alone.
 
-With normal shocks it may be the linear solution about the steady state (`linear_solution.py`). Otherwise it is time
-iteration. The network's outputs are linear in its wide features F of the state, one set of coefficients for each shock.
-Repeatedly, tracks move on by a period, the economy says by how much d its outputs should change for the conditions to
-hold, and least squares moves the coefficients that way:
+With normal shocks it may be the linear solution about the steady state (`linear_solution.py`), or the steady state's
+policy everywhere. Otherwise it is time iteration. The network's outputs are linear in its wide features F of the state,
+one set of coefficients for each shock. Repeatedly, tracks move on by a period, the economy says by how much d its
+outputs should change for the conditions to hold, and least squares moves the coefficients that way:
 
     coefficients += damping * (F'F / M + ridge)^-1 F' d / M
 
@@ -25,7 +25,7 @@ import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
 from deqn.equilibrium.economy import Economy
-from deqn.equilibrium.linear_solution import LinearSolution, linear_solution
+from deqn.equilibrium.linear_solution import LinearSolution, constant_solution, linear_solution
 from deqn.equilibrium.settings import NetworkSettings, WarmStartSettings
 from deqn.mlp.networks import WideAndDeep
 from deqn.project.errors import UserError
@@ -42,17 +42,18 @@ def fit_wide_part(problem: Equilibrium, settings: WarmStartSettings, say: Callab
 
     Raises UserError if the economy has no such guess, or the network no wide part as large as it asks for.
     """
-    if settings.guess == "linear":
+    if settings.guess != "iterated":
         _take_linear_solution(problem, settings, say)
     else:
         _iterate(problem, settings, say)
 
 
 def _take_linear_solution(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
-    """The network says what the linear solution says, and knows the states that this visits."""
+    """The network says what the linear or constant solution says, and knows the states that this visits."""
     network, economy = problem.network, problem.economy
     _check_network(network, problem.settings.network, "none")
-    solution = linear_solution(problem.economy_type, problem.parameters)
+    linear = settings.guess == "linear"
+    solution = (linear_solution if linear else constant_solution)(problem.economy_type, problem.parameters)
     _set_wide(network, solution)
     pool = economy.tensors(problem.pool)
     advance = tf.function(problem.sampler.advance, jit_compile=True, autograph=False)
@@ -63,7 +64,8 @@ def _take_linear_solution(problem: Equilibrium, settings: WarmStartSettings, say
     network.adapt(economy.features(state).numpy().astype(np.float64))
     _set_wide(network, solution)
     problem.set_pool(state)
-    say(f"linear solution: of a deviation from the steady state {solution.modulus:.4f} is left a period later, at most")
+    left = f"of a deviation from it {solution.modulus:.4f} is left a period later, at most" if linear else "no slopes"
+    say(f"{settings.guess} solution about the steady state: {left}")
 
 
 def _set_wide(network: WideAndDeep, solution: LinearSolution) -> None:

@@ -92,7 +92,11 @@ class LucasTree(Economy):
         return {"log_price_dividend": tf.math.log(policy.price)}
 
     def initial_states(self, count: int, generator: np.random.Generator) -> State:
-        """Expected growth from one and a half times its stationary spread; the first is the mean."""
-        expected = 1.5 * self.spread * generator.standard_normal(count)
+        """Expected growth from three times its stationary spread; the first is the mean.
+
+        Risk aversion weighs bad news as if it came more often than it does: what v and p are in states that are hardly
+        ever visited moves them everywhere.
+        """
+        expected = 3.0 * self.spread * generator.standard_normal(count)
         expected[0] = 0.0
         return State(expected, np.full(count, self.p.mean_growth))
