@@ -1,5 +1,10 @@
 """Impulse responses against exact expectations: Brock-Mirman's closed form, a Gaussian and a joint process."""
 
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
 from typing import NamedTuple
 
 import numpy as np
@@ -212,8 +217,6 @@ def test_a_normal_innovation_drawn_anew_has_no_response():
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A copy of the trained project with two runs of tiny.yaml and their responses."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("irf") / "project"
     shutil.copytree(trained_project(), folder)
     shutil.copytree(folder / "runs/tiny/one", folder / "runs/tiny/two")
@@ -264,6 +267,18 @@ def test_from_python_the_response_is_that_of_the_command_and_a_state_may_be_give
     law = np.array([0.49, 0.49, 0.01, 0.01])
     base = law @ [solution.simulate(2, initial_state=state, shocks=[z])["C"][1] for z in range(4)]
     assert response.values["C"][0] == pytest.approx(after / base - 1, rel=1e-5)
+
+
+def test_the_readme_says_it_in_python(project):
+    text = (ROOT / "README.md").read_text().partition("\n## Impulse responses")[2].partition("\n## ")[0]
+    code = textwrap.dedent(text[text.index("    import deqn") :].partition("\n\nMeans")[0])
+    code = code.replace("tiny/first", "runs/tiny/one").replace("20_000", "40")
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"-?\d+\.\d\d % \(standard error \d+\.\d\d\), by age \[.*\]\n", done.stdout)
+    table = rows(project).query("variable == 'C' and shock == '4'")
+    near = 100 * table["value"].iloc[0]  # of twice as many tracks
+    assert float(done.stdout.split()[0]) == pytest.approx(near, abs=1)
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,18 @@ def test_a_number_of_zero_has_no_sign_and_one_that_is_none_no_text(tmp_path):
     text = (tmp_path / "paper.md").read_text()
     assert "| zero | % | 0.00 | 0.00 |  | 0.00 |" in text
     assert "| none | % |  |  |  |  |" in text
+
+
+@pytest.mark.slow
+def test_a_run_that_is_missing_is_trained_if_asked(project, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(project, folder)
+    shutil.copy(folder / "runs/tiny/one/parameters.yaml", folder / "models/olg/small.yaml")
+    paper = folder / "models/toy/reproduce.py"
+    paper.write_text(paper.read_text().replace("olg/tiny.yaml", "olg/small.yaml"))
+    assert typed(folder, "reproduce", "toy").returncode == 0
+    assert cells(folder, "mean")[1] == ""
+    done = typed(folder, "reproduce", "toy", "--train", "--paths", "40")
+    assert done.returncode == 0, done.stderr
+    (run,) = (folder / "runs/small").iterdir()
+    assert cells(folder, "mean")[1] == f"{100 * pd.read_csv(run / 'errors.csv')['mean'].iloc[0]:.4f}"

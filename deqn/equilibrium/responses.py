@@ -126,11 +126,11 @@ def _of_one_kind(
         blocks.append({name: np.sum([each[name] for each in by_fork], axis=0) for name in by_fork[0]})
         counts.append(stratum.numpy().sum(axis=0))
     joined = {name: np.stack([each[name] for each in blocks]) for name in blocks[0]}
-    outside = joined.pop(_OUTSIDE)[:, 0]  # of the base
+    outside = joined.pop(_OUTSIDE).mean(axis=-1).sum(axis=(0, 2))  # of the base and of each intervention, [G]
     law = np.ones(1) if chain is None else _law(chain, waiting, start)
     names = [each.name for each in interventions] + ([OWN_LAW] if own_law else [])
     responses = list(_responses(joined, np.stack(counts), law, names, along))
-    return responses, float(outside.sum() / (np.sum(counts) * outside.shape[-1]))
+    return responses, float(outside.max() / np.sum(counts))
 
 
 def _chain(shocks: Exogenous) -> MarkovChain | None:
