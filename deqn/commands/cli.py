@@ -8,14 +8,14 @@ from typing import Any, NoReturn
 
 import typer
 
-from deqn.commands import on_files, on_runs
+from deqn.commands import on_evidence, on_files, on_runs
 from deqn.commands.arguments import app
 from deqn.project.errors import Diverged, Stopped, UserError
 
 # What typer raises for a mistyped command or option. Its home has moved between typer's versions; its child has not.
 _UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 130
-_COMMANDS = (on_files, on_runs)  # which add themselves to the application when they are imported
+_COMMANDS = (on_files, on_runs, on_evidence)  # which add themselves to the application when they are imported
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ condition_names  what an error is called; else its name in errors.csv
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,30 +109,54 @@ def by_shock(folder: Path) -> Drawing | None:
     Data: columns variable, unit, shock (counted from 1), the axis, mean.
     """
     described = files.description(folder)
-    table = profiles(_paths(folder, described)[0])
-    axis, *others = _axes(table)
-    data = table[(table["shock"] != "all") & (table[others] == "").all(axis=1)]
-    wanted = described.get("shock_variables", list(dict.fromkeys(data["variable"]))[:3])
-    data = data[data["variable"].isin(wanted)]
-    data = data[["variable", "unit", "shock", axis, "mean"]].reset_index(drop=True)
-    variables = [variable for variable in wanted if variable in set(data["variable"])]
-    if not variables:
+    known = list(dict.fromkeys(_means_by_shock(folder)["variable"]))
+    wanted = [each for each in described.get("shock_variables", known[:3]) if each in known]
+    if not wanted:
         return None
+    drawing = by_shock_of_runs({"": folder}, wanted, "by_shock")
+    return Drawing("by_shock", drawing.figure, drawing.data.drop(columns="run"))
+
+
+def by_shock_of_runs(runs: Mapping[str, Path], variables: Sequence[str], name: str) -> Drawing:
+    """The same for several runs by their names: a row of panels for each, or panels side by side of one variable.
+
+    Panels of one variable have one scale. Data: the run's name, then as `by_shock`.
+    """
+    first = next(iter(runs.values()))
+    described = files.description(first)
+    data = pd.concat([_means_by_shock(folder).assign(run=run) for run, folder in runs.items()], ignore_index=True)
+    data = data[data["variable"].isin(variables)].reset_index(drop=True)
+    axis = _axes(data)[0]
+    data = data[["run", "variable", "unit", "shock", axis, "mean"]]
     shocks = list(dict.fromkeys(data["shock"]))
-    names = files.shock_names(folder, shocks)
-    figure = Figure(figsize=(0.3 + 2.5 * len(variables), 3.1), layout="constrained")
-    panels = figure.subplots(1, len(variables), sharex=True, squeeze=False)[0]
-    for variable, panel in zip(variables, panels, strict=True):
-        rows = data[data["variable"] == variable]
+    names = files.shock_names(first, shocks)
+    side_by_side = len(variables) == 1
+    places = [(variable, run) for run in runs for variable in variables]
+    rows = 1 if side_by_side else len(runs)
+    columns = len(places) // rows
+    figure = Figure(figsize=(0.3 + 2.5 * columns, 0.7 + 2.4 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey="row" if side_by_side else "col", squeeze=False)
+    for (variable, run), panel in zip(places, panels.flat, strict=True):
+        mine = data[(data["variable"] == variable) & (data["run"] == run)]
         for position, (shock, colour) in enumerate(zip(shocks, palette(len(shocks)), strict=True)):
-            line = rows[rows["shock"] == shock].sort_values(axis)
+            line = mine[mine["shock"] == shock].sort_values(axis)
             dash = DASHES[position % len(DASHES)]
             panel.plot(_places(line), line["mean"], color=colour, linestyle=dash, label=names[shock])
-        panel.set_ylabel(_label(rows, described))
+        panel.set_title(run)
+        panel.set_ylabel(_label(mine, described))
         panel.set_xlabel(_axis(described, data))
-    _all_labels(panels, data)
-    legend_below(figure, *panels[0].get_legend_handles_labels())
-    return Drawing("by_shock", figure, data)
+        panel.tick_params(labelleft=True, labelbottom=True)
+        _label_axis(panel, data)
+    legend_below(figure, *panels[0, 0].get_legend_handles_labels())
+    return Drawing(name, figure, data)
+
+
+def _means_by_shock(folder: Path) -> pd.DataFrame:
+    """The rows by shock of the economy's first axis, of variables that have no other."""
+    table = profiles(_paths(folder, files.description(folder))[0])
+    axis, *others = _axes(table)
+    rows = table[(table["shock"] != "all") & (table[others] == "").all(axis=1)]
+    return rows[["variable", "unit", "shock", axis, "mean"]]
 
 
 def profiles(path: Path) -> pd.DataFrame:
@@ -160,7 +184,9 @@ def _paths(folder: Path, described: dict[str, Any]) -> list[Path]:
 
 def _axes(table: pd.DataFrame) -> list[str]:
     """The names of the axes among the columns, the one that figures are drawn along first."""
-    return [str(column) for column in table if column not in ("percent", "variable", "unit", "shock", *STATISTICS)]
+    return [
+        str(column) for column in table if column not in ("percent", "run", "variable", "unit", "shock", *STATISTICS)
+    ]
 
 
 def _places(rows: pd.DataFrame) -> np.ndarray:

@@ -75,7 +75,7 @@ def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int
     """
     if len(runs) < 2:
         raise UserError(f"deqn compare: got {len(runs)} run, expected two or more")
-    settings = _evaluation(parameter_file_of(runs[0], as_trained)).model_copy(update=dict(path))
+    settings = evaluation_of(parameter_file_of(runs[0], as_trained)).model_copy(update=dict(path))
     if settings.burn_in >= settings.periods:
         raise UserError(f"--burn-in: got {settings.burn_in} of {settings.periods} periods, expected fewer")
     names = distinct_names(runs)
@@ -102,7 +102,7 @@ def _by_letter(axes: Axes, letters: Mapping[str, str]) -> Axes:
     return axes._replace(dims=dims, oldest=[letters.get(name, name) for name in axes.oldest])
 
 
-def _evaluation(file: ParameterFile) -> EvaluationSettings:
+def evaluation_of(file: ParameterFile) -> EvaluationSettings:
     """The path of the file's evaluation; the usual one for a planner's problem, which has no such section."""
     return getattr(file.settings, "evaluation", None) or EvaluationSettings()
 

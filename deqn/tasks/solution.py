@@ -12,7 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from deqn.project.run import RunFolder
 from deqn.project.writing import write_arrays
 from deqn.tasks.build import load_problem
 from deqn.tasks.parameter_file import edited_since, parameter_file_of, refuse_strangers
+
+if TYPE_CHECKING:
+    from deqn.equilibrium.economy import Economy
+    from deqn.equilibrium.responses import Response
 
 
 def load(run: str | Path, as_trained: bool = True, trust: bool = False) -> Solution:
@@ -53,6 +57,7 @@ class Solution:
         import tensorflow as tf
 
         self.run = run
+        self._problem = problem
         self.rule = problem.rule()
         self.economy = self.rule.economy
         self._compiled_rule = tf.function(
@@ -124,6 +129,34 @@ class Solution:
         path = evaluate(self.rule, periods + burn_in, burn_in, seed, tracks, start, shocks)
         return arrays_by_letter(self.economy, path)
 
+    def impulse_response(
+        self,
+        shock: int | str,
+        period: int = 25,
+        periods: int = 50,
+        paths: int = 200_000,
+        seed: int = 0,
+        initial_state: Mapping[str, Any] | None = None,
+        size: float = 1.0,
+    ) -> Response:
+        """The response of every variable to a shock that is set in one period, whatever it would have been.
+
+        shock: a chain's value, from 1 as commands count; a normal innovation by its number, or by the name of its part
+        of a `Joint` ("e", "e.2"), which is set to `size` standard deviations. initial_state: states as `policy` takes
+        them, from which tracks run until the period of the shock, instead of the ergodic distribution.
+        Returns values, standard_errors and means by name: [periods - period] by horizon for one number a state, and on
+        impact alone for what has axes. Values are fractions: .01 is 1 % of the mean without the intervention.
+        Raises UserError for shocks, states or periods that do not fit.
+        """
+        from deqn.equilibrium.interventions import interventions_of
+        from deqn.equilibrium.responses import Plan, impulse_responses
+
+        rule = self._problem.training_rule()
+        start = None if initial_state is None else self.economy.check_states(initial_state)
+        asked = interventions_of(rule.economy, [str(shock)], size)
+        (response,), _ = impulse_responses(rule, asked, Plan(period, periods, paths, seed), start)
+        return response
+
 
 def write_policy(run: RunFolder, states: str, out: str, as_trained: bool = False) -> str:
     """`deqn policy`: reads states by their letters (z, k) from an .npz and writes the policy's (a, lam, c).
@@ -134,7 +167,7 @@ def write_policy(run: RunFolder, states: str, out: str, as_trained: bool = False
     solution = Solution(run, as_trained)
     letters = solution.economy.report.letters
     with warnings.catch_warnings(action="ignore"):  # the line below says it
-        policy = solution.policy(**_states_of(solution, states))
+        policy = solution.policy(**states_of(solution.economy, states))
     arrays = {letters[name]: value for name, value in policy._asdict().items() if name in letters}
     write_arrays(Path(out), {**arrays, "inside": policy.inside, "error": policy.error})
     outside = ~policy.inside
@@ -154,7 +187,7 @@ def write_simulation(
     are, and how many of them are outside. Raises UserError as `Solution.simulate`.
     """
     solution = Solution(run, as_trained)
-    start = None if states is None else _states_of(solution, states)
+    start = None if states is None else states_of(solution.economy, states)
     given: Any = None if shocks is None else _read_arrays(shocks)
     if given is not None and list(given) == ["shock"]:
         given = given["shock"]
@@ -168,11 +201,11 @@ def write_simulation(
     )
 
 
-def _states_of(solution: Solution, file: str) -> dict[str, np.ndarray]:
+def states_of(economy: Economy, file: str) -> dict[str, np.ndarray]:
     """A file's arrays by letter as states by field. Raises UserError if one is missing."""
-    letters = solution.economy.report.letters
+    letters = economy.report.letters
     given = _read_arrays(file)
-    fields = {letters.get(name, name): name for name in solution.economy.State._fields}
+    fields = {letters.get(name, name): name for name in economy.State._fields}
     missing = sorted(set(fields) - set(given))
     if missing:
         raise UserError(f"{file}: no array {', '.join(missing)} among {sorted(given)}; expected {', '.join(fields)}")
