@@ -166,7 +166,7 @@ def test_a_shipped_solution_is_small_and_has_what_is_needed_alone(shipped):
             "checkpoints/best.npz", "as_trained/economy.py"} <= names  # fmt: skip
     assert any(name.startswith("figures/") for name in names)
     assert not any(name.endswith(("simulation.npz", "last.npz", ".pdf")) or "tensorboard" in name for name in names)
-    assert sum(path.stat().st_size for path in shipped.rglob("*") if path.is_file()) < 2 * 2**20
+    assert sum(path.stat().st_size for path in shipped.rglob("*") if path.is_file()) < 2e6
 
 
 def test_a_shipped_solution_is_neither_a_parameter_file_nor_part_of_the_equations(project, shipped):
@@ -186,6 +186,16 @@ def test_a_solution_of_the_library_is_loaded_where_there_is_no_project(shipped, 
     monkeypatch.chdir(tmp_path / "elsewhere")
     solution = deqn.load("models/olg/solutions/tiny")
     assert solution.simulate(periods=5)["K"].shape == (5,)
+
+
+def test_a_solution_that_somebody_sent_is_loaded_where_there_is_no_project_if_it_is_trusted(
+    shipped, tmp_path, monkeypatch
+):
+    sent = shutil.copytree(shipped, tmp_path / "sent")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="trust"):
+        deqn.load(sent)
+    assert deqn.load(sent, trust=True).simulate(periods=5)["K"].shape == (5,)
 
 
 def test_a_run_without_a_certificate_is_not_shipped(project):

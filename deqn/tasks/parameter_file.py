@@ -131,10 +131,9 @@ def parameter_file_of(run: RunFolder, as_trained: bool = False) -> ParameterFile
 
 
 def _project_of(run: RunFolder) -> Project:
-    """The project around a run; of a solution in an installed library, the folder above its models."""
-    if library.is_of_library(run.path) and not Project.is_around(run.path):
-        return Project(library.models().parent)
-    return Project.around(run.path)
+    """The project around a run; a run that keeps its Python and lies in none, as a shipped one may, is its own."""
+    alone = run.as_trained.is_dir() and not Project.is_around(run.path)
+    return Project(run.path) if alone else Project.around(run.path)
 
 
 def file_named_by(run: RunFolder) -> Path:

@@ -14,7 +14,7 @@ from deqn.report import certificate, files
 from deqn.tasks.parameter_file import file_named_by
 from deqn.training import checkpoint
 
-LARGEST = 2 * 2**20  # bytes of a shipped solution
+LARGEST = 2_000_000  # bytes of a shipped solution
 _FILES = ("parameters.yaml", "provenance.json", "errors.csv", "implied.csv", "moments.csv", certificate.FILE,
           "verify.md")  # fmt: skip
 _FIGURES = ("capital_by_age", "euler_by_age", "policies", "path", "training")  # as far as there is room
