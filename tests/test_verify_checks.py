@@ -269,6 +269,17 @@ def test_a_price_that_is_five_per_cent_too_high_fails_against_its_payoffs_along_
     assert rejected.verdict == "fail", rejected
 
 
+def test_the_saddle_path_of_growth_passes_against_its_grid_and_a_rule_that_consumes_more_fails():
+    """Outputs of zero are the linear saddle path, whose consumption is right to less than a thousandth."""
+    found = []
+    for odds in (0.0, 0.05):
+        economy = economy_of(ROOT / "models/growth/growth.yaml")
+        rule = Formula(economy, lambda state, odds=odds: odds + 0.0 * state.capital[:, None])
+        found.append(failed(truths.known_solution("grid", subject(rule), evidence("growth").grid)))
+    assert found[0] == []
+    assert {"grid: consumption, mean", "grid: consumption, p99.9"} <= set(found[1])
+
+
 # --- where nothing is uncertain --------------------------------------------------------------------------------------
 
 CERTAIN = ["parameters.log_productivity=[0.0]", "parameters.transition=[[1.0]]"]
@@ -397,10 +408,13 @@ def test_batch_means_reject_as_often_as_their_level_says_and_always_if_means_dif
     assert equal_means(apart, 6).p_value < 1e-6
 
 
-def test_what_is_declared_as_evidence_imports_nothing_of_the_economy():
-    for path in (ROOT / "models").glob("*/*evidence.py"):
+def test_what_is_declared_as_evidence_imports_nothing_of_deqn_or_of_the_economy():
+    files = [*(ROOT / "models").glob("*/*evidence.py"), ROOT / "models/growth/grid.py"]
+    for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
-                assert not node.level and node.module.split(".")[0] not in ("deqn", "models"), path
-            if isinstance(node, ast.Import):
-                assert not {each.name.split(".")[0] for each in node.names} & {"deqn", "models"}, path
+                beside = path.parent / f"{node.module}.py"
+                names = [] if node.level and beside in files else ["." * node.level + node.module]
+            assert {name.split(".")[0] for name in names} <= {"numpy", "scipy", "collections", "dataclasses",
+                                                               "functools", "typing"}, (path, names)  # fmt: skip
