@@ -298,6 +298,13 @@ def test_with_risk_the_distance_from_the_steady_state_is_told_and_no_check(right
     assert "the file has risk" in found.note
 
 
+def test_den_haan_and_marcet_leave_out_conditions_that_what_happens_does_not_move():
+    """In Brock and Mirman's solution r'/c' does not depend on the next shock; any small error would be rejected."""
+    one = subject(planner(off=lambda k: 1e-5 * tf.sin(6 * k)))
+    (found,) = dynamics.den_haan_marcet(one)
+    assert (found.verdict, found.number) == ("not applicable", None)
+
+
 def test_without_uncertainty_den_haan_and_marcet_have_nothing_to_test():
     (found,) = dynamics.den_haan_marcet(subject(planner(*CERTAIN)))
     assert found.verdict == "not applicable"

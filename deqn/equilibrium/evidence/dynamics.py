@@ -42,8 +42,9 @@ def den_haan_marcet(subject: Subject) -> Iterator[Check]:
         u' = r(E f) + dr/d(E f) (f' - E f)
 
     has the mean r(E f) given today, whatever the form of r; E u' = 0 also needs that nature draws the shocks as E
-    weighs them. Instruments: a constant, the three directions in which the network's inputs vary most, and each value
-    of a discrete shock but one.
+    weighs them. A condition that what happens moves by less than the mean error that passes is left out: there the test
+    would reject any rule that is not exact. Instruments: a constant, the three directions in which the network's inputs
+    vary most, and each value of a discrete shock but one.
     """
     name, rule, path = "Den Haan-Marcet", subject.rule, subject.path
     economy = rule.economy
@@ -52,9 +53,10 @@ def den_haan_marcet(subject: Subject) -> Iterator[Check]:
         return
     first = np.flatnonzero(path.track[1:] == path.track[:-1])  # whose successor is the next row
     now, following = (tf.nest.map_structure(lambda x, at=at: x[at], path.state) for at in (first, first + 1))
-    innovations, names = _innovations(rule, now, following)
+    least = subject.settings.mean
+    innovations, names = _innovations(rule, now, following, least)
     if not names:
-        yield not_applicable(name, "no condition has an expectation, or nothing is uncertain")
+        yield not_applicable(name, f"what happens moves no condition by more than {100 * least:g} %")
         return
     instruments = _instruments(subject, now)
     tested = orthogonality(np.concatenate(innovations, axis=1), instruments)
@@ -71,8 +73,8 @@ def den_haan_marcet(subject: Subject) -> Iterator[Check]:
                        degrees=tested.degrees, condition=condition)  # fmt: skip
 
 
-def _innovations(rule: Any, now: Any, following: Any) -> tuple[list[np.ndarray], list[str]]:
-    """u' [T, n] of each condition that what happens next moves, and their names."""
+def _innovations(rule: Any, now: Any, following: Any, least: float) -> tuple[list[np.ndarray], list[str]]:
+    """u' [T, n] of each condition that what happens next moves, by its least standard deviation, and their names."""
     economy, count = rule.economy, len(now)
 
     def moved(fields: list[tf.Tensor]) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
@@ -88,8 +90,13 @@ def _innovations(rule: Any, now: Any, following: Any) -> tuple[list[np.ndarray],
         return {name: (r, (above[name] - below[name]) / (2 * _STEP)) for name, r in centre.items()}
 
     found = map_chunks(tf.function(moved, jit_compile=True, autograph=False), [*now, *following])
-    moving = {name: r + slope for name, (r, slope) in found.items() if not (np.abs(slope) < 1e-9).all()}
-    return [each.reshape(len(each), -1) for each in moving.values()], list(moving)
+    moving = {}
+    for name, parts in found.items():
+        r, slope = (each.reshape(len(each), -1) for each in parts)
+        moves = ~(slope.std(axis=0) < least)  # what is no number stays, and fails
+        if moves.any():
+            moving[name] = (r + slope)[:, moves]
+    return list(moving.values()), list(moving)
 
 
 def _instruments(subject: Subject, state: Any) -> np.ndarray:
