@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from deqn.project.project import Project
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # The rooms from the lowest floor up. A room may import what stands below it, and nothing beside or above it.
@@ -101,7 +103,7 @@ def test_what_reads_files_loads_without_tensorflow():
 
 def test_parameter_files_have_different_stems():
     # The stem names the run folder: two files of one stem would share it.
-    files = [f for pattern in ("*.yaml", "*.yml") for f in sorted((ROOT / "models").rglob(pattern))]
+    files = Project(ROOT).parameter_files()
     count = Counter(f.stem for f in files)
     assert not [f.relative_to(ROOT).as_posix() for f in files if count[f.stem] > 1]
 

@@ -36,7 +36,7 @@ def row(project, name):
 def test_a_finished_run_shows_errors_in_percent_cost_and_updates(tmp_path):
     a_run(tmp_path, "olg/first", errors=True, status="done", training_cpu_seconds=251.4, updates=8000)
     cells = row(tmp_path, "olg/first")
-    assert cells == ["olg/first", "optimality", ".0032", ".054", ".40", "251", "8000", "done"]
+    assert cells == ["olg/first", "optimality", ".0032", ".054", ".40", "251", "8000", "not verified", "done"]
 
 
 @pytest.mark.parametrize(

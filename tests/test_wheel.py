@@ -1,13 +1,28 @@
 """The wheel in an empty environment and an empty folder: a project, an economy of one's own, one of the library."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from projects import ROOT
+from small import trained_project
 
 pytestmark = pytest.mark.slow
+
+
+def with_a_solution(source):
+    """A copy of the project's files in which a run of models/olg/tiny.yaml is shipped."""
+    for name in ("deqn", "models", "slurm"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    run = shutil.copytree(trained_project() / "runs/tiny/one", source / "models/olg/solutions/tiny")
+    for name in ("simulation.npz", "implied.npz", "checkpoints/last.npz"):
+        (run / name).unlink()
+    return source
 
 
 @pytest.fixture(scope="module")
@@ -15,14 +30,17 @@ def deqn(tmp_path_factory):
     """Types a command in an empty folder, with nothing but the wheel installed; the finished process."""
     made, folder = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("empty")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.check_call([*pip, "wheel", "--no-deps", "--wheel-dir", made, ROOT])
+    source = with_a_solution(made / "source")
+    subprocess.check_call([*pip, "wheel", "--no-deps", "--wheel-dir", made, source])
     (wheel,) = made.glob("*.whl")
     subprocess.check_call([sys.executable, "-m", "venv", made / "environment"])
     subprocess.check_call([made / "environment/bin/python", *pip[1:], "install", wheel])
 
-    def typed(*words):
-        command = [made / "environment/bin/deqn", *words]
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def typed(*words, program="deqn"):
+        command = [made / "environment/bin" / program, *words]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=alone)
 
     typed.folder = folder
     return typed
@@ -32,6 +50,12 @@ def test_outside_a_project_a_command_says_how_to_make_one(deqn):
     done = deqn("list")
     assert (done.returncode, done.stdout) == (2, "")
     assert "make one here: deqn new models/mine" in done.stderr
+
+
+def test_a_shipped_solution_is_loaded_without_training_outside_a_project(deqn):
+    code = "import deqn; print(deqn.load('models/olg/solutions/tiny').simulate(periods=5)['K'].shape)"
+    done = deqn("-c", code, program="python")
+    assert done.stdout.strip() == "(5,)", done.stderr
 
 
 def test_an_empty_folder_becomes_a_project_whose_economy_trains(deqn):

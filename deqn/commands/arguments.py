@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deqn.project.errors import UserError
+from deqn.project.library import named_run
 from deqn.project.project import Project
 from deqn.project.run import RunFolder
 
@@ -67,9 +68,8 @@ def project_of(file: Path | None = None) -> Project:
 
 
 def run_named(name: str) -> RunFolder:
-    """The run that is named: by the path of its folder, wherever that is, or as the project knows it."""
-    folder = RunFolder(Path(name))
-    return folder if folder.is_run else project_of().run(name)
+    """The run that is named: by the path of its folder, wherever that is, or as the project or the library knows it."""
+    return named_run(name)
 
 
 def read_file(file: Path, overrides: list[str], seed: int | None) -> ParameterFile:

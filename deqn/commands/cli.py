@@ -8,20 +8,21 @@ from typing import Any, NoReturn
 
 import typer
 
-from deqn.commands import on_evidence, on_files, on_runs
+from deqn.commands import on_files, on_runs, on_shocks, on_verification
 from deqn.commands.arguments import app
 from deqn.project.errors import Diverged, Stopped, UserError
 
 # What typer raises for a mistyped command or option. Its home has moved between typer's versions; its child has not.
 _UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 130
-_COMMANDS = (on_files, on_runs, on_evidence)  # which add themselves to the application when they are imported
+_COMMANDS = (on_files, on_runs, on_shocks, on_verification)  # which add themselves when imported
 
 
 def main() -> None:
     """Runs a command.
 
-    Exit status: 0 done, 2 user's mistake, 3 diverged, 75 stopped with a checkpoint, 130 interrupted.
+    Exit status: 0 done, 1 a check of `deqn verify` failed, 2 user's mistake, 3 diverged, 75 stopped with a checkpoint,
+    130 interrupted.
     """
     try:
         status = app(args=sys.argv[1:] or ["--help"], prog_name="deqn", standalone_mode=False)
@@ -45,6 +46,8 @@ def main() -> None:
         _leave(f"{place}{error.strerror or error}; choose another file or folder", UserError.exit_status)
     if status == _INTERRUPTED:  # which typer also returns
         _leave("interrupted; what was written before stands", _INTERRUPTED)
+    if status:
+        sys.exit(status)
 
 
 def _leave(message: str, status: int) -> NoReturn:

@@ -167,7 +167,7 @@ def compare(
 
 @with_tensorflow
 def _compare(folders: list[RunFolder], folder: Path, given: dict[str, int], as_trained: bool) -> None:
-    from deqn.report import comparison, tables
+    from deqn.report import certificate, comparison, tables
     from deqn.tasks.compare import compare_runs, differing_parameters
 
     start = time.process_time()
@@ -176,6 +176,9 @@ def _compare(folders: list[RunFolder], folder: Path, given: dict[str, int], as_t
     compare_runs(folders, folder, given, as_trained)
     for title, table in comparison.tables(folder):
         print(f"\n{title}\n\n{tables.text(table)}", end="")
+    print()
+    for name, run in zip(distinct_names(folders), folders, strict=True):
+        print(f"{name}: {certificate.standing(run)}")
     drawn = ", ".join(path.stem for path in comparison.figures(folder))
     seconds = time.process_time() - start
     print(f"\ncompared in {seconds:.0f} CPU-seconds; tables, arrays and figures ({drawn}) in {shown(folder)}")
@@ -183,7 +186,7 @@ def _compare(folders: list[RunFolder], folder: Path, given: dict[str, int], as_t
 
 @app.command("list")
 def list_() -> None:
-    """Economies and problems, their parameter files, and runs with errors, cost and verdict."""
+    """Economies and problems, their parameter files, and runs with errors, cost, evidence and verdict."""
     from deqn.report.listing import lines_of_list
 
     for line in lines_of_list(project_of()):

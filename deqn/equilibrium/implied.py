@@ -14,7 +14,7 @@ which is Newton's step for the whole rule. Followed for n periods it is step + T
 out slowly (values, prices, capital that hardly reverts) the sum is many times the step. `fixed_point.py` finds it
 without iterating. Only the delta of the successors is smoothed: that of the state itself keeps its kinks.
 
-Reported is d policy / do delta, in the decision's own unit (`_levels`). All is linear in the decisions themselves,
+Reported is d policy / do delta, in the decision's own unit (`_measured`). All is linear in the decisions themselves,
 however the economy makes them of o.
 """
 
@@ -45,6 +45,7 @@ _RARE = 300  # states of each shock that the regression has at least, if half of
 _UNSOLVED = 0.1  # share of the followed error that may be missing for want of iterations
 _MISSED = 0.5  # share of the followed error that what the regression does not see may add, at most
 _FREE = 1e-6  # change of a policy, in its unit, by which a direction of the outputs counts as one that policies notice
+HARD_TO_FOLLOW = "next period's errors are hard to tell from the state"
 _FINITE_SUM = 0.9995  # largest modulus whose sum is taken for finite
 _CURVED = 0.5  # share of the step that the corrected rule may leave, beyond what the regression does not see
 
@@ -98,7 +99,7 @@ def _at(conditions: Conditions, sample: Any) -> ImpliedError:
     left = _share(beyond / scale, step / scale)
     broken = equations.broken[:count]
     output = equations.output[:count]
-    policy, unit, levels = _levels(conditions, sample, output)
+    policy, unit, levels = _measured(conditions, sample, output)
     one_step, followed = (_changes(conditions, sample, output, each[:count], levels) for each in (step, delta))
     for changes in (one_step, followed):
         for values in changes.values():
@@ -192,7 +193,21 @@ def _successors(conditions: Conditions, state: Any, seen: Seen, chosen: np.ndarr
     return conditions.successors(some, seen.output[rows], number.astype(np.int32))
 
 
-def _levels(conditions: Conditions, state: Any, output: np.ndarray) -> tuple[dict, dict[str, str], dict]:
+class Measured(NamedTuple):
+    """By field: policies, their units in words, and what one unit is at each state."""
+
+    policy: Mapping[str, np.ndarray]
+    unit: Mapping[str, str]
+    levels: Mapping[str, np.ndarray]
+
+
+def measured(rule: OutputRule, state: Any) -> Measured:
+    """What a rule decides at states of NumPy arrays, and in which units its errors are measured there."""
+    conditions = Conditions(rule)
+    return _measured(conditions, state, conditions.seen(state).output)
+
+
+def _measured(conditions: Conditions, state: Any, output: np.ndarray) -> Measured:
     """By field, each policy at the states, its unit in words, and the size of this unit at each state.
 
     What the economy says in `relative_to`; else the policy's own level, where it is positive at every state; else the
@@ -217,7 +232,7 @@ def _levels(conditions: Conditions, state: Any, output: np.ndarray) -> tuple[dic
         else:
             units[name] = "own mean size"
             levels[name] = np.full(values.shape, max(np.abs(values).mean(), 1e-300))
-    return policies, units, levels
+    return Measured(policies, units, levels)
 
 
 def _changes(
@@ -254,7 +269,7 @@ def _doubts(
         doubts.append(f"errors do not die out: what is wrong next period is wrong {modulus:.4f} times as much today")
     elif missed / (1 - modulus) > _MISSED:
         doubts.append(
-            "next period's errors are hard to tell from the state; what could not be followed may add up to about "
+            f"{HARD_TO_FOLLOW}; what could not be followed may add up to about "
             f"{missed / (1 - modulus):.0%} of the followed error"
         )
     if not left < _CURVED:

@@ -24,7 +24,7 @@ from scipy import linalg, optimize
 
 from deqn.equilibrium.decision_rule import OutputRule
 from deqn.equilibrium.economy import Economy
-from deqn.equilibrium.exogenous import Gaussian
+from deqn.equilibrium.exogenous import shock_of
 from deqn.equilibrium.expectation import Expectation
 from deqn.project.errors import UserError
 
@@ -67,7 +67,7 @@ def linear_solution(economy_type: type[Economy], parameters: Any) -> LinearSolut
     Raises UserError: a discrete shock; not as many conditions as outputs; no steady state found; no stable path to it,
     or many.
     """
-    near = _WithoutShocks(economy_type, parameters)
+    near = _with_normal_shocks(economy_type, parameters)
     s, o = near.steady_state()
     by_state, modulus = _stable(near.name, *near.jacobian(s, o))
     return _about(near, s, o, by_state, modulus)
@@ -78,12 +78,19 @@ def constant_solution(economy_type: type[Economy], parameters: Any) -> LinearSol
 
     Raises UserError as `linear_solution`, but asks for no path.
     """
-    near = _WithoutShocks(economy_type, parameters)
+    near = _with_normal_shocks(economy_type, parameters)
     s, o = near.steady_state()
     return _about(near, s, o, np.zeros((len(o), len(s))), np.nan)
 
 
-def _about(near: _WithoutShocks, s: np.ndarray, o: np.ndarray, by_state: np.ndarray, modulus: float) -> LinearSolution:
+def _with_normal_shocks(economy_type: type[Economy], parameters: Any) -> WithoutShocks:
+    near = WithoutShocks(economy_type, parameters)
+    if near.held is not None:
+        raise UserError(f"linear solution: {near.name} has a discrete shock, expected normal ones (Gaussian)")
+    return near
+
+
+def _about(near: WithoutShocks, s: np.ndarray, o: np.ndarray, by_state: np.ndarray, modulus: float) -> LinearSolution:
     state = near.state(s[None])
     features = _jvp(near.economy.features, near.state, s, np.eye(len(s)))
     inputs = near.economy.features(state).numpy()[0]
@@ -93,24 +100,42 @@ def _about(near: _WithoutShocks, s: np.ndarray, o: np.ndarray, by_state: np.ndar
     )  # fmt: skip
 
 
-class _WithoutShocks:
-    """r and T of an economy in double precision whose shocks are zero, and their derivatives."""
+class WithoutShocks:
+    """r and T of an economy in double precision without shocks, and their derivatives.
 
-    def __init__(self, economy_type: type[Economy], parameters: Any) -> None:
+    held: the value of a discrete shock that lasts for ever; normal shocks are zero.
+    """
+
+    def __init__(self, economy_type: type[Economy], parameters: Any, held: int = 0) -> None:
         self.economy, self.name = economy_type(parameters, "float64"), economy_type.__name__
         shocks = self.economy.shocks
-        if not isinstance(shocks, Gaussian):
-            raise UserError(f"linear solution: {self.name} has a discrete shock, expected normal ones (Gaussian)")
-        # One node of Gauss-Hermite is zero.
-        self.shocks = self.economy.shocks = Gaussian(shocks.dimensions, nodes=1)
+        self.held = held if shocks.discrete else None
         self.first = self.economy.initial_states(1, np.random.default_rng(0))
-        self.sizes = [int(np.prod(np.shape(x)[1:])) for x in self.first]
+        self.outputs = self.economy.width  # which asks for initial states, for which the shocks are needed
+        self.economy.shocks = _Certain(shocks, self.economy.tensors(self.first), held)
+        self.economy.perceived = None
+        self.real = [np.issubdtype(x.dtype, np.floating) for x in self.first]
+        self.sizes = [int(np.prod(np.shape(x)[1:])) for x, real in zip(self.first, self.real, strict=True) if real]
 
     def state(self, flat: Any) -> Any:
-        """The State of numbers [batch, n]."""
-        parts = tf.split(tf.convert_to_tensor(flat), self.sizes, axis=1)
-        shapes = [(-1, *np.shape(x)[1:]) for x in self.first]
-        return type(self.first)(*(tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)))
+        """The State of real numbers [batch, n], field after field; whole ones are the held shock, or as at first."""
+        flat = tf.convert_to_tensor(flat)
+        parts = iter(tf.split(flat, self.sizes, axis=1))
+        rows = flat.shape[0]
+
+        def field(name: str, x: np.ndarray, real: bool) -> tf.Tensor:
+            if real:
+                return tf.reshape(next(parts), (-1, *np.shape(x)[1:]))
+            if name == "shock" and self.held is not None:
+                return tf.fill([rows, *np.shape(x)[1:]], tf.constant(self.held, tf.int32))
+            return tf.repeat(tf.constant(x, tf.int32), rows, axis=0)
+
+        fields = zip(self.first._fields, self.first, self.real, strict=True)
+        return type(self.first)(*(field(*each) for each in fields))
+
+    def flat(self, state: Any) -> np.ndarray:
+        """The real numbers of the first of these states, [n]."""
+        return np.concatenate([np.ravel(x[:1]) for x, real in zip(state, self.real, strict=True) if real]).astype(float)
 
     def both(self, s: tf.Tensor, o: tf.Tensor, later: tf.Tensor) -> tf.Tensor:
         """T(s, o) and r(s, o, o'), [batch, n + conditions]."""
@@ -122,8 +147,10 @@ class _WithoutShocks:
 
         E = Expectation(economy, state, policy, decide)
         residuals = economy.residuals(state, economy.complete(state, policy, E), E)
-        following = economy.transition(state, policy, tf.zeros([len(s), self.shocks.dimensions], tf.float64))
-        return tf.concat([tf.reshape(x, [len(s), -1]) for x in (*following, *residuals.values())], axis=1)
+        shocks, _ = economy.shocks.successors(state)
+        following = economy.transition(state, policy, shock_of(shocks, 0, len(s)))
+        moving = [x for x, real in zip(following, self.real, strict=True) if real]
+        return tf.concat([tf.reshape(x, [len(s), -1]) for x in (*moving, *residuals.values())], axis=1)
 
     def jacobian(self, s: np.ndarray, o: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The derivatives of `both` by s, by o and by o', each [n + conditions, ...]."""
@@ -132,10 +159,11 @@ class _WithoutShocks:
                        np.eye(sum(widths)))  # fmt: skip
         return tuple(np.split(columns.T, np.cumsum(widths)[:-1], axis=1))  # type: ignore[return-value]
 
-    def steady_state(self) -> tuple[np.ndarray, np.ndarray]:
-        """s [n] and o [outputs]."""
-        first = np.concatenate([np.reshape(x, -1) for x in self.first]).astype(np.float64)
-        n, outputs = len(first), self.economy.width
+    def steady_state(self, near: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """s [n] and o [outputs]. near: where the search begins; by default the first initial state, outputs zero."""
+        outputs = self.outputs
+        first, begin = (self.flat(self.first), np.zeros(outputs)) if near is None else near
+        n = len(first)
 
         def missed(x: np.ndarray) -> np.ndarray:
             s, o = x[None, :n], x[None, n:]
@@ -147,7 +175,7 @@ class _WithoutShocks:
             by_s[:n] -= np.eye(n)
             return np.hstack([by_s, by_o + by_later])
 
-        start = np.concatenate([first, np.zeros(outputs)])
+        start = np.concatenate([first, begin])
         conditions = len(missed(start)) - n
         if conditions != outputs:
             raise UserError(
@@ -160,6 +188,26 @@ class _WithoutShocks:
                 f"are off by {np.abs(found.fun).max():.2g} at best; begin nearer to it"
             )
         return found.x[:n], found.x[n:]
+
+
+class _Certain:
+    """One successor of every state: of a process whose discrete part keeps a value and whose normal part is zero."""
+
+    discrete: int | None = None  # there is one successor, not one for each value
+
+    def __init__(self, shocks: Any, state: Any, held: int) -> None:
+        def certain(x: tf.Tensor) -> tf.Tensor:  # [1, ...] of one state
+            return tf.fill(x.shape, tf.constant(held, x.dtype)) if x.dtype.is_integer else tf.zeros_like(x)
+
+        self.shock = tf.nest.map_structure(certain, shocks.draw(state, tf.zeros([2], tf.int32)))
+
+    def successors(self, state: Any) -> tuple[Any, tf.Tensor]:
+        """The values [1, 1, ...] and the weight one."""
+        return tf.nest.map_structure(lambda x: x[None], self.shock), tf.ones([1, 1], tf.float64)
+
+    def draw(self, state: Any, key: tf.Tensor) -> Any:
+        """What is certain."""
+        return tf.nest.map_structure(lambda x: tf.repeat(x, tf.shape(state[0])[0], axis=0), self.shock)
 
 
 def _jvp(f: Any, prepare: Any, at: np.ndarray, directions: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
         tables["moments"] = moments
     implied_errors, about = _implied(rule, evaluation)
     tables["implied"] = implied.rows(implied_errors)
-    constrained, guards = _shares(economy, evaluation)
+    constrained, guards = shares(economy, evaluation)
     lacking = [int(z) + 1 for z in np.unique(unvisited[0])]
     return Results(
         headline=_headline(worst_row([row for row in errors if row["group"] == "all"]), report.condition_names),
@@ -139,15 +139,15 @@ def _where(rule: DecisionRule, evaluation: Evaluation) -> dict[str, Any]:
     return {"shares_outside": shares, "visited": ranges}
 
 
-def _shares(economy: Economy, evaluation: Evaluation) -> tuple[dict[str, float], dict[str, float]]:
+def shares(economy: Economy, evaluation: Evaluation) -> tuple[dict[str, float], dict[str, float]]:
     """The shares of entries at a constraint, and of those where a guard was active, by name."""
     report = economy.report
-    shares = {name: float(np.mean(flag)) for name, flag in evaluation.flags.items()}
-    constrained = {name: shares.pop(name) for name in (*report.constraints, *names_of(economy))}
+    guards = {name: float(np.mean(flag)) for name, flag in evaluation.flags.items()}
+    constrained = {name: guards.pop(name) for name in (*report.constraints, *names_of(economy))}
     if not constrained and report.binding:
         binds = getattr(evaluation.policy, report.binding) > 0
         constrained = {f"{report.binding} above 0": float(np.mean(binds))}
-    return constrained, shares
+    return constrained, guards
 
 
 def _listed(shares: Mapping[str, float]) -> str:

@@ -102,6 +102,15 @@ class EvaluationSettings(Section):
     seed: int = setting(1, ge=0, lt=2**31)
 
 
+class VerifySettings(Section):
+    """How much error `deqn verify` lets pass; of errors, implied errors and distances from other solutions alike."""
+
+    mean: float = setting(1e-3, unit="share of a decision, on average over visited states", gt=0)
+    tail: float = setting(1e-2, unit="share of a decision, at the 99.9th percentile", gt=0)
+    welfare: float = setting(1e-5, unit="share of consumption that the errors cost", gt=0)
+    p_value: float = setting(1e-3, unit="probability that a test rejects what is right", gt=0, lt=1)
+
+
 class WarmStartSettings(Section):
     """A first solution by a wide-and-deep network's linear and quadratic part, before training.
 
@@ -148,6 +157,7 @@ class EquilibriumSettings(Section):
     warm_start: WarmStartSettings | None = setting(None)
     validation: ValidationSettings = setting(ValidationSettings())
     evaluation: EvaluationSettings = setting(EvaluationSettings())
+    verify: VerifySettings = setting(VerifySettings())
     compiler: Literal["xla", "graph"] = setting(
         "xla", source="graph for layers of many hundred neurons: XLA's matrix products use a part of the processor only"
     )

@@ -15,11 +15,11 @@ from typing import Any
 
 from deqn.project.errors import CannotWrite, UserError
 from deqn.project.json_files import read_json
-from deqn.project.run import RunFolder
+from deqn.project.run import SOLUTIONS, RunFolder
 from deqn.project.writing import write_atomically
 
 # What may differ between a run and its continuation: how long and how often, not what.
-_LENGTHS = ("stop", "patience", "validate_every", "checkpoints", "evaluation", "updates_per_call")
+_LENGTHS = ("stop", "patience", "validate_every", "checkpoints", "evaluation", "verify", "updates_per_call")
 
 
 def without_lengths(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def keep_python(folder: Path, run: RunFolder) -> None:
     """Copies all Python of the economy's folder into the run's `as_trained/`. Raises CannotWrite."""
     for path in sorted(folder.rglob("*.py")):
         name = path.relative_to(folder)
-        if any(part.startswith((".", "__pycache__")) for part in name.parts):
+        if any(part.startswith((".", "__pycache__")) or part == SOLUTIONS for part in name.parts):
             continue
         target = run.as_trained / name
         try:

@@ -9,7 +9,7 @@ from typing import final
 
 from deqn.project.errors import CannotWrite, UserError, nearest
 from deqn.project.provenance import slurm_job
-from deqn.project.run import RunFolder
+from deqn.project.run import SOLUTIONS, RunFolder
 
 MARKER = ".deqn-project"  # a file of this name makes a folder a project, and a project's subfolders part of it
 _MARKED = "This file makes the folder a project of deqn: models/ holds parameter files, runs/ holds what they gave.\n"
@@ -68,7 +68,8 @@ class Project:
 
     def parameter_files(self) -> list[Path]:
         """All parameter files in models/, in the order of their names."""
-        return sorted(path for path in self.models.rglob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+        found = (path for path in self.models.rglob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+        return sorted(path for path in found if SOLUTIONS not in path.relative_to(self.models).parts)
 
     def shown(self, path: Path) -> str:
         """A path as seen from the project, so that a copied project finds it; a path elsewhere as a whole."""

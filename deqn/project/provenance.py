@@ -38,6 +38,15 @@ def _version(*names: str) -> str | None:
     return None
 
 
+def _processor() -> str | None:
+    """What Linux calls the processor."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or None
+
+
 def record_of_start(command: str, seed: int, workers: int, folder: Path) -> dict[str, Any]:
     """What it takes to repeat a run, as provenance.json holds it; None where something cannot be known.
 
@@ -57,6 +66,7 @@ def record_of_start(command: str, seed: int, workers: int, folder: Path) -> dict
             "numpy": _version("numpy"),
             "deqn": _version("deqn"),
         },
+        "processor": _processor(),
         "host": socket.gethostname(),
         "cores": len(os.sched_getaffinity(0)),
         "slurm_job": slurm_job(),

@@ -14,6 +14,8 @@ from typing import final
 from deqn.project.errors import CannotWrite, UserError
 from deqn.project.json_files import read_json
 
+SOLUTIONS = "solutions"  # the folder of a model in which runs are shipped; no parameter files and no Python of its own
+
 
 @final
 class RunFolder:

@@ -1,4 +1,4 @@
-"""`deqn list`: economies, parameter files, runs with errors, cost and verdict. Standard library and rich only."""
+"""`deqn list`: economies, parameter files, runs with errors, cost, evidence and verdict. Without NumPy."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from deqn.project.json_files import read_json
 from deqn.project.project import Project
 from deqn.project.provenance import resume_command
 from deqn.project.run import RunFolder
-from deqn.report import files, tables
+from deqn.report import certificate, files, tables
 
 _FAR = 0.02  # mean relative error above which a finished run is not called done: twenty dollars in a thousand
 
@@ -57,10 +57,11 @@ def _runs_table(runs: list[RunFolder]) -> Table:
     table = Table("run", "error", box=box.SIMPLE_HEAD)
     for name in ("mean %", "p99.9 %", "max %", "CPU-seconds", "updates"):
         table.add_column(name, justify="right")
+    table.add_column("evidence")
     table.add_column("verdict")
     for run in runs:
         record = _provenance(run)
-        table.add_row(str(run), *_errors(run), *_cost(record), verdict(run, record))
+        table.add_row(str(run), *_errors(run), *_cost(record), certificate.standing(run), verdict(run, record))
     return table
 
 

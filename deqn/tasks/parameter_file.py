@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from deqn.equilibrium import judging
 from deqn.equilibrium.settings import EquilibriumSettings, NextPeriodSettings
+from deqn.project import library
 from deqn.project.errors import UserError, nearest
 from deqn.project.identity import changed_python, check_whole, recorded, without_lengths
 from deqn.project.parameter_yaml import differences, read_yaml
@@ -117,7 +118,7 @@ def parameter_file_of(run: RunFolder, as_trained: bool = False) -> ParameterFile
     Raises UserError if the run does not name its parameter file, the economy's folder is not in this project, or
     parameters.yaml has been edited.
     """
-    project, path = Project.around(run.path), file_named_by(run)
+    project, path = _project_of(run), file_named_by(run)
     if as_trained:
         if not run.as_trained.is_dir():
             raise UserError(f"{run}: has no copy of its Python in {run.as_trained}; leave --as-trained out")
@@ -129,10 +130,16 @@ def parameter_file_of(run: RunFolder, as_trained: bool = False) -> ParameterFile
     return _validated(path, settings, project)
 
 
+def _project_of(run: RunFolder) -> Project:
+    """The project around a run; a run that keeps its Python and lies in none, as a shipped one may, is its own."""
+    alone = run.as_trained.is_dir() and not Project.is_around(run.path)
+    return Project(run.path) if alone else Project.around(run.path)
+
+
 def file_named_by(run: RunFolder) -> Path:
     """The parameter file that a run names, in the project around it. Raises UserError if it names none."""
     try:
-        return Project.around(run.path).root / recorded(run)["parameter_file"]
+        return _project_of(run).root / recorded(run)["parameter_file"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{run.provenance}: does not name the run's parameter file; was it edited?") from error
 
@@ -146,6 +153,8 @@ def refuse_strangers(run: RunFolder, as_trained: bool, place: Path) -> None:
         home = run.as_trained if as_trained else file_named_by(run).parent
     except UserError:
         return  # who needs the file says what is wrong with it
+    if library.is_of_library(home):
+        return  # it came with deqn
     root = Project.around(place).root if Project.is_around(place) else None
     files = [home, *home.rglob("*.py")]
     if root is None or not all(path.resolve().is_relative_to(root) for path in files):
@@ -167,7 +176,7 @@ def edited_since(run: RunFolder) -> str | None:
     changed = changed_python(run, path.parent, module)
     if not changed:
         return None
-    shown = Project.around(run.path).shown(path.parent / changed[0])
+    shown = _project_of(run).shown(path.parent / changed[0])
     more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
     return f"{shown}{more} has changed since {run} was trained"
 

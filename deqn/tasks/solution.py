@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deqn.project.errors import UserError
-from deqn.project.project import Project
+from deqn.project.library import named_run
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_arrays
 from deqn.tasks.build import load_problem
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 def load(run: str | Path, as_trained: bool = True, trust: bool = False) -> Solution:
     """The solution with a run's best weights: a run folder's path, stem/run, or stem for its latest run.
 
+    A folder of solutions that comes with deqn, such as models/olg/solutions/benchmark60, is named like a run.
+
     A solution is Python that runs: the equations. as_trained: those that the run folder keeps from its training, else
     the present ones in models/, with a warning if they have been edited since. trust: run Python that lies outside the
     project around the working directory, such as that of a run folder of somebody else.
@@ -38,8 +40,7 @@ def load(run: str | Path, as_trained: bool = True, trust: bool = False) -> Solut
     Raises UserError if there is no such run, if its Python lies outside the project and is not trusted, if its
     checkpoint is damaged or of another economy, or if what it trained decides in no economy.
     """
-    folder = RunFolder(Path(run))
-    folder = folder if folder.is_run else Project.around(Path.cwd()).run(run)
+    folder = named_run(run)
     as_trained = as_trained and folder.as_trained.is_dir()  # an earlier release kept no copy
     if not trust:
         refuse_strangers(folder, as_trained, Path.cwd())

@@ -2,24 +2,9 @@
 
 import numpy as np
 
+from .growth_grid import rouwenhorst
 
-def rouwenhorst(states, persistence, innovation_sd):
-    """Chain for ln z' = rho ln z + sd eps, Rouwenhorst (1995) in Kopecky and Suen's (2010) recursion.
-
-    Returns ln z [states], ascending, and the transition matrix [states, states], rows = from.
-    """
-    stay = (1 + persistence) / 2
-    transition = np.array([[1.0]])
-    for n in range(2, states + 1):
-        wider = np.zeros((n, n))
-        wider[:-1, :-1] += stay * transition
-        wider[:-1, 1:] += (1 - stay) * transition
-        wider[1:, :-1] += (1 - stay) * transition
-        wider[1:, 1:] += stay * transition
-        wider[1:-1] /= 2  # inner rows have been counted twice
-        transition = wider
-    width = innovation_sd * np.sqrt((states - 1) / (1 - persistence**2))
-    return np.linspace(-width, width, states), transition
+__all__ = ["chain_path", "chain_paths", "rouwenhorst"]
 
 
 def chain_paths(transition, periods, tracks, seed):

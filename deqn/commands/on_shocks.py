@@ -1,4 +1,4 @@
-"""The commands that set a solution beside something else: impulse responses, and what a paper has published."""
+"""The commands that show how solutions respond to shocks, and what a paper has published beside them."""
 
 from __future__ import annotations
 
