@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 
 CLUSTER := .venv/cluster
 
-.PHONY: help install cluster test test-slow test-ranks solve clean
+.PHONY: help install cluster test test-slow test-long test-ranks solve clean
 
 help:
 	@echo "make install    .venv with deqn in it (.venv/bin/deqn)"
@@ -13,6 +13,7 @@ help:
 	@echo "make solve      install, solve models/olg/benchmark60.yaml, print the error table, draw the figures"
 	@echo "make test       install, style, types, fast tests"
 	@echo "make test-slow  install, the tests that train for longer"
+	@echo "make test-long  install, the tests that train for many minutes: by hand, no machine runs them by itself"
 	@echo "make test-ranks install cluster, the tests of several ranks and of SLURM (as root, munge and slurm-wlm installed)"
 	@echo "make clean      remove .venv and caches; runs/ stays"
 
@@ -54,7 +55,10 @@ test: install
 	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: install
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not ranks"
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not long and not ranks"
+
+test-long: install
+	$(BIN)/pytest -n 2 --dist loadfile -m long
 
 test-ranks: cluster
 	$(BIN)/pytest -m ranks

@@ -33,7 +33,7 @@ def of_consumption_by_age(table):
     return 100 * rows.set_index("entry")["value"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("stem", IMPACT)
 def test_aggregate_consumption_responds_as_published(found, stem):
     table, _ = found[stem]
@@ -45,7 +45,7 @@ def test_aggregate_consumption_responds_as_published(found, stem):
     assert abs(nothing["value"]) <= 3 * nothing["standard_error"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("stem", IMPACT)
 def test_conditional_means_are_not_what_is_published(found, stem):
     _, moments = found[stem]
@@ -54,7 +54,7 @@ def test_conditional_means_are_not_what_is_published(found, stem):
     assert all(abs(value - published) > GATE for value, published in zip(conditional, IMPACT[stem], strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_looser_limit_turns_the_order_of_the_young_under_shock_4(found):
     """At a limit of zero the youngest respond most; at -.5 those about thirty do, who then owe most."""
     tight, loose = (of_consumption_by_age(table) for table, _ in found.values())

@@ -37,7 +37,9 @@ def test_where_growth_is_independent_the_price_is_the_closed_form(solved):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stem", "largest"), [("lucas_annual", 1e-4), ("lucas_monthly", 5e-4)])
+@pytest.mark.parametrize(
+    ("stem", "largest"), [("lucas_annual", 1e-4), pytest.param("lucas_monthly", 5e-4, marks=pytest.mark.long)]
+)
 def test_value_and_price_are_those_of_collocation(solved, stem, largest):
     path, tree = solved(stem)
     right = lucas_tree.solve(tree)

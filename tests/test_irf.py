@@ -254,6 +254,7 @@ def test_runs_with_the_same_weights_respond_alike_and_are_drawn_together(project
     assert "| consumption " in (project / "log").read_text()
 
 
+@pytest.mark.slow
 def test_from_python_the_response_is_that_of_the_command_and_a_state_may_be_given(project):
     import deqn
 
@@ -269,6 +270,7 @@ def test_from_python_the_response_is_that_of_the_command_and_a_state_may_be_give
     assert response.values["C"][0] == pytest.approx(after / base - 1, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_readme_says_it_in_python(project):
     text = (ROOT / "README.md").read_text().partition("\n## Impulse responses")[2].partition("\n## ")[0]
     code = textwrap.dedent(text[text.index("    import deqn") :].partition("\n\nMeans")[0])

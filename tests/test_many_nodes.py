@@ -71,9 +71,8 @@ print(problem.economy.shocks.successors(carry.now)[1].shape[0], float(tally.larg
 """
 
 
-@pytest.mark.parametrize(
-    ("dimensions", "degree", "nodes"), [(51, 3, 102), pytest.param(50, 5, 5001, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("dimensions", "degree", "nodes"), [(51, 3, 102), (50, 5, 5001)])
 def test_512_states_train_with_gradients_through_e_within_two_gigabytes(dimensions, degree, nodes):
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     done = subprocess.run(

@@ -34,6 +34,7 @@ def live_weights(trainer):
     return {name: array for name, array in arrays.items() if "best" not in name}
 
 
+@pytest.mark.slow
 def test_a_phase_trains_the_economy_of_its_parameters():
     one, problem = trainer_of(phases("discount_factor: 0.98"))
     one.train()

@@ -51,7 +51,7 @@ def test_an_experiment_makes_no_more_transitions_than_its_gate_allows(file, most
     assert begin + episodes * p.steps * p.environments <= most
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ddpg_finds_the_saving_rate_of_brock_and_mirman_from_every_seed():
     errors = []
     for seed in range(3):

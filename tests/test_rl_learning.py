@@ -158,6 +158,7 @@ def test_ranks_see_data_of_their_own_and_begin_with_equal_weights():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_dqn_with_a_table_finds_the_values_of_the_chain():
     agent = small_dqn(
         environments=16, steps=4, updates=8, discount=0.9, target_every=4,

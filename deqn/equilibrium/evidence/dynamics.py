@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from deqn.equilibrium.accuracy import summary
-from deqn.equilibrium.constraints import products_of
+from deqn.equilibrium.constraints import names_of, products_of
 from deqn.equilibrium.evaluation import at_states, map_chunks
 from deqn.equilibrium.evidence.check import Check, at_most, not_applicable, not_rejected
 from deqn.equilibrium.evidence.statistics import equal_means, orthogonality
@@ -20,6 +20,7 @@ _STEP = 1e-4  # of the derivative towards what happens
 _DIRECTIONS = 3  # in which the states vary most
 _BATCHES, _FEWEST = 6, 300  # of a track, and periods of a track
 _BOX_STATES, _MARGIN = 2048, 0.1
+_GUARDED = 0.2  # share of the box beyond which too little of it is left
 _OFTEN = 0.001  # share of the states at a bound, from which it is taken for a limit that nothing crosses
 _KEPT = 1e-8  # of the states' variance, below which a direction is rounding
 
@@ -152,8 +153,9 @@ def box(subject: Subject) -> Iterator[Check]:
 
     The box has the directions in which the visited states vary, so that what is linear in them (clearing, a newborn's
     nothing) holds on it too; what is positive everywhere is taken in logarithms, and
-    limits at which entries are often found are not crossed. Mean errors there may be as large as
-    the 99.9th percentile of those on the path.
+    limits at which entries are often found are not crossed. States where one of the economy's guards is active are
+    left out: there may be nothing to consume there, whatever the rule says. Mean errors may be as large as the 99.9th
+    percentile of those on the path.
     """
     economy = subject.rule.economy
     state = _box_states(economy, subject.path.state, subject.seed)
@@ -162,15 +164,27 @@ def box(subject: Subject) -> Iterator[Check]:
     if inside.mean() < 0.05:
         yield not_applicable("errors on a box", f"{inside.mean():.1%} of its states are inside the economy's is_inside")
         return
-    found = at_states(subject.rule, tf.nest.map_structure(lambda x: x[inside], state))[3]
-    for condition, values in found.items():
+    found = at_states(subject.rule, tf.nest.map_structure(lambda x: x[inside], state))
+    guarded = _guarded(economy, found[5], int(inside.sum()))
+    if guarded.mean() > _GUARDED:
+        yield not_applicable("errors on a box", f"a guard is active at {guarded.mean():.1%} of its states")
+        return
+    for condition, values in found[3].items():
         words = economy.report.condition_names.get(condition, condition.replace("_", " "))
-        statistics = summary(values)
+        statistics = summary(values[~guarded])
         product = condition in products_of(economy)
-        note = f"{inside.sum()} states, {inside.mean():.0%} of the box; max {100 * statistics['max']:.3g}"
-        note += "" if product else " %"
+        note = f"{(~guarded).sum()} states, {inside.mean():.0%} of the box"
+        note += f" but {guarded.mean():.1%} where a guard is active" if guarded.any() else ""
+        note += f"; max {100 * statistics['max']:.3g}{'' if product else ' %'}"
         yield at_most(f"{words} on a box, mean", statistics["mean"], subject.settings.tail, note,
                       "x1e-2" if product else "%", max=statistics["max"])  # fmt: skip
+
+
+def _guarded(economy: Any, flags: dict[str, np.ndarray], states: int) -> np.ndarray:
+    """Whether any of the economy's guards is active at each state."""
+    constraints = (*economy.report.constraints, *names_of(economy))
+    guards = [flag.reshape(states, -1).any(axis=1) for name, flag in flags.items() if name not in constraints]
+    return np.any([np.zeros(states, bool), *guards], axis=0)
 
 
 def _limits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
