@@ -125,6 +125,15 @@ def test_a_rule_that_is_right_where_it_goes_and_wrong_beyond_fails_on_the_box(ri
     assert failed(dynamics.box(one)) == ["relative Euler error on a box, mean"]
 
 
+def test_states_of_the_box_where_a_guard_is_active_are_left_out_unless_they_are_many(right):
+    edge = np.log(right.path.state.capital).max()
+    one = subject(planner(off=lambda k: 30.0 * tf.nn.relu(k - edge)))
+    for bound, verdict, words in ((edge, "pass", "where a guard is active"), (-9.0, "not applicable", "100.0% of its")):
+        one.rule.economy.flags = lambda state, policy, bound=bound: {"beyond": tf.math.log(state.capital) > bound}
+        (check,) = dynamics.box(one)
+        assert (check.verdict, words in check.note) == (verdict, True)
+
+
 def test_a_rule_with_two_resting_points_is_not_ergodic():
     """Beyond a threshold of capital more is saved, so that a track stays where it began."""
     middle = np.log(0.36 * 0.96) / (1 - 0.36)  # where the logarithm of capital rests under the middle shock
