@@ -101,6 +101,7 @@ def trained(folder, *settings, **options):
     return 100 * np.abs(path["c"] / closed_form - 1), 100 * errors.loc["euler", ["mean", "p99.9"]].astype(float)
 
 
+@pytest.mark.slow
 def test_a_short_training_comes_within_a_thousandth_of_the_closed_form(tmp_path):
     short = ["phases.0.updates=1500", "evaluation.periods=1200", "evaluation.burn_in=200", "validate_every=500"]
     consumption, euler = trained(tmp_path, *short, command=typed)

@@ -95,6 +95,7 @@ def euler_like(rule, state, today, frozen=False):
     return E(lambda s, q: s.logs * (q.choice * today)[:, None]) + E(lambda s, q: q.choice / policy.choice)[:, None] ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
 def test_many_nodes_in_a_loop_give_the_values_and_derivatives_of_the_plain_sum(monkeypatch, frozen):
     economy = Walk(nodes=3)

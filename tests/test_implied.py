@@ -244,6 +244,7 @@ def test_values_and_prices_far_off_are_exposed_where_residuals_are_a_few_hundred
     assert 0.99 < implied.modulus < 1
 
 
+@pytest.mark.slow
 def test_what_is_wrong_where_states_are_hardly_ever_visited_is_followed_to_where_they_are():
     """v and p are off by a constant, and by more the farther expected growth is below two and a half deviations."""
     exact, spread = wrong_tree(off=(1.0, 1.0)), wrong_tree().economy.spread
