@@ -207,7 +207,7 @@ def worst_and_mean(error):
     [
         ((0.6, 1.4, 0.5), (120, 80), 1e-6, 5e-4),
         ((0.5, 0.88, 2.2, 0.7), (30, 16, 16), 5e-5, 2e-3),
-        pytest.param((0.5, 0.88, 2.2, 0.7), (80, 40, 40), 1.5e-5, 1e-3, marks=pytest.mark.slow),
+        pytest.param((0.5, 0.88, 2.2, 0.7), (80, 40, 40), 1.5e-5, 1e-3, marks=pytest.mark.long),
     ],
 )
 def test_the_optimality_system_holds_on_the_states_the_economy_visits(labour, nodes, mean, worst):
@@ -233,7 +233,7 @@ def test_a_borrowing_limit_below_zero_is_respected_and_binds():
     ("labour", "coarse", "fine"),
     [
         ((0.6, 1.4, 0.5), (30, 20), (120, 80)),
-        pytest.param((0.5, 0.88, 2.2, 0.7), (40, 20, 20), (60, 32, 32), marks=pytest.mark.slow),
+        pytest.param((0.5, 0.88, 2.2, 0.7), (40, 20, 20), (60, 32, 32), marks=pytest.mark.long),
     ],
 )
 def test_a_finer_grid_moves_consumption_by_less_than_a_hundredth_of_a_percent(labour, coarse, fine):
