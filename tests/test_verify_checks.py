@@ -328,7 +328,7 @@ def trained(solution):
 
 
 def test_a_stale_multiplier_fails_the_conditions_that_use_it(solution, monkeypatch):
-    """The multiplier of another state: of the one before in the batch."""
+    """The multiplier of the cohort before: what was right for somebody else is no longer right."""
     economy = solution.economy
     fresh = type(economy).policy
 
