@@ -94,7 +94,7 @@ def test_without_the_run_our_column_is_empty_and_the_paper_stands(project, tmp_p
     [
         (["toyy"], "toyy: no models/*/reproduce.py has PAPER = 'toyy'; did you mean 'toy'?"),
         (["ags19", "tiny/one"], "tiny/one: no run of models/olg/benchmark60.yaml, models/olg/borrowing60.yaml, "
-         "models/olg/borrowing60_loose.yaml; name runs of these files only"),
+         "models/olg/borrowing60_loose.yaml, models/olg/paper60.yaml; name runs of these files only"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_in_one_line(project, words, message):
@@ -117,7 +117,7 @@ def test_ags19_without_runs_has_every_published_number_and_none_of_ours(tmp_path
     for title in ("Table 3", "Table 4", *(f"Figure {number}" for number in range(4, 10)), "Lectures"):
         assert f"## {title}: " in text
     rows = [line.split("|")[2:-1] for line in text.splitlines() if re.match(r"\| (?!\| unit)", line)]
-    assert len(rows) == 14 + 14 + 1 + 1 + 8 + 4 + 12
+    assert len(rows) == 14 + 14 + 2 + 1 + 8 + 4 + 12
     assert all(not "".join(row[2:]).strip() for row in rows)
     assert cells(tmp_path, "shock 3, limit 0", "ags19")[0] == "-17.10"
 

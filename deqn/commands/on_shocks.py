@@ -83,10 +83,12 @@ def reproduce(
     module = paper_of(project, paper)
     found = runs_of(project, module, [solved_run(run, True, trust) for run in runs])
     for case in [case for case in module.RUNS if found[case] is None]:
-        if train:
+        long = case in getattr(module, "LONG", ())
+        if train and not long:
             train_file(project.root / module.RUNS[case])
         else:
-            print(f"no run of {module.RUNS[case]} ({case}): its numbers are left empty; add --train, or train it")
+            cure = "train it, which takes long" if long else "add --train, or train it"
+            print(f"no run of {module.RUNS[case]} ({case}): its numbers are left empty; {cure}")
     found = runs_of(project, module, [run for run in found.values() if run is not None])
     for run in lacking_responses(module, found):
         run = solved_run(str(run.path), True, trust)

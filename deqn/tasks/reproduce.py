@@ -6,6 +6,7 @@ PAPER                  its name, as it is typed
 TITLE                  the heading of what is written
 RUNS                   parameter files by what the paper calls the case: {"a >= 0": "models/olg/benchmark60.yaml"}
 RESPONSES              the cases of which it needs impulse responses
+LONG                   the cases that --train leaves out because they take too long, if there are any
 exhibits(runs)         yields an `Exhibit` for each table and figure; runs: by case the run's folder, or None
 """
 
