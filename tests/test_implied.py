@@ -304,6 +304,16 @@ def test_the_linear_equation_is_solved_and_its_modulus_told(modulus):
     assert told == pytest.approx(modulus, rel=1e-3)
 
 
+def test_a_part_of_the_step_that_dies_out_slowly_is_followed_though_it_is_a_thousandth_of_it():
+    rates = np.array([0.98, 0.6, 0.5, 0.4, 0.3, 0.2])
+    directions = np.linalg.qr(np.column_stack([np.ones(6), np.random.default_rng(1).standard_normal((6, 5))]))[0]
+    T = directions * rates @ directions.T
+    step = directions @ [1e-3, 1.0, -1.0, 1.0, 1.0, -1.0]
+    found, modulus, _ = solve(lambda y: (T @ y.ravel()).reshape(3, 2), step.reshape(3, 2))
+    assert directions[:, 0] @ found.ravel() == pytest.approx(1e-3 / (1 - 0.98), rel=0.1)
+    assert modulus == pytest.approx(0.98, rel=1e-3)
+
+
 def test_a_linear_function_is_carried_to_a_hundredth_and_beyond_the_sample_too():
     generator = np.random.default_rng(0)
     coordinates = Coordinates(generator.standard_normal((300, 4)) * [1, 2, 3, 4])

@@ -1,7 +1,10 @@
 """The linear solution about the steady state, against saddle paths known otherwise, and what it refuses."""
 
+import re
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from oracles import irbc
 from small import ROOT, TINY, file_of, states_of
 
@@ -41,19 +44,29 @@ def test_what_growth_adds_to_its_own_saddle_path_is_nothing():
     assert solution.by_state.shape == (1, 2)
 
 
-def test_a_warm_start_makes_the_network_say_what_the_linear_solution_says():
-    file = file_of(IRBC2, "warm_start.settling=5", "network.hidden=[4]")
+@pytest.mark.parametrize("economy", ["IRBC", "symmetric.SymmetricIRBC"])
+def test_a_warm_start_makes_the_network_say_what_the_linear_solution_says(economy):
+    """Also of one network over all countries, whose slopes are the same for each."""
+    file = file_of(IRBC2, f"economy={economy}", "parameters.countries=3", "warm_start.settling=5", "network.hidden=[4]")
     problem = build_problem(file)
     lines = []
     problem.warm_start(lines.append)
-    solution = linear_solution(class_of(file), file.parameters)
+    solution = of(IRBC2, "parameters.countries=3")
     state = states_of(problem.economy, 50)
-    said, expected = problem.policy_rule.output(state), LinearRule(problem.economy, solution).output(state)
-    np.testing.assert_allclose(said, expected, atol=1e-6)
+    expected = LinearRule(build_problem(file_of(IRBC2, "parameters.countries=3")).economy, solution).output(state)
+    np.testing.assert_allclose(problem.policy_rule.output(state), expected, atol=1e-6)
     assert np.abs(expected).max() > 1e-3
     assert lines == [
         "linear solution about the steady state: of a deviation from it 0.9856 is left a period later, at most"
     ]
+
+
+def test_slopes_that_the_network_cannot_have_are_told_before_training(monkeypatch):
+    file = file_of(IRBC2, "economy=symmetric.SymmetricIRBC", "warm_start.settling=5", "network.quadratics=0")
+    monkeypatch.setattr(class_of(file), "features", lambda self, state: tf.math.log(state.capital)[:, :, None])
+    lines = []
+    build_problem(file).warm_start(lines.append)
+    assert re.search(r"; slopes are up to 0\.\d+ off, as the network does not see what they depend on$", lines[0])
 
 
 def test_a_constant_guess_is_the_policy_of_the_steady_state_everywhere():

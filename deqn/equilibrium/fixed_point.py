@@ -8,6 +8,7 @@ successors by regression, by shock; and the linear equation is solved at the sta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from deqn.equilibrium.smooth import Coordinates, Regression, choose
 _POINTS = 500  # states of the sample that the regression has under a shock, at most; it has all of the support
 _TRIED = 250  # states of a shock on which its smoothness is chosen
 _KRYLOV, _SOLVED = 120, 0.003
+_POWERS = 24  # of T, from which the modulus of its slowest errors is taken before the step is followed
 
 
 class Equations:
@@ -119,12 +121,15 @@ def solve(
     """(1 - T) y = step by GMRES (Saad & Schultz 1986), from the Arnoldi basis that also tells the modulus of T.
 
     T: linear, of arrays shaped as step. tolerance: on what is left of the equation over 1 - modulus, which is about the
-    share of y that is missing. Returns y; the largest modulus of T's Ritz values; the norm of what is left of the
-    equation over that of step.
+    share of y that is missing. Returns y; the modulus of T, the largest of its Ritz values and of `growth`; the norm of
+    what is left of the equation over that of step.
     """
     norm = np.linalg.norm(step)
     if norm == 0:
         return np.zeros_like(step), 0.0, 0.0
+    # A step that hardly has a part which dies out slowly hides it from the Ritz values until this part is all that is
+    # left: a hundredth of the step may be most of y.
+    slowest = growth(T, np.ones_like(step))
     basis, H = [step / norm], np.zeros((most + 1, most))
     right = np.zeros(most + 1)
     right[0] = norm
@@ -139,11 +144,24 @@ def solve(
         part = H[: n + 2, : n + 1]
         weights = np.linalg.lstsq(part, right[: n + 2], rcond=None)[0]
         left = float(np.linalg.norm(part @ weights - right[: n + 2]) / norm)
-        modulus = float(np.abs(np.linalg.eigvals(np.eye(n + 1) - part[:-1])).max())
+        modulus = max(slowest, float(np.abs(np.linalg.eigvals(np.eye(n + 1) - part[:-1])).max()))
         if left < tolerance * max(1 - modulus, 1e-6) or H[n + 1, n] < 1e-14:
             break
         basis.append(w / H[n + 1, n])
     return sum(weight * vector for weight, vector in zip(weights, basis, strict=False)), modulus, left
+
+
+def growth(T: Callable[[np.ndarray], np.ndarray], start: np.ndarray, powers: int = _POWERS) -> float:
+    """By how much T multiplies what is left of `start` each time, in the second half of so many times."""
+    rates, y = [], start
+    for _ in range(powers):
+        y = T(y)
+        rate = float(np.linalg.norm(y)) / math.sqrt(y.size)  # every y that T is given has a mean square of one
+        if rate < 1e-12:
+            return 0.0
+        rates.append(rate)
+        y = y / rate
+    return float(np.exp(np.log(rates[powers // 2 :]).mean()))
 
 
 def thinned(rows: np.ndarray, most: int) -> np.ndarray:

@@ -11,6 +11,7 @@ The steady state solves r(s, o, o) = 0 and s = T(s, o). About it
 
 and do = G ds along the stable generalised eigenvectors of the pencil (Klein 2000, J. of Economic Dynamics and Control
 24), by the ordered QZ decomposition. In what a network sees, f(s), the rule is o + H (f(s) - f), with H df/ds = G.
+Of one network over agents, H is the same for all, and f is what one of them sees.
 """
 
 from __future__ import annotations
@@ -35,9 +36,12 @@ _SOLVED = 1e-9  # of the steady state's conditions
 class LinearSolution(NamedTuple):
     """The steady state and the slope of the rule there.
 
-    state: the economy's State, [1, ...]. output: [outputs]. features: [inputs].
-    by_state: G, [outputs, n], by the n numbers of the state, field after field. by_feature: H, [outputs, inputs].
+    state: the economy's State, [1, ...]. output: [outputs]. features: [inputs]. Of one network over agents these are
+    the outputs and inputs of an agent, at the mean of all.
+    by_state: G, [outputs of all, n], by the n numbers of the state, field after field.
+    by_feature: H, [outputs, inputs].
     modulus: the largest stable eigenvalue: what is left of a deviation one period later, where it dies out most slowly.
+    missed: the largest slope of G that H does not give, because the network does not see what it would need.
     """
 
     state: Any
@@ -46,6 +50,7 @@ class LinearSolution(NamedTuple):
     by_state: np.ndarray
     by_feature: np.ndarray
     modulus: float
+    missed: float
 
 
 @final
@@ -58,7 +63,8 @@ class LinearRule(OutputRule):
     def output(self, state: Any) -> tf.Tensor:
         dtype = self.economy.dtype
         away = self.economy.features(state) - self.solution.features.astype(dtype)
-        return self.solution.output.astype(dtype) + tf.matmul(away, self.solution.by_feature.T.astype(dtype))
+        output = self.solution.output.astype(dtype) + tf.matmul(away, self.solution.by_feature.T.astype(dtype))
+        return tf.reshape(output, [-1, self.economy.width])
 
 
 def linear_solution(economy_type: type[Economy], parameters: Any) -> LinearSolution:
@@ -91,13 +97,21 @@ def _with_normal_shocks(economy_type: type[Economy], parameters: Any) -> Without
 
 
 def _about(near: WithoutShocks, s: np.ndarray, o: np.ndarray, by_state: np.ndarray, modulus: float) -> LinearSolution:
-    state = near.state(s[None])
-    features = _jvp(near.economy.features, near.state, s, np.eye(len(s)))
-    inputs = near.economy.features(state).numpy()[0]
+    state, each = near.state(s[None]), near.economy.taken.each
+    ahead = _jvp(near.economy.features, near.state, s, np.eye(len(s)))  # [n, inputs], or [n, agents, inputs]
+    inputs = ahead.shape[-1]
+    slopes = ahead.reshape(len(s), -1, inputs).transpose(2, 1, 0).reshape(inputs, -1)  # [inputs, agents x n]
+    wanted = by_state.reshape(-1, each, len(s)).transpose(1, 0, 2).reshape(each, -1)
+    by_feature = wanted @ np.linalg.pinv(slopes)
     return LinearSolution(
-        tf.nest.map_structure(lambda x: x.numpy(), state), o, inputs, by_state,
-        by_state @ np.linalg.pinv(features.T), modulus,
-    )  # fmt: skip
+        tf.nest.map_structure(lambda x: x.numpy(), state),
+        o.reshape(-1, each).mean(axis=0),
+        near.economy.features(state).numpy().reshape(-1, inputs).mean(axis=0),
+        by_state,
+        by_feature,
+        modulus,
+        float(np.abs(wanted - by_feature @ slopes).max()),
+    )
 
 
 class WithoutShocks:

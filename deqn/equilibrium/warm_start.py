@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.linear_solution import LinearSolution, constant_solution, linear_solution
+from deqn.equilibrium.network import OverAgents
 from deqn.equilibrium.settings import NetworkSettings, WarmStartSettings
 from deqn.mlp.networks import WideAndDeep
 from deqn.project.errors import UserError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from deqn.equilibrium.problem import Equilibrium
 
 _LARGEST_CHANGE = 0.1  # a track far out may ask for any change; it gets at most this, or the others would pay for it
+_TOLD = 1e-6  # slope of the linear solution that the network cannot have, from which on it is told
 _FIRST_COMPONENTS = (4, 12)  # of the stages before all components take part
 
 
@@ -51,10 +53,11 @@ def fit_wide_part(problem: Equilibrium, settings: WarmStartSettings, say: Callab
 def _take_linear_solution(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
     """The network says what the linear or constant solution says, and knows the states that this visits."""
     network, economy = problem.network, problem.economy
-    _check_network(network, problem.settings.network, "none")
+    one = network.one if isinstance(network, OverAgents) else network
+    _check_network(one, problem.settings.network, "none")
     linear = settings.guess == "linear"
     solution = (linear_solution if linear else constant_solution)(problem.economy_type, problem.parameters)
-    _set_wide(network, solution)
+    _set_wide(one, solution)
     pool = economy.tensors(problem.pool)
     advance = tf.function(problem.sampler.advance, jit_compile=True, autograph=False)
     generator = np.random.default_rng([problem.settings.seed, 2])
@@ -62,9 +65,11 @@ def _take_linear_solution(problem: Equilibrium, settings: WarmStartSettings, say
     for count in range(settings.settling):
         state, _ = advance(state, pool, tf.constant([problem.settings.seed, count], tf.int32))
     network.adapt(economy.features(state).numpy().astype(np.float64))
-    _set_wide(network, solution)
+    _set_wide(one, solution)
     problem.set_pool(state)
     left = f"of a deviation from it {solution.modulus:.4f} is left a period later, at most" if linear else "no slopes"
+    if solution.missed > _TOLD:
+        left += f"; slopes are up to {solution.missed:.2g} off, as the network does not see what they depend on"
     say(f"{settings.guess} solution about the steady state: {left}")
 
 
