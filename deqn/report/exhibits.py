@@ -75,10 +75,10 @@ def _markdown(exhibit: Exhibit) -> Iterator[str]:
 
 def _latex(exhibit: Exhibit) -> Iterator[str]:
     if exhibit.rows:
-        yield "\\begin{table}\n\\centering"
+        yield "\\begin{table}\n\\centering\\small"
         yield f"\\caption{{{_escaped(exhibit.title)}}}"
-        yield "\\begin{tabular}{llrrrr}\n\\toprule"
-        yield f" & unit & {' & '.join(COLUMNS)} \\\\\n\\midrule"
+        yield "\\begin{tabular}{p{.34\\textwidth}p{.13\\textwidth}rrrr}\n\\toprule"
+        yield f" & unit & {' & '.join(COLUMNS).replace('standard error', 's.e.')} \\\\\n\\midrule"
         for row in exhibit.rows:
             numbers = (f"${cell}$" if cell else "" for cell in row.cells())
             yield f"{_escaped(row.what)} & {_escaped(row.unit)} & {' & '.join(numbers)} \\\\"
