@@ -48,6 +48,7 @@ _FREE = 1e-6  # change of a policy, in its unit, by which a direction of the out
 HARD_TO_FOLLOW = "next period's errors are hard to tell from the state"
 _FINITE_SUM = 0.9995  # largest modulus whose sum is taken for finite
 _CURVED = 0.5  # share of the step that the corrected rule may leave, beyond what the regression does not see
+_ROUNDING = 1e-13  # steps, in units of the policy, below which no more than rounding is left
 
 
 class ImpliedError(NamedTuple):
@@ -107,6 +108,8 @@ def _at(conditions: Conditions, sample: Any) -> ImpliedError:
     # An output that neither a condition nor a policy notices, as of a constraint that does not bind, leaves none open.
     free = _changes(conditions, sample, output, equations.free[:count], levels).values()
     undetermined = np.any([np.abs(values).reshape(count, -1).max(axis=1) > _FREE for values in free], axis=0) & ~broken
+    if all(np.nanmax(np.abs(each), initial=0.0) < _ROUNDING for each in one_step.values()):
+        left = 0.0
     doubts = _doubts(modulus, unsolved, missed, left, undetermined.mean(), broken.mean())
     return ImpliedError(sample, policy, unit, one_step, followed, levels, modulus, missed, left, tuple(doubts))
 

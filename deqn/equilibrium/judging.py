@@ -47,4 +47,4 @@ def in_words(errors: Mapping[str, float], products: Sequence[str]) -> str:
     if condition == WORST:
         means = {each.removesuffix(".mean"): x for each, x in errors.items() if each.endswith(".mean") and each != name}
         condition = next(each for each, x in means.items() if x == value or math.isnan(x))
-    return f"mean error on fresh paths {100 * value:.3g} {'x1e-2' if condition in products else '%'} ({condition})"
+    return f"mean error on fresh paths {100 * abs(value):.3g} {'x1e-2' if condition in products else '%'} ({condition})"
