@@ -9,10 +9,11 @@ from sklearn.datasets import load_digits
 from toys import settings
 
 from deqn.sequence.bounds import elbo, fivo, iwae
-from deqn.sequence.gaussian import bernoulli_log_density, normal_divergence, normal_log_density
+from deqn.sequence.gaussian import bernoulli_log_density, mean_and_sigma, normal_divergence, normal_log_density
 from deqn.sequence.kalman import LinearGaussian
 from deqn.sequence.latent import LatentSequence, Step
 from deqn.sequence.vae import VAE
+from deqn.sequence.variational import VRNN, Data
 from deqn.training.problem import Losses, Problem
 from deqn.training.trainer import Trainer
 
@@ -115,6 +116,22 @@ def test_padding_changes_nothing(x, bound):
     assert not beside.divergence[:, PERIODS - 3 :].numpy().any()
 
 
+@pytest.mark.parametrize("bound", [elbo, iwae, fivo])
+def test_what_stands_beyond_a_sequences_end_does_not_matter_be_it_nan(bound):
+    network, lengths = VRNN(Data(2), 3, 3, 1, 0), tf.constant([5, 3])
+    x = np.random.default_rng(0).normal(size=(2, 5, 2)).astype(np.float32)
+
+    def value_and_gradients(beyond):
+        x[1, 3:] = beyond
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(bound(network, tf.constant(x), tf.constant([1, 2]), 4, lengths).log_p)
+        return [value, *tape.gradient(value, network.live_weights())]
+
+    for with_zero, with_nan in zip(value_and_gradients(0.0), value_and_gradients(np.nan), strict=True):
+        assert np.isfinite(with_nan).all()
+        np.testing.assert_array_equal(with_zero, with_nan)
+
+
 def test_the_choice_of_ancestors_has_no_gradient_but_the_weights_have():
     """The gradient of the bound by a shift of all x is that of a filter whose ancestors stay where they are."""
     network, key = LinearGaussianNetwork(False), tf.constant([6, 7])
@@ -150,6 +167,18 @@ def test_the_divergence_of_two_normals_is_the_mean_log_ratio():
     exact = float(normal_divergence(mean, sigma, mean_p, sigma_p))
     assert abs(ratio.mean() - exact) < 3 * ratio.std() / np.sqrt(len(ratio))
     assert float(normal_divergence(mean, sigma, mean, sigma)) == 0
+
+
+def test_a_sigma_at_its_floor_learns_to_leave_it():
+    raw = tf.constant([[0.0, -30.0], [0.0, -3.0]], tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(raw)
+        _, sigma = mean_and_sigma(raw, 0.1, 0.0)
+        loss = -tf.reduce_sum(normal_log_density(tf.constant([[2.0], [2.0]], tf.float64), 0.0, sigma))
+    np.testing.assert_array_equal(sigma, [[0.1], [0.1]])
+    gradient = tape.gradient(loss, raw)[:, 1].numpy()
+    # d loss / d sigma = 1/sigma - 4/sigma^3 at the floor, times the slope of softplus
+    np.testing.assert_allclose(gradient, (10 - 4000) / (1 + np.exp([30.0, 3.0])), rtol=1e-10)
 
 
 def test_bernoulli_probabilities_of_all_outcomes_sum_to_one():

@@ -36,7 +36,8 @@ def elbo(
 ) -> Bound:
     """Returns the evidence lower bound; more particles only average it.
 
-    x: [batch, time, features]. key: int32 [2]. lengths: [batch], periods that count, by default all.
+    x: [batch, time, features]. key: int32 [2]. lengths: [batch], periods that count, by default all; what x holds
+    beyond them does not matter, be it NaN.
     """
     _, log_w, divergence = _run(network, x, key, particles, lengths, resamples=False)
     return Bound(tf.reduce_mean(log_w, axis=1), divergence)
@@ -71,7 +72,10 @@ def _run(
     if particles < 1:
         raise ValueError(f"particles: got {particles}, expected 1 or more")
     batch, time = x.shape[0], x.shape[1]
-    lengths = tf.fill([batch], time) if lengths is None else lengths
+    if lengths is None:
+        lengths = tf.fill([batch], time)
+    else:  # not only its weight: a NaN that is multiplied by 0 leaves a NaN in the gradient
+        x = tf.where((tf.range(time)[None, :] < lengths[:, None])[:, :, None], x, tf.zeros([], x.dtype))
     zero = tf.zeros([], x.dtype)
     seen = tf.nest.map_structure(_unstack, network.encode(x))
 
