@@ -22,7 +22,9 @@ class Parameters(Section):
     states: list[States] = setting(min_length=1, unit="hidden states m", source="figures 5 to 7")
     symbols: int = setting(unit="observable symbols K", ge=2, source="figures 5 and 7")
     hidden: list[Size] = setting(min_length=1, unit="recurrent units k of each network")
-    starts: int = setting(1, unit="initial weights from which each network is trained; the best is reported", ge=1)
+    starts: Size | list[Size] = setting(
+        1, unit="initial weights from which each network is trained, or a list, one for each entry of `hidden`"
+    )
     particles: list[Size] = setting([], unit="particles of each filter beside the networks", source="figure 7")
     periods: int = setting(8, unit="observations of a path", ge=1, source="section 4.1")
     paths: int = setting(20_000, unit="paths to train on", ge=1, source="section 4")
@@ -31,3 +33,13 @@ class Parameters(Section):
     least_share: float = setting(
         0.0, ge=0, lt=0.5, unit="share of periods in which the filter predicts each state; else another model is drawn"
     )
+
+    @pydantic.model_validator(mode="after")
+    def _starts_fit(self) -> Parameters:
+        if isinstance(self.starts, list) and len(self.starts) != len(self.hidden):
+            raise ValueError(f"starts: got {len(self.starts)} numbers, expected {len(self.hidden)}, as many as hidden")
+        return self
+
+    def starts_of(self, units: int) -> int:
+        """Returns the number of initial weights of the network with so many units."""
+        return self.starts[self.hidden.index(units)] if isinstance(self.starts, list) else self.starts

@@ -48,8 +48,8 @@ class HiddenStates(Problem):
             self.validation[m] = Paths(*hmm.sample(p.tests, p.periods, generator))
             self.test[m] = Paths(*hmm.sample(p.tests, p.periods, generator))
             for k in p.hidden:
-                for start in range(p.starts):
-                    seed = settings.seed * p.starts + start
+                for start in range(p.starts_of(k)):
+                    seed = settings.seed * p.starts_of(k) + start
                     self.networks[f"m{m}_k{k}_s{start}"] = Recurrent(p.symbols, m, "rnn", [k], seed, self.dtype)
         self.rows = len(next(iter(self.train.values())).hidden)
         check_size(p.batch, self.rows, f"paths of rank {rank}")
@@ -59,7 +59,7 @@ class HiddenStates(Problem):
         return {
             "data": f"{p.paths} paths of {p.periods} observations, {p.symbols} symbols, hidden states "
             f"{', '.join(map(str, p.states))}",
-            "networks": f"recurrent, units {', '.join(map(str, p.hidden))}, from {p.starts} initial weights each",
+            "networks": f"recurrent, units {', '.join(map(str, p.hidden))}, initial weights tried: {p.starts}",
         }
 
     def batches(self, episode: int) -> Iterator[Batch]:
@@ -84,8 +84,16 @@ class HiddenStates(Problem):
 
     def _best(self, m: int, k: int) -> Recurrent:
         """The network of one size that does best on the validation paths."""
-        names = [f"m{m}_k{k}_s{start}" for start in range(self.p.starts)]
+        names = [f"m{m}_k{k}_s{start}" for start in range(self.p.starts_of(k))]
         return self.networks[min(names, key=self._validation_loss)]
+
+    def predict(self, inputs: np.ndarray, network: str | None = None) -> np.ndarray:
+        """Returns probabilities of the hidden states [n, T, m] after each of the symbols int [n, T].
+
+        network: a name such as m2_k20_s0; by default the best one of the first model and the largest size.
+        """
+        best = self._best(self.p.states[0], max(self.p.hidden)) if network is None else self.networks[network]
+        return tf.nn.softmax(best(tf.one_hot(inputs, self.p.symbols, dtype=self.dtype))).numpy()
 
     def results(self) -> Results:
         """Reports every way of inference on the same test paths."""
