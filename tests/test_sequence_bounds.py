@@ -8,7 +8,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 from toys import settings
 
-from deqn.sequence.bounds import elbo, fivo, iwae
+from deqn.sequence.bounds import elbo, examine, fivo, iwae
 from deqn.sequence.gaussian import bernoulli_log_density, mean_and_sigma, normal_divergence, normal_log_density
 from deqn.sequence.kalman import LinearGaussian
 from deqn.sequence.latent import LatentSequence, Step
@@ -46,7 +46,8 @@ class LinearGaussianNetwork(LatentSequence):
         log_p = normal_log_density(z, mean_p, tf.sqrt(variance_p))
         log_x = normal_log_density(seen["x"], z, tf.sqrt(tf.constant(0.4, tf.float64)))
         log_q = normal_log_density(z, mean, tf.sqrt(variance))
-        return Step(z, log_p + log_x - log_q, normal_divergence(mean, tf.sqrt(variance), mean_p, tf.sqrt(variance_p)))
+        divergence = normal_divergence(mean, tf.sqrt(variance), mean_p, tf.sqrt(variance_p))
+        return Step(z, log_p + log_x - log_q, divergence, z, tf.fill(z.shape, tf.constant(np.log(0.4), z.dtype)))
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,17 @@ def test_the_filtering_bound_with_the_true_proposal_goes_to_kalman(gaps):
     gap = gaps["fivo", 256, True]
     assert abs(gap.mean()) < 0.02
     assert gap.mean() < gaps["fivo", 4, True].mean() / 10
+
+
+def test_what_a_filter_shows_of_the_emission_goes_to_kalmans_mean(x):
+    network, few = LinearGaussianNetwork(True), x[:5]
+    found = examine(network, tf.constant(few), tf.constant([3, 1]), 300)
+    kalman = np.stack([step.mean for step in SYSTEM.forward(few)], axis=1)  # the mean of x_t given h_t is h_t
+    assert np.abs(found.mean - kalman).max() < 0.15
+    np.testing.assert_allclose(found.log_variance, np.log(0.4))
+    again = fivo(network, tf.constant(few), tf.constant([3, 1]), 300)
+    np.testing.assert_allclose(found.log_p, again.log_p)
+    np.testing.assert_allclose(found.divergence, again.divergence)
 
 
 def test_filtering_is_tighter_than_importance_weighting_over_a_whole_sequence(gaps):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from oracles import olg_analytic
-from problems import module, problem_of, tables_of
+from problems import module, problem_of, tables_of, trained
 
 from deqn.project.errors import UserError
 from deqn.sequence.particles import particle_filter
@@ -87,6 +87,49 @@ def test_an_episodes_batches_depend_on_its_number_and_the_ranks_share_the_data(f
     assert shown[0] | shown[1] == shown[2] and not np.array_equal(*(data(half)[:5] for half in halves))
 
 
+def test_several_numbers_of_paths_are_the_first_ones_of_the_largest(eager):
+    sizes = ("parameters.paths=[60, 300]", "parameters.batch=20", "parameters.starts=[2, 1]")
+    problem = trained("hmm/hmm_forward", *SMALL_HMM[:2], *SMALL_HMM[3:], "parameters.hidden=[1, 3]", *sizes)
+    assert sorted(problem.networks) == sorted(
+        f"m2_k{k}_s{s}_n{n}" for k, starts in ((1, 2), (3, 1)) for s in range(starts) for n in (60, 300)
+    )
+    seen = {name: np.concatenate([batch[name][1] for batch in problem.batches(0)]) for name in ("m2_n60", "m2_n300")}
+    few, all_paths = problem.train[2].observed[:60], problem.train[2].observed
+    np.testing.assert_array_equal(np.sort(seen["m2_n60"], axis=0), np.sort(np.repeat(few, 5, axis=0), axis=0))
+    np.testing.assert_array_equal(np.sort(seen["m2_n300"], axis=0), np.sort(all_paths, axis=0))
+    found = pd.DataFrame(problem.results().tables["inference"])
+    assert list(zip(found["paths"], found["size"], strict=True)) == [(0, 2), (60, 1), (60, 3), (300, 1), (300, 3)]
+
+
+def test_each_network_counts_with_the_weights_of_its_own_best_validation(eager):
+    problem = trained("hmm/hmm_forward", *SMALL_HMM, "parameters.starts=1")
+    best = problem._best(2, 3)
+    known = float(problem._loss("m2_k3_s0", *problem.validation[2]))
+    assert known == problem.best["m2_k3_s0"][0]
+    for weight in best.weights:
+        weight.assign(weight + 1.0)
+    other, _ = problem_of("hmm/hmm_forward", *SMALL_HMM, "parameters.starts=1")
+    other.restore(problem.host_state())  # as a loaded run does
+    other.validate()  # of untrained weights, which are worse
+    other._best(2, 3)
+    assert float(other._loss("m2_k3_s0", *other.validation[2])) == known
+
+
+def test_the_exact_next_symbol_is_never_beaten_and_counts_are_those_of_a_loop(eager):
+    small = ("parameters.paths=300", "parameters.tests=3000", "parameters.periods=5", "parameters.hidden=2")
+    problem = trained("hmm/hmm_next_symbol", *SHORT, *small)
+    rows = pd.DataFrame(problem.results().tables["next_symbol"]).set_index("distribution")
+    assert (rows.loc[["network", "trigram", "bigram", "unigram"], "above_exact"] > 0).all()
+    assert rows.loc["exact", "difference"] == 0
+    counted = problem._counted(np.array([[2, 7, 1, 7]], np.int32))
+    for name, past in (("trigram", (7, 1)), ("bigram", (1,)), ("unigram", ())):
+        counts = np.ones(10)
+        for path in problem.all_paths.tolist():
+            for t in range(len(past), 5):
+                counts[path[t]] += tuple(path[t - len(past) : t]) == past
+        np.testing.assert_allclose(counted[name][0, 2], counts / counts.sum(), err_msg=name)
+
+
 # ---- variational recurrent networks
 
 
@@ -96,6 +139,36 @@ def test_table_1_holds_every_setting_and_every_bound_its_place(eager):
     assert np.isfinite(tables["settings"]["fivo"]).all()
     bounds = tables["bounds"].set_index("bound")["nats_a_step"]
     assert bounds["fivo_8"] < bounds["ideal_observer"] < bounds["true_parameters"]
+
+
+def test_claims_hold_of_a_network_that_knows_the_process_and_not_of_one_that_shows_nothing():
+    synthetic, read = module("vhrnn", "synthetic"), module("vhrnn", "claims")
+    generator = np.random.default_rng(0)
+    W = synthetic.random_matrices((0.9, 1.1), generator)
+    tests = {name: synthetic.setting(name, 60, 30, W, W, generator) for name in synthetic.SETTINGS}
+
+    def shown(name, variance, divergence):
+        x = tests[name].x
+        return read.Shown(divergence * np.ones(x.shape[:2]), x, variance[..., None] * np.ones(2))
+
+    noise = generator.normal(size=(60, 90))
+    sizes = np.log(np.linalg.norm(tests["long"].x, axis=2))
+    observed = read.observed_noise(tests["rand"].x)
+    knows = {
+        "rand": shown("rand", np.concatenate([observed[:, :1], observed], axis=1), 1.0),
+        "switch": shown("switch", noise / 10 + (np.arange(90) % 30 < 3), 1.0),
+        "long": shown("long", 0.3 * sizes, 1.0),
+        "noiseless": shown("noiseless", noise[:, :30], 1 + noise[:, :30] / 10 - np.arange(30) / 60),
+    }
+    shows_nothing = {
+        name: shown(name, generator.normal(size=tests[name].x.shape[:2]), generator.random(tests[name].x.shape[:2]))
+        for name in knows
+    }
+    rows = read.claims(tests, knows)
+    assert all(row["holds"] for row in rows)
+    assert rows[0]["measured"] == pytest.approx(2 * rows[0]["against"]) and rows[0]["measured"] > 0.7
+    assert rows[2]["measured"] == pytest.approx(0.3)
+    assert not any(row["holds"] for row in read.claims(tests, shows_nothing) if not row["claim"].startswith("long"))
 
 
 def test_the_command_prints_the_papers_table_beside_ones_own(tmp_path):
@@ -191,7 +264,8 @@ def test_quantiles_cover_what_they_should_and_beat_constants():
     network, constant = found.loc["network"], found.loc["constant"]
     assert (np.abs(network["coverage"] - network["quantile"]) <= 0.03).all()
     assert (network.loc[1, "risk"].to_numpy() < 0.9 * constant.loc[1, "risk"].to_numpy()).all()
-    assert (network.loc[1, "risk"].to_numpy() < 1.05 * found.loc["truth"].loc[1, "risk"].to_numpy()).all()
+    # 1.071 at most over sixteen seeds, with seed 0 1.025.
+    assert (network.loc[1, "risk"].to_numpy() < 1.08 * found.loc["truth"].loc[1, "risk"].to_numpy()).all()
 
 
 @pytest.mark.slow
