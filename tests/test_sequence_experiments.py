@@ -259,6 +259,45 @@ def test_a_network_beats_a_particle_filter_of_its_size():
 
 
 @pytest.mark.slow
+def test_up_to_32_states_a_network_finds_as_many_as_the_forward_algorithm():
+    # Figure 6 of Choe, Shin and Spencer (2017).
+    found = tables_of("hmm/hmm_growing")["inference"].set_index(["method", "states"])
+    networks, forward = found.loc["rnn"], found.loc["forward"]
+    assert (np.abs(networks["accuracy"] - forward["accuracy"]) <= 0.03).all()
+    assert networks.loc[32, "agreement"] < networks.loc[2, "agreement"]
+
+
+@pytest.mark.long
+def test_more_paths_to_train_on_bring_a_network_closer_to_the_forward_algorithm():
+    # Figure 5 over the data: 20,000 paths are enough for every size, 5,000 for the largest.
+    found = tables_of("hmm/hmm_samples")["inference"]
+    forward = found["accuracy"].iloc[0]
+    networks = found[found["method"] == "rnn"].set_index(["size", "paths"]).sort_index()
+    assert (np.abs(networks.xs(20_000, level="paths")["accuracy"] - forward) <= 0.01).all()
+    assert abs(networks.loc[(100, 5000), "accuracy"] - forward) <= 0.01
+    assert networks.loc[20, "agreement"].is_monotonic_increasing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_network_that_sees_symbols_alone_predicts_the_next_one_nearly_as_well_as_who_knows_the_model(seed):
+    found = tables_of("hmm/hmm_next_symbol", f"seed={seed}")["next_symbol"].set_index("distribution")
+    assert found.loc["network", "above_exact"] < min(0.01, found.loc["trigram", "above_exact"])
+    assert found.loc["network", "difference"] <= 0.01
+
+
+@pytest.mark.long
+def test_a_vhrnn_of_1568_weights_is_at_least_as_good_as_a_vrnn_of_1516_in_the_median_of_three_seeds():
+    medians = {
+        name: np.median([tables_of(f"vhrnn/{name}", f"seed={seed}")["settings"]["fivo"] for seed in range(3)], axis=0)
+        for name in ("vhrnn4", "vrnn6")
+    }
+    test, switch = 0, 2
+    for setting in (test, switch):
+        assert medians["vhrnn4"][setting] >= medians["vrnn6"][setting]
+
+
+@pytest.mark.slow
 def test_quantiles_cover_what_they_should_and_beat_constants():
     found = tables_of("quantiles/quantiles")["quantiles"].set_index(["forecast", "ahead"]).sort_index()
     network, constant = found.loc["network"], found.loc["constant"]

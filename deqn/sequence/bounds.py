@@ -105,6 +105,7 @@ def _run(
     if lengths is None:
         lengths = tf.fill([batch], time)
     else:  # not only its weight: a NaN that is multiplied by 0 leaves a NaN in the gradient
+        lengths = tf.cast(lengths, tf.int32)
         x = tf.where((tf.range(time)[None, :] < lengths[:, None])[:, :, None], x, tf.zeros([], x.dtype))
     zero = tf.zeros([], x.dtype)
     seen = tf.nest.map_structure(_unstack, network.encode(x))

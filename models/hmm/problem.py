@@ -73,8 +73,8 @@ class HiddenStates(Problem):
     def describe(self) -> Mapping[str, str]:
         p = self.p
         return {
-            "data": f"{', '.join(map(str, p.sizes_of_data()))} paths of {p.periods} observations, {p.symbols} symbols, hidden states "
-            f"{', '.join(map(str, p.states))}",
+            "data": f"{', '.join(map(str, p.sizes_of_data()))} paths of {p.periods} observations, {p.symbols} symbols, "
+            f"hidden states {', '.join(map(str, p.states))}",
             "networks": f"recurrent, units {', '.join(map(str, p.hidden))}, initial weights tried: {p.starts}",
         }
 

@@ -19,7 +19,7 @@ from .parameters import NetworkParameters
 
 
 class ByBound(Problem, abc.ABC):
-    """Subclasses are final; they read their data and call `set_network`. A batch is x [batch, T, d], or x and lengths."""
+    """Subclasses are final, read their data and call `set_network`. A batch is x [batch, T, d], or x and lengths."""
 
     def set_network(self, parameters: NetworkParameters, data: Data, settings: TrainingSettings) -> None:
         """Makes the network that the parameters name."""

@@ -9,9 +9,8 @@ import pydantic
 from deqn.project.schema import Section, setting
 
 Radius = Annotated[float, pydantic.Field(gt=0, le=2)]
-Three = tuple[
-    Annotated[int, pydantic.Field(ge=1)], Annotated[int, pydantic.Field(ge=1)], Annotated[int, pydantic.Field(ge=1)]
-]
+Count = Annotated[int, pydantic.Field(ge=1)]
+Three = tuple[Count, Count, Count]
 
 
 class NetworkParameters(Section):

@@ -62,10 +62,6 @@ class Synthetic(ByBound):
         log_p = self.evaluate(self.validation, 8 * self.p.particles).log_p
         return {"negative_fivo": float(np.mean(log_p)) / -self.p.periods}
 
-    def predict(self, inputs: np.ndarray, network: str | None = None) -> np.ndarray:
-        """Returns FIVO of sequences [n, T, 2], [n]: in expectation no more than ln p of each."""
-        return self.evaluate(np.asarray(inputs), self.p.test_particles).log_p
-
     def results(self) -> Results:
         """Reports Table 1's row, the bounds beside an ideal observer's likelihood, claims, and steps as in figures."""
         p, rows, arrays, shown = self.p, [], dict[str, np.ndarray](), {}
