@@ -31,6 +31,14 @@ SMALL_VHRNN = (*SHORT, "parameters.sequences=40", "parameters.held_out=4", "para
                "parameters.test_particles=8", "parameters.layers=1")  # fmt: skip
 
 
+def drawn(folder, results, path):
+    """The tables of the figures that a folder of models/ draws of results, by name."""
+    for name, rows in results.tables.items():
+        pd.DataFrame(rows).to_csv(path / f"{name}.csv", index=False)
+    np.savez(path / "results.npz", **results.arrays)
+    return {drawing.name: drawing.data for drawing in module(folder, "figures").drawings(path)}
+
+
 # ---- hidden Markov models
 
 
@@ -87,7 +95,7 @@ def test_an_episodes_batches_depend_on_its_number_and_the_ranks_share_the_data(f
     assert shown[0] | shown[1] == shown[2] and not np.array_equal(*(data(half)[:5] for half in halves))
 
 
-def test_several_numbers_of_paths_are_the_first_ones_of_the_largest(eager):
+def test_several_numbers_of_paths_are_the_first_ones_of_the_largest(eager, tmp_path):
     sizes = ("parameters.paths=[60, 300]", "parameters.batch=20", "parameters.starts=[2, 1]")
     problem = trained("hmm/hmm_forward", *SMALL_HMM[:2], *SMALL_HMM[3:], "parameters.hidden=[1, 3]", *sizes)
     assert sorted(problem.networks) == sorted(
@@ -97,7 +105,10 @@ def test_several_numbers_of_paths_are_the_first_ones_of_the_largest(eager):
     few, all_paths = problem.train[2].observed[:60], problem.train[2].observed
     np.testing.assert_array_equal(np.sort(seen["m2_n60"], axis=0), np.sort(np.repeat(few, 5, axis=0), axis=0))
     np.testing.assert_array_equal(np.sort(seen["m2_n300"], axis=0), np.sort(all_paths, axis=0))
-    found = pd.DataFrame(problem.results().tables["inference"])
+    results = problem.results()
+    found = pd.DataFrame(results.tables["inference"])
+    periods = drawn("hmm", results, tmp_path)["periods"].groupby(["size", "data"])["accuracy"].mean()
+    assert periods[3, "300 paths"] == pytest.approx(found["accuracy"].iloc[-1])
     assert list(zip(found["paths"], found["size"], strict=True)) == [(0, 2), (60, 1), (60, 3), (300, 1), (300, 3)]
 
 
@@ -115,10 +126,12 @@ def test_each_network_counts_with_the_weights_of_its_own_best_validation(eager):
     assert float(other._loss("m2_k3_s0", *other.validation[2])) == known
 
 
-def test_the_exact_next_symbol_is_never_beaten_and_counts_are_those_of_a_loop(eager):
+def test_the_exact_next_symbol_is_never_beaten_and_counts_are_those_of_a_loop(eager, tmp_path):
     small = ("parameters.paths=300", "parameters.tests=3000", "parameters.periods=5", "parameters.hidden=2")
     problem = trained("hmm/hmm_next_symbol", *SHORT, *small)
-    rows = pd.DataFrame(problem.results().tables["next_symbol"]).set_index("distribution")
+    results = problem.results()
+    rows = pd.DataFrame(results.tables["next_symbol"]).set_index("distribution")
+    assert list(drawn("hmm", results, tmp_path)) == ["next_symbol"]
     assert (rows.loc[["network", "trigram", "bigram", "unigram"], "above_exact"] > 0).all()
     assert rows.loc["exact", "difference"] == 0
     counted = problem._counted(np.array([[2, 7, 1, 7]], np.int32))
@@ -133,8 +146,11 @@ def test_the_exact_next_symbol_is_never_beaten_and_counts_are_those_of_a_loop(ea
 # ---- variational recurrent networks
 
 
-def test_table_1_holds_every_setting_and_every_bound_its_place(eager):
-    tables = tables_of("vhrnn/vhrnn4", *SMALL_VHRNN)
+def test_table_1_holds_every_setting_and_every_bound_its_place(eager, tmp_path):
+    results = trained("vhrnn/vhrnn4", *SMALL_VHRNN).results()
+    tables = {name: pd.DataFrame(rows) for name, rows in results.tables.items()}
+    panels = drawn("vhrnn", results, tmp_path)["panels"].set_index("setting")
+    np.testing.assert_allclose(panels.loc["long"][["x_1", "x_2"]], results.arrays["x_long"][0])
     assert list(tables["settings"]["setting"]) == ["test", "noiseless", "switch", "rand", "long", "zero_shot", "add"]
     assert np.isfinite(tables["settings"]["fivo"]).all()
     bounds = tables["bounds"].set_index("bound")["nats_a_step"]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from deqn.report.paper import COLOURS, DASHES, GREY, Drawing
 
@@ -77,7 +78,7 @@ def _by_paths(table: pd.DataFrame, folder: Path) -> Iterator[Drawing]:
     panels[0].axhline(forward, color=GREY, linestyle=DASHES[1], label=_LABELS["forward"])
     for axes, (measure, label) in zip(panels, _MEASURES.items(), strict=True):
         for number, (size, rows) in enumerate(networks.groupby("size")):
-            _line(axes, rows, "paths", measure, number, f"{size} units")
+            _line(axes, rows, "paths", measure, number, f"k = {size}")
         axes.set_ylabel(label)
     panels[0].legend()
     panels[1].set_xscale("log")
@@ -93,7 +94,7 @@ def _by_paths(table: pd.DataFrame, folder: Path) -> Iterator[Drawing]:
                 colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
                 axes.plot(np.arange(1, len(right) + 1), right, color=colour, linestyle=dash, label=label)
                 columns += [{"size": k, "data": label, "period": t, "accuracy": r} for t, r in enumerate(right, 1)]
-            axes.set(title=f"{k} units", xlabel="period")
+            axes.set(title=f"k = {k}", xlabel="period")
     figure.axes[0].set_ylabel(_MEASURES["accuracy"])
     figure.axes[-1].legend()
     yield Drawing("periods", figure, pd.DataFrame(columns))
@@ -116,7 +117,8 @@ def _next_symbol(table: pd.DataFrame, folder: Path) -> Drawing:
             seen = np.arange(1, len(above) + 1)
             right.plot(seen, above, color=COLOURS[number], linestyle=DASHES[number % len(DASHES)], label=name)
     right.set(xlabel="symbols seen", ylabel="the same, by period")
-    right.legend()
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return Drawing("next_symbol", figure, table)
 
 
