@@ -103,17 +103,16 @@ def test_music_of_a_known_model_is_learned_beyond_independent_keys_and_no_bound_
 
 
 def garch(companies, days, generator):
-    """Returns [companies, 2 days, 5] of GARCH(1,1) with alpha .1, beta .85, and ln p of each step [companies, 2 days].
+    """Returns [companies, 2 days, 5] of GARCH(1,1) with one variance for a company's five columns, and ln p of each step.
 
-    The long-run variance is 1e-4 on the first half of the days, four times as large on the second.
+    alpha .35, beta .6; the long-run variance is 1e-4 on the first half of the days, four times as large on the second.
     """
-    shape = (companies, 5)
-    variance, ratios, log_p = np.full(shape, 1e-4), [], []
+    variance, ratios, log_p = np.full((companies, 1), 1e-4), [], []
     for day in range(2 * days):
-        ratios.append(np.sqrt(variance) * generator.normal(size=shape))
+        ratios.append(np.sqrt(variance) * generator.normal(size=(companies, 5)))
         log_p.append((-0.5 * ratios[-1] ** 2 / variance - 0.5 * np.log(2 * np.pi * variance)).sum(axis=1))
         long_run = 1e-4 if day < days else 4e-4
-        variance = 0.05 * long_run + 0.1 * ratios[-1] ** 2 + 0.85 * variance
+        variance = 0.05 * long_run + 0.35 * (ratios[-1] ** 2).mean(axis=1, keepdims=True) + 0.6 * variance
     return np.stack(ratios, axis=1), np.stack(log_p, axis=1)
 
 
