@@ -135,6 +135,14 @@ class Target(Bandit):
         return self.seen(), -((actions[:, 0] - 0.6) ** 2), np.ones(self.count, bool), np.zeros(self.count, bool)
 
 
+class Endless(LinearQuadratic):
+    """The same without any limit: no episode ever ends by itself."""
+
+    def advance(self, actions):
+        following, rewards, never, _ = super().advance(actions)
+        return following, rewards, never, never
+
+
 class InWorld:
     """An agent that acts in a world of this file, or in one that gymnasium knows by name."""
 
@@ -155,6 +163,10 @@ class SmallDDPG(InWorld, DDPG):
     world = LinearQuadratic
 
 
+class EndlessDDPG(SmallDDPG):
+    world = Endless
+
+
 class PendulumDDPG(SmallDDPG):
     world = "Pendulum-v1"
 
@@ -165,6 +177,10 @@ class SmallReinforce(InWorld, Reinforce):
 
 class TargetReinforce(SmallReinforce):
     world = Target
+
+
+class EndlessReinforce(SmallReinforce):
+    world = Endless
 
 
 class CartReinforce(SmallReinforce):

@@ -91,6 +91,16 @@ def test_damaged_weather_is_refused_by_line_or_column(tmp_path, rows, words, mor
         read_weather(path, more.get("columns"), more.get("repair", False))
 
 
+def test_daily_records_have_no_columns_of_a_time_of_day_that_never_changes(tmp_path):
+    time = pd.date_range("2009-01-01 12:00", periods=60, freq="1D").strftime("%d.%m.%Y %H:%M:%S")
+    pd.DataFrame({"Date Time": time, "T (degC)": np.arange(60) % 7}).to_csv(tmp_path / "daily.csv", index=False)
+    small = [f"parameters.file={tmp_path / 'daily.csv'}", "parameters.history=4", "parameters.horizon=1",
+             "parameters.period=2"]  # fmt: skip
+    problem, _ = problem_of("forecasting/forecasting", *small)
+    assert problem.series.values.shape == (60, 3)  # temperature, sine and cosine of the place in the year
+    np.testing.assert_allclose(np.hypot(*problem.series.values[:, 1:].T), 1)
+
+
 @pytest.mark.slow
 def test_weather_of_a_file_is_forecast(tmp_path):
     time = pd.date_range("2009-01-01", periods=600, freq="10min")

@@ -98,6 +98,15 @@ def test_errors_are_in_the_functions_own_units():
     np.testing.assert_allclose(errors_of(cell, answers), np.full((2, 5), 0.25))
 
 
+def test_the_network_by_hand_begins_with_other_weights_under_another_seed():
+    one = ["dimensions=[2]", "points=[10]", "repetitions=1", "hidden=[4]", "by_hand_updates=1"]
+    problem, _ = problem_of("genz/gaussian", *(f"parameters.{each}" for each in one))
+    errors = []
+    for problem.seed in (0, 0, 1):  # its data stay those of seed 0
+        errors.append(problem.results().tables["by_hand"][0]["mean_error_by_hand"])
+    assert errors[0] == errors[1] != errors[2]
+
+
 def medians(name):
     """The table of errors of a parameter file as it stands, by (d, N); without the hand-written networks."""
     errors = tables_of(f"genz/{name}", "parameters.by_hand=0")["errors"]

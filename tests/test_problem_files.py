@@ -9,6 +9,7 @@ import pytest
 from projects import make_project, typed
 from small import file_of
 
+import deqn
 from deqn.project.errors import UserError
 from deqn.training.validation import Validations
 
@@ -177,6 +178,18 @@ def test_an_error_in_the_users_own_python_is_told_with_its_line(project, tmp_pat
     assert done.stderr.startswith("deqn: models/line/problem.py, line ")
     assert place in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_loaded_run_has_its_networks_and_says_what_they_predict(project, monkeypatch):
+    monkeypatch.chdir(project)
+    run = deqn.load("line/one")
+    np.testing.assert_allclose(run.predict(np.array([[0.0], [1.0]])), [[0.5], [2.5]], atol=1e-4)
+    np.testing.assert_allclose(run.networks["line"].get_weights()[1], [0.5], atol=1e-4)
+    assert run.problem.x.shape == (16, 1)
+    with pytest.raises(UserError, match=r"predict: line does not take inputs of shape \(2, 3\)"):
+        run.predict(np.ones((2, 3)))
+    with pytest.raises(UserError, match="network: got 'curve', expected one of line"):
+        run.predict(np.ones((2, 1)), "curve")
 
 
 def test_the_schema_named_after_the_class_comes_before_the_common_one(project):

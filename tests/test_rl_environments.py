@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from problems import module
-from rl_worlds import CartDQN, CartReinforce, Chain, PendulumDDPG, SmallDQN, small_ddpg, small_dqn
+from rl_worlds import CartDQN, CartReinforce, Chain, EndlessDDPG, PendulumDDPG, SmallDQN, small_ddpg, small_dqn
 from rl_worlds import small_reinforce as made_reinforce
 from scipy import stats
 from test_resume import assert_equal, trained
@@ -17,6 +17,7 @@ from deqn.rl.environments import Transition, returns_of
 from deqn.rl.gym_environments import GymEnvironments, gym_maker
 from deqn.rl.replay import Minibatch, Replay
 from deqn.rl.rules import ShareRule, euler_row
+from deqn.training.trainer import Trainer
 
 AtariNetwork = module("atari", "network").AtariNetwork
 
@@ -140,6 +141,31 @@ def test_the_return_of_an_episode_counts_its_steps_once():
     chain = Chain(8, (3,))
     returns = returns_of(chain, lambda seen: np.ones(8, int))  # to the right: one is paid, and no bump but by slips
     assert ((returns >= 1) & (returns < 2)).all()
+
+
+def test_a_world_without_a_limit_is_truncated_so_that_an_evaluation_ends():
+    agent = small_ddpg(EndlessDDPG, environments=2, longest_episode=7, evaluation_episodes=3, steps=20)
+    list(agent.batches(0))
+    np.testing.assert_array_equal(agent.environments.finished[:, 2], 7)
+    assert not agent.replay.state()["terminated"].any()  # what follows still counts in the targets
+    assert agent.validation_returns().shape == (3,)
+    assert [row["count"] for row in agent.results().tables["returns"]] == [3, 100]
+
+
+def test_a_training_in_a_world_without_a_limit_stops_when_asked():
+    agent = small_ddpg(EndlessDDPG, longest_episode=50, evaluation_episodes=1)
+    chosen = settings(1000, {name: {"name": "SGD", "learning_rate": 1e-3} for name in agent.trainable})
+    trainer = Trainer(agent, chosen, should_stop=lambda: True)
+    assert trainer.train().stopped and trainer.update < 1000
+
+
+def test_noise_that_is_carried_from_step_to_step_ends_with_the_episode():
+    agent = small_ddpg(environments=2, noise=0.5, noise_correlation=0.9, longest_episode=3, replay={"begin": 1})
+    generator, noise = np.random.default_rng(0), []
+    for _ in range(3):
+        agent.act(agent.explore(agent.environments.observation, generator))
+        noise.append(np.abs(agent._noise).max())
+    assert noise[0] > 0 and noise[1] > 0 and noise[2] == 0
 
 
 # --- environments made from an economy ------------------------------------------------------------------------------

@@ -3,11 +3,21 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from rl_worlds import Bandit, Chain, FedDQN, LinearQuadratic, TargetReinforce, small_ddpg, small_dqn, small_reinforce
+from rl_worlds import (
+    Bandit,
+    Chain,
+    EndlessReinforce,
+    FedDQN,
+    LinearQuadratic,
+    TargetReinforce,
+    small_ddpg,
+    small_dqn,
+    small_reinforce,
+)
 from toys import settings
 
 from deqn.rl.dqn import huber
-from deqn.rl.reinforce import Rollout, returns
+from deqn.rl.reinforce import Rollout, mean_and_log_sd, returns
 from deqn.rl.targets import td_target
 from deqn.training.trainer import Trainer
 
@@ -136,6 +146,35 @@ def test_what_follows_an_episodes_end_does_not_count():
     changed = batch._replace(weight=batch.weight + 100 * (1 - batch.counts))
     losses = [float(agent.losses(each, (), None).minimize["policy"]) for each in (batch, changed)]
     assert losses[0] == losses[1]
+
+
+def test_episodes_that_the_number_of_steps_cuts_off_are_counted():
+    agent = small_reinforce(EndlessReinforce, environments=3, steps=4, average_over=6)
+    for episode in range(2):
+        (batch,) = agent.batches(episode)
+    assert batch.counts.all()
+    np.testing.assert_array_equal(agent.environments.finished[:, 2], [4] * 6)
+    assert agent.validate()["minus_return"] == -agent.environments.finished[:, 1].mean()
+
+
+def test_reinforce_reports_what_the_saved_weights_earn_in_fresh_episodes():
+    agent = small_reinforce(environments=200, average_over=200)
+    list(agent.batches(0))
+    agent.policy.head.bias.assign([-50.0, -50.0, 50.0])  # since then it has learned to take the arm that pays 4
+    fresh, best, last = agent.results().tables["returns"]
+    assert (fresh["mean"], fresh["count"]) == (4.0, 100)
+    assert best["mean"] == last["mean"] == agent.environments.finished[:, 1].mean() < 4
+
+
+def test_a_spread_beyond_its_bounds_learns_to_come_back_and_goes_no_further():
+    log_sd = tf.constant([[-9.0], [-9.0], [3.0], [3.0], [0.5]])
+    wanted = tf.constant([[1.0], [-1.0], [-1.0], [1.0], [1.0]])  # where a loss wants it to go
+    with tf.GradientTape() as tape:
+        tape.watch(log_sd)
+        _, cut = mean_and_log_sd(tf.concat([0 * log_sd, log_sd], axis=1))
+        loss = -tf.reduce_sum(wanted * cut)
+    np.testing.assert_array_equal(cut[:, 0], [-5, -5, 1, 1, 0.5])
+    np.testing.assert_array_equal(tape.gradient(loss, log_sd)[:, 0], [-1, 0, 1, 0, -1])
 
 
 def test_two_halves_of_a_minibatch_give_the_gradient_of_the_whole():

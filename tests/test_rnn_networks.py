@@ -129,6 +129,18 @@ def follow(problem, pieces, rate=1e-9):
         yield carry
 
 
+def test_a_chunk_has_zeros_beyond_a_sequences_end_whatever_stood_there():
+    x, labels = sequences()
+    x[1, 3:] = np.nan
+    (piece,) = chunks(x, labels, TIME, np.array([TIME, 3, *[TIME] * (BATCH - 2)]))
+    assert np.isfinite(piece.inputs).all() and not piece.inputs[1, 3:].any()
+    np.testing.assert_array_equal(piece.inputs[0], x[0])
+    problem = Labels(compiler="graph")
+    with tf.GradientTape() as tape:
+        loss = problem.losses(tf.nest.map_structure(tf.constant, piece), problem.start(None), None).minimize["network"]
+    assert all(np.isfinite(g).all() for g in tape.gradient(loss, problem.network.trainable_variables))
+
+
 @pytest.mark.parametrize("length", [TIME, TIME + 3])
 def test_one_chunk_for_the_whole_sequence_makes_the_update_of_full_back_propagation(length):
     problem, (x, labels), rate = Labels(), sequences(), 0.5

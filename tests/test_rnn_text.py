@@ -30,6 +30,12 @@ def test_stopwords_are_dropped_as_whole_words_only(tmp_path):
     assert set(pipeline.vocabulary[2:]) == {"cat", "sat", "dog", "ran", "bird"}
 
 
+def test_a_stopword_with_an_apostrophe_is_dropped_as_texts_have_it():
+    texts = ["Don't go, don\u2019t stay", "the don goes", "o'clock"]
+    pipeline = TextPipeline(texts, size=20, length=5, stopwords=["don't", "the", "O'Clock"])
+    assert set(pipeline.vocabulary[2:]) == {"go", "stay", "don", "goes"}
+
+
 def test_the_vocabulary_keeps_the_most_frequent_tokens():
     assert TextPipeline(TEXTS, size=5, length=5).vocabulary[2] == "the"
     assert len(TextPipeline(TEXTS, size=5, length=5).vocabulary) == 5

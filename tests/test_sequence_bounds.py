@@ -8,11 +8,12 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 from toys import settings
 
-from deqn.sequence.bounds import elbo, fivo, iwae
-from deqn.sequence.gaussian import bernoulli_log_density, normal_divergence, normal_log_density
+from deqn.sequence.bounds import elbo, examine, fivo, iwae
+from deqn.sequence.gaussian import bernoulli_log_density, mean_and_sigma, normal_divergence, normal_log_density
 from deqn.sequence.kalman import LinearGaussian
 from deqn.sequence.latent import LatentSequence, Step
 from deqn.sequence.vae import VAE
+from deqn.sequence.variational import VRNN, Data
 from deqn.training.problem import Losses, Problem
 from deqn.training.trainer import Trainer
 
@@ -45,7 +46,8 @@ class LinearGaussianNetwork(LatentSequence):
         log_p = normal_log_density(z, mean_p, tf.sqrt(variance_p))
         log_x = normal_log_density(seen["x"], z, tf.sqrt(tf.constant(0.4, tf.float64)))
         log_q = normal_log_density(z, mean, tf.sqrt(variance))
-        return Step(z, log_p + log_x - log_q, normal_divergence(mean, tf.sqrt(variance), mean_p, tf.sqrt(variance_p)))
+        divergence = normal_divergence(mean, tf.sqrt(variance), mean_p, tf.sqrt(variance_p))
+        return Step(z, log_p + log_x - log_q, divergence, z, tf.fill(z.shape, tf.constant(np.log(0.4), z.dtype)))
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,17 @@ def test_the_filtering_bound_with_the_true_proposal_goes_to_kalman(gaps):
     assert gap.mean() < gaps["fivo", 4, True].mean() / 10
 
 
+def test_what_a_filter_shows_of_the_emission_goes_to_kalmans_mean(x):
+    network, few = LinearGaussianNetwork(True), x[:5]
+    found = examine(network, tf.constant(few), tf.constant([3, 1]), 300)
+    kalman = np.stack([step.mean for step in SYSTEM.forward(few)], axis=1)  # the mean of x_t given h_t is h_t
+    assert np.abs(found.mean - kalman).max() < 0.15
+    np.testing.assert_allclose(found.log_variance, np.log(0.4))
+    again = fivo(network, tf.constant(few), tf.constant([3, 1]), 300)
+    np.testing.assert_allclose(found.log_p, again.log_p)
+    np.testing.assert_allclose(found.divergence, again.divergence)
+
+
 def test_filtering_is_tighter_than_importance_weighting_over_a_whole_sequence(gaps):
     assert gaps["fivo", 64, False].mean() < gaps["iwae", 64, False].mean()
 
@@ -113,6 +126,22 @@ def test_padding_changes_nothing(x, bound):
     np.testing.assert_allclose(beside.log_p, alone.log_p, rtol=1e-12)
     np.testing.assert_allclose(beside.divergence[:, : PERIODS - 3], alone.divergence, rtol=1e-12)
     assert not beside.divergence[:, PERIODS - 3 :].numpy().any()
+
+
+@pytest.mark.parametrize("bound", [elbo, iwae, fivo])
+def test_what_stands_beyond_a_sequences_end_does_not_matter_be_it_nan(bound):
+    network, lengths = VRNN(Data(2), 3, 3, 1, 0), tf.constant([5, 3])
+    x = np.random.default_rng(0).normal(size=(2, 5, 2)).astype(np.float32)
+
+    def value_and_gradients(beyond):
+        x[1, 3:] = beyond
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(bound(network, tf.constant(x), tf.constant([1, 2]), 4, lengths).log_p)
+        return [value, *tape.gradient(value, network.live_weights())]
+
+    for with_zero, with_nan in zip(value_and_gradients(0.0), value_and_gradients(np.nan), strict=True):
+        assert np.isfinite(with_nan).all()
+        np.testing.assert_array_equal(with_zero, with_nan)
 
 
 def test_the_choice_of_ancestors_has_no_gradient_but_the_weights_have():
@@ -150,6 +179,18 @@ def test_the_divergence_of_two_normals_is_the_mean_log_ratio():
     exact = float(normal_divergence(mean, sigma, mean_p, sigma_p))
     assert abs(ratio.mean() - exact) < 3 * ratio.std() / np.sqrt(len(ratio))
     assert float(normal_divergence(mean, sigma, mean, sigma)) == 0
+
+
+def test_a_sigma_at_its_floor_learns_to_leave_it():
+    raw = tf.constant([[0.0, -30.0], [0.0, -3.0]], tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(raw)
+        _, sigma = mean_and_sigma(raw, 0.1, 0.0)
+        loss = -tf.reduce_sum(normal_log_density(tf.constant([[2.0], [2.0]], tf.float64), 0.0, sigma))
+    np.testing.assert_array_equal(sigma, [[0.1], [0.1]])
+    gradient = tape.gradient(loss, raw)[:, 1].numpy()
+    # d loss / d sigma = 1/sigma - 4/sigma^3 at the floor, times the slope of softplus
+    np.testing.assert_allclose(gradient, (10 - 4000) / (1 + np.exp([30.0, 3.0])), rtol=1e-10)
 
 
 def test_bernoulli_probabilities_of_all_outcomes_sum_to_one():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from oracles import olg_analytic
-from problems import module, problem_of, tables_of
+from problems import module, problem_of, tables_of, trained
 
 from deqn.project.errors import UserError
 from deqn.sequence.particles import particle_filter
@@ -29,6 +29,14 @@ SMALL_HMM = (
 )
 SMALL_VHRNN = (*SHORT, "parameters.sequences=40", "parameters.held_out=4", "parameters.periods=6",
                "parameters.test_particles=8", "parameters.layers=1")  # fmt: skip
+
+
+def drawn(folder, results, path):
+    """The tables of the figures that a folder of models/ draws of results, by name."""
+    for name, rows in results.tables.items():
+        pd.DataFrame(rows).to_csv(path / f"{name}.csv", index=False)
+    np.savez(path / "results.npz", **results.arrays)
+    return {drawing.name: drawing.data for drawing in module(folder, "figures").drawings(path)}
 
 
 # ---- hidden Markov models
@@ -87,15 +95,96 @@ def test_an_episodes_batches_depend_on_its_number_and_the_ranks_share_the_data(f
     assert shown[0] | shown[1] == shown[2] and not np.array_equal(*(data(half)[:5] for half in halves))
 
 
+def test_several_numbers_of_paths_are_the_first_ones_of_the_largest(eager, tmp_path):
+    sizes = ("parameters.paths=[60, 300]", "parameters.batch=20", "parameters.starts=[2, 1]")
+    problem = trained("hmm/hmm_forward", *SMALL_HMM[:2], *SMALL_HMM[3:], "parameters.hidden=[1, 3]", *sizes)
+    assert sorted(problem.networks) == sorted(
+        f"m2_k{k}_s{s}_n{n}" for k, starts in ((1, 2), (3, 1)) for s in range(starts) for n in (60, 300)
+    )
+    seen = {name: np.concatenate([batch[name][1] for batch in problem.batches(0)]) for name in ("m2_n60", "m2_n300")}
+    few, all_paths = problem.train[2].observed[:60], problem.train[2].observed
+    np.testing.assert_array_equal(np.sort(seen["m2_n60"], axis=0), np.sort(np.repeat(few, 5, axis=0), axis=0))
+    np.testing.assert_array_equal(np.sort(seen["m2_n300"], axis=0), np.sort(all_paths, axis=0))
+    results = problem.results()
+    found = pd.DataFrame(results.tables["inference"])
+    periods = drawn("hmm", results, tmp_path)["periods"].groupby(["size", "data"])["accuracy"].mean()
+    assert periods[3, "300 paths"] == pytest.approx(found["accuracy"].iloc[-1])
+    assert list(zip(found["paths"], found["size"], strict=True)) == [(0, 2), (60, 1), (60, 3), (300, 1), (300, 3)]
+
+
+def test_each_network_counts_with_the_weights_of_its_own_best_validation(eager):
+    problem = trained("hmm/hmm_forward", *SMALL_HMM, "parameters.starts=1")
+    best = problem._best(2, 3)
+    known = float(problem._loss("m2_k3_s0", *problem.validation[2]))
+    assert known == problem.best["m2_k3_s0"][0]
+    for weight in best.weights:
+        weight.assign(weight + 1.0)
+    other, _ = problem_of("hmm/hmm_forward", *SMALL_HMM, "parameters.starts=1")
+    other.restore(problem.host_state())  # as a loaded run does
+    other.validate()  # of untrained weights, which are worse
+    other._best(2, 3)
+    assert float(other._loss("m2_k3_s0", *other.validation[2])) == known
+
+
+def test_the_exact_next_symbol_is_never_beaten_and_counts_are_those_of_a_loop(eager, tmp_path):
+    small = ("parameters.paths=300", "parameters.tests=3000", "parameters.periods=5", "parameters.hidden=2")
+    problem = trained("hmm/hmm_next_symbol", *SHORT, *small)
+    results = problem.results()
+    rows = pd.DataFrame(results.tables["next_symbol"]).set_index("distribution")
+    assert list(drawn("hmm", results, tmp_path)) == ["next_symbol"]
+    assert (rows.loc[["network", "trigram", "bigram", "unigram"], "above_exact"] > 0).all()
+    assert rows.loc["exact", "difference"] == 0
+    counted = problem._counted(np.array([[2, 7, 1, 7]], np.int32))
+    for name, past in (("trigram", (7, 1)), ("bigram", (1,)), ("unigram", ())):
+        counts = np.ones(10)
+        for path in problem.all_paths.tolist():
+            for t in range(len(past), 5):
+                counts[path[t]] += tuple(path[t - len(past) : t]) == past
+        np.testing.assert_allclose(counted[name][0, 2], counts / counts.sum(), err_msg=name)
+
+
 # ---- variational recurrent networks
 
 
-def test_table_1_holds_every_setting_and_every_bound_its_place(eager):
-    tables = tables_of("vhrnn/vhrnn4", *SMALL_VHRNN)
+def test_table_1_holds_every_setting_and_every_bound_its_place(eager, tmp_path):
+    results = trained("vhrnn/vhrnn4", *SMALL_VHRNN).results()
+    tables = {name: pd.DataFrame(rows) for name, rows in results.tables.items()}
+    panels = drawn("vhrnn", results, tmp_path)["panels"].set_index("setting")
+    np.testing.assert_allclose(panels.loc["long"][["x_1", "x_2"]], results.arrays["x_long"][0])
     assert list(tables["settings"]["setting"]) == ["test", "noiseless", "switch", "rand", "long", "zero_shot", "add"]
     assert np.isfinite(tables["settings"]["fivo"]).all()
     bounds = tables["bounds"].set_index("bound")["nats_a_step"]
     assert bounds["fivo_8"] < bounds["ideal_observer"] < bounds["true_parameters"]
+
+
+def test_claims_hold_of_a_network_that_knows_the_process_and_not_of_one_that_shows_nothing():
+    synthetic, read = module("vhrnn", "synthetic"), module("vhrnn", "claims")
+    generator = np.random.default_rng(0)
+    W = synthetic.random_matrices((0.9, 1.1), generator)
+    tests = {name: synthetic.setting(name, 60, 30, W, W, generator) for name in synthetic.SETTINGS}
+
+    def shown(name, variance, divergence):
+        x = tests[name].x
+        return read.Shown(divergence * np.ones(x.shape[:2]), x, variance[..., None] * np.ones(2))
+
+    noise = generator.normal(size=(60, 90))
+    sizes = np.log(np.linalg.norm(tests["long"].x, axis=2))
+    observed = read.observed_noise(tests["rand"].x)
+    knows = {
+        "rand": shown("rand", np.concatenate([observed[:, :1], observed], axis=1), 1.0),
+        "switch": shown("switch", noise / 10 + (np.arange(90) % 30 < 3), 1.0),
+        "long": shown("long", 0.3 * sizes, 1.0),
+        "noiseless": shown("noiseless", noise[:, :30], 1 + noise[:, :30] / 10 - np.arange(30) / 60),
+    }
+    shows_nothing = {
+        name: shown(name, generator.normal(size=tests[name].x.shape[:2]), generator.random(tests[name].x.shape[:2]))
+        for name in knows
+    }
+    rows = read.claims(tests, knows)
+    assert all(row["holds"] for row in rows)
+    assert rows[0]["measured"] == pytest.approx(2 * rows[0]["against"]) and rows[0]["measured"] > 0.7
+    assert rows[2]["measured"] == pytest.approx(0.3)
+    assert not any(row["holds"] for row in read.claims(tests, shows_nothing) if not row["claim"].startswith("long"))
 
 
 def test_the_command_prints_the_papers_table_beside_ones_own(tmp_path):
@@ -186,12 +275,52 @@ def test_a_network_beats_a_particle_filter_of_its_size():
 
 
 @pytest.mark.slow
+def test_up_to_32_states_a_network_finds_as_many_as_the_forward_algorithm():
+    # Figure 6 of Choe, Shin and Spencer (2017).
+    found = tables_of("hmm/hmm_growing")["inference"].set_index(["method", "states"])
+    networks, forward = found.loc["rnn"], found.loc["forward"]
+    assert (np.abs(networks["accuracy"] - forward["accuracy"]) <= 0.03).all()
+    assert networks.loc[32, "agreement"] < networks.loc[2, "agreement"]
+
+
+@pytest.mark.long
+def test_more_paths_to_train_on_bring_a_network_closer_to_the_forward_algorithm():
+    # Figure 5 over the data: 20,000 paths are enough for every size, 5,000 for the largest.
+    found = tables_of("hmm/hmm_samples")["inference"]
+    forward = found["accuracy"].iloc[0]
+    networks = found[found["method"] == "rnn"].set_index(["size", "paths"]).sort_index()
+    assert (np.abs(networks.xs(20_000, level="paths")["accuracy"] - forward) <= 0.01).all()
+    assert abs(networks.loc[(100, 5000), "accuracy"] - forward) <= 0.01
+    assert networks.loc[20, "agreement"].is_monotonic_increasing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_network_that_sees_symbols_alone_predicts_the_next_one_nearly_as_well_as_who_knows_the_model(seed):
+    found = tables_of("hmm/hmm_next_symbol", f"seed={seed}")["next_symbol"].set_index("distribution")
+    assert found.loc["network", "above_exact"] < min(0.01, found.loc["trigram", "above_exact"])
+    assert found.loc["network", "difference"] <= 0.01
+
+
+@pytest.mark.long
+def test_a_vhrnn_of_1568_weights_is_at_least_as_good_as_a_vrnn_of_1516_in_the_median_of_three_seeds():
+    medians = {
+        name: np.median([tables_of(f"vhrnn/{name}", f"seed={seed}")["settings"]["fivo"] for seed in range(3)], axis=0)
+        for name in ("vhrnn4", "vrnn6")
+    }
+    test, switch = 0, 2
+    for setting in (test, switch):
+        assert medians["vhrnn4"][setting] >= medians["vrnn6"][setting]
+
+
+@pytest.mark.slow
 def test_quantiles_cover_what_they_should_and_beat_constants():
     found = tables_of("quantiles/quantiles")["quantiles"].set_index(["forecast", "ahead"]).sort_index()
     network, constant = found.loc["network"], found.loc["constant"]
     assert (np.abs(network["coverage"] - network["quantile"]) <= 0.03).all()
     assert (network.loc[1, "risk"].to_numpy() < 0.9 * constant.loc[1, "risk"].to_numpy()).all()
-    assert (network.loc[1, "risk"].to_numpy() < 1.05 * found.loc["truth"].loc[1, "risk"].to_numpy()).all()
+    # 1.071 at most over sixteen seeds, with seed 0 1.025.
+    assert (network.loc[1, "risk"].to_numpy() < 1.08 * found.loc["truth"].loc[1, "risk"].to_numpy()).all()
 
 
 @pytest.mark.slow

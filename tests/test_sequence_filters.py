@@ -9,6 +9,7 @@ from hmmlearn.hmm import CategoricalHMM
 
 from deqn.sequence.hmm import HMM, random_hmm
 from deqn.sequence.hmm_cell import HMMCell
+from deqn.sequence.hmm_estimation import baum_welch, smooth, viterbi
 from deqn.sequence.kalman import LinearGaussian
 from deqn.sequence.particles import HMMParticles, LinearGaussianParticles, particle_filter, resample
 
@@ -233,3 +234,59 @@ def test_ancestors_come_in_proportion_to_the_weights(scheme):
     np.testing.assert_allclose(shares.mean(axis=0), [0.4, 0.0, 2.2, 1.4], atol=0.06)
     if scheme == "systematic":
         assert (np.abs(shares - 4 * weights) < 1).all()
+
+
+# ---- with hindsight, and estimated
+
+
+def test_smoothed_states_and_likeliest_paths_are_those_of_hmmlearn(hmm, paths):
+    other, (likeliest, log_p) = in_hmmlearn(hmm), viterbi(hmm, paths)
+    smoothed = smooth(hmm, paths)
+    for n, x in enumerate(paths):
+        expected_log_p, expected = other.score_samples(x[:, None])
+        np.testing.assert_allclose(smoothed.states[n], expected, atol=1e-10)
+        np.testing.assert_allclose(smoothed.log_likelihood[n], expected_log_p, rtol=1e-12)
+        expected_best, expected_path = other.decode(x[:, None])
+        np.testing.assert_array_equal(likeliest[n], expected_path)
+        np.testing.assert_allclose(log_p[n], expected_best, rtol=1e-12)
+
+
+def test_the_likeliest_path_has_no_move_that_is_impossible():
+    # By period the likeliest states are 0, 1 (.4, then .6), but nothing leads from 0 to 1.
+    hmm = HMM([0.4, 0.3, 0.3], [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]], [[1.0], [1.0], [1.0]])
+    path, log_p = viterbi(hmm, [[0, 0]])
+    assert smooth(hmm, [[0, 0]]).states.argmax(axis=2).tolist() == [[0, 1]]
+    assert path.tolist() == [[0, 2]] and np.exp(log_p[0]) == pytest.approx(0.4)
+
+
+def test_five_iterations_of_baum_and_welch_are_those_of_hmmlearn(hmm):
+    x = hmm.sample(50, 12, np.random.default_rng(3))[1]
+    start = random_hmm(3, 4, np.random.default_rng(4))
+    other = CategoricalHMM(n_components=3, n_features=4, n_iter=5, tol=-np.inf, init_params="")
+    other.startprob_, other.transmat_, other.emissionprob_ = start.initial, start.transition, start.emission
+    other.fit(x.reshape(-1, 1), [12] * 50)
+    found = baum_welch(start, x, iterations=5, tolerance=-np.inf)
+    for ours, theirs in (("initial", "startprob_"), ("transition", "transmat_"), ("emission", "emissionprob_")):
+        np.testing.assert_allclose(getattr(found.hmm, ours), getattr(other, theirs), atol=1e-10)
+    np.testing.assert_allclose(found.log_likelihoods[:5], other.monitor_.history, rtol=1e-12)
+
+
+def test_an_estimate_is_at_least_as_likely_as_the_model_that_made_the_data(hmm):
+    x = hmm.sample(400, 20, np.random.default_rng(5))[1]
+    found = baum_welch(hmm, x, iterations=200, tolerance=1e-4)
+    assert (np.diff(found.log_likelihoods) > -1e-9).all()
+    assert found.log_likelihoods[0] == pytest.approx(hmm.filter(x).log_likelihood.sum())
+    # Twice the gain is about chi-squared with 2 + 6 + 9 degrees of freedom: 40.8 is the 99.9th percentile.
+    assert 0 < 2 * (found.log_likelihoods[-1] - found.log_likelihoods[0]) < 40.8
+
+
+def test_a_kalman_filter_takes_as_many_shocks_as_an_economy_has():
+    # One shock moves three states: Q = g g' has rank one, and an eigenvalue of -1.6e-16 where it is 0.
+    g = np.array([[0.9], [0.7], [0.1]])
+    system = LinearGaussian(np.zeros(3), 1e3 * g @ g.T, np.diag([0.9, 0.5, 0.2]), g @ g.T, [[1.0, 1.0, 0.0]], [[0.1]])
+    assert np.linalg.eigvalsh(system.state_noise)[0] < 0
+    x = system.sample(3, 6, np.random.default_rng(7))[1]
+    for n in range(3):
+        np.testing.assert_allclose(system.log_likelihood(x)[n], joint_normal(system, x[n])[0], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"state_noise: smallest eigenvalue -0\.01, expected a symmetric covariance"):
+        LinearGaussian([0, 0], np.eye(2), np.eye(2), np.diag([1.0, -0.01]), [[1, 0]], [[1]])

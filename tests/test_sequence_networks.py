@@ -42,10 +42,17 @@ def test_without_the_unused_lstm_all_weights_are_in_use():
     assert network.count_params() == network.parameters() == 1424
 
 
-def twins():
+@pytest.mark.parametrize("z", [4, 6, 8, 12])
+def test_a_vrnn_has_the_weights_of_its_closed_form_as_lstm_and_as_gru(z):
+    # With z = h, two layers, two features: 37 z^2 + 30 z + 4; a GRU has three quarters of an LSTM's weights.
+    assert VRNN(PLANE, z, z, 2, 0).count_params() == 37 * z**2 + 30 * z + 4
+    assert VRNN(PLANE, z, z, 2, 0, cell="gru").count_params() == 32 * z**2 + 28 * z + 4
+
+
+def twins(cell="lstm"):
     """A VHRNN whose hypernetworks say d = 1, b = 0, and a VRNN with the same weights."""
-    hyper = VHRNN(PLANE, 3, 5, 2, 0, dtype="float64")
-    plain = VRNN(PLANE, 3, 5, 2, 1, dtype="float64")
+    hyper = VHRNN(PLANE, 3, 5, 2, 0, dtype="float64", cell=cell)
+    plain = VRNN(PLANE, 3, 5, 2, 1, dtype="float64", cell=cell)
     for part in (hyper.head, hyper.omega):
         last = part.dense[-1]
         last.set_weights([np.zeros_like(w) for w in last.get_weights()])
@@ -56,9 +63,10 @@ def twins():
     return hyper, plain
 
 
-def test_a_vhrnn_that_changes_nothing_is_the_vrnn_with_the_same_weights():
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_vhrnn_that_changes_nothing_is_the_vrnn_with_the_same_weights(cell):
     x, key = tf.constant(np.random.default_rng(0).normal(size=(4, 7, 2))), tf.constant([1, 2])
-    hyper, plain = twins()
+    hyper, plain = twins(cell)
     for bound in (elbo, fivo):
         ours, theirs = bound(hyper, x, key, 4), bound(plain, x, key, 4)
         np.testing.assert_allclose(ours.log_p, theirs.log_p, rtol=1e-6)
@@ -77,6 +85,20 @@ def test_the_gradient_reaches_every_weight_in_use_and_no_other(hyper_inputs):
         inputs = {"both": 7, "latent": 3, "hidden": 4}[hyper_inputs]
         if isinstance(network, VHRNN):
             assert network.theta.kernel.shape[0] == network.omega.dense[0].kernel.shape[0] == inputs
+
+
+def test_a_vhrnn_of_grus_scales_what_the_candidate_sees_of_the_past():
+    hyper, _ = twins("gru")
+    hyper.head.dense[-1].bias.assign(np.random.default_rng(5).normal(size=hyper.head.dense[-1].bias.shape))
+    generator = np.random.default_rng(6)
+    h, latent, previous = (generator.normal(size=(2, size)) for size in (5, 3, 3))
+    found, _ = hyper.recur({"h": h, "latent": latent, "hyper_h": np.zeros((2, 5))}, previous)
+    d_i, d_h, b = np.split(np.asarray(hyper.head.dense[-1].bias), 3)
+    W, U = np.asarray(hyper.W), np.asarray(hyper.U)
+    of_inputs = (1 + d_i) * (np.concatenate([previous, latent], axis=1) @ W) + b
+    z, r = (1 / (1 + np.exp(-(of_inputs + (1 + d_h) * (h @ U))[:, at : at + 5])) for at in (0, 5))
+    g = np.tanh(of_inputs[:, 10:] + (1 + d_h[10:]) * ((r * h) @ U[:, 10:]))
+    np.testing.assert_allclose(found, z * h + (1 - z) * g, atol=1e-12)
 
 
 def test_the_network_does_not_look_ahead():

@@ -14,12 +14,13 @@ from deqn.commands.arguments import read_file
 
 if TYPE_CHECKING:
     from deqn.tasks.solution import Solution
+    from deqn.tasks.trained import Trained
 
 
 def train(
     file: str | Path, changes: Mapping[str, Any] | None = None, run: str | None = None, seed: int | None = None
-) -> Solution:
-    """Solves the economy of a parameter file and returns its solution; the run folder is that of `deqn train`.
+) -> Solution | Trained:
+    """Trains what a parameter file names and returns what `deqn.load` gives; the run folder is that of `deqn train`.
 
         solution = deqn.train("models/mine/mine.yaml", {"parameters.risk_aversion": 3})
 
@@ -30,7 +31,7 @@ def train(
 
     import_tensorflow()
     from deqn.tasks.evaluate import evaluate_run
-    from deqn.tasks.solution import Solution
+    from deqn.tasks.solution import opened
     from deqn.tasks.train import Request, choose_run, prepare, train_run
     from deqn.workers.workers import SingleWorker
 
@@ -52,4 +53,4 @@ def train(
 
         train_run(asked, request, folder, problem, workers, lambda line: bar.print(line), report)
     evaluate_run(folder, {})
-    return Solution(folder)
+    return opened(folder)

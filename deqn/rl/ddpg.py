@@ -88,6 +88,10 @@ class DDPG(OffPolicy):
         self._noise = rho * self._noise + fresh
         return np.clip(self.greedy(observations) + self._noise, -1, 1).astype(self.dtype)
 
+    def episodes_ended(self, ended: np.ndarray) -> None:
+        """Begins the noise of a new episode at zero: it is none of the new episode's past."""
+        self._noise[ended] = 0.0
+
     def random(self, generator: np.random.Generator) -> np.ndarray:
         return generator.uniform(-1, 1, self._noise.shape).astype(self.dtype)
 

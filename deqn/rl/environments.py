@@ -36,6 +36,8 @@ class Environments(abc.ABC):
 
     name: for messages. count: how many. observation_space, action_space: of one of them.
     discount: with which returns are added up in reports; 1 for the classics of the field.
+    longest: steps after which an episode that goes on is truncated, whatever the environment says: without a limit an
+    evaluation might never end, nor hear that it is asked to.
 
     observation: [count, ...] what is seen now. steps: made by each. finished: [episodes, 3], transitions so far of all
     environments when an episode ended, its return, its length.
@@ -46,6 +48,7 @@ class Environments(abc.ABC):
     observation_space: gymnasium.Space
     action_space: gymnasium.Space
     discount: float = 1.0
+    longest: int = 10_000
 
     def __init__(self) -> None:
         self.steps = 0
@@ -77,6 +80,7 @@ class Environments(abc.ABC):
         """
         before, taken = self.observation, np.asarray(actions)
         following, rewards, terminated, truncated = self.advance(taken)
+        truncated = truncated | (~terminated & (self._length + 1 >= self.longest))
         self.steps += 1
         if not np.isfinite(rewards).all():
             bad = rewards[~np.isfinite(rewards)][0]

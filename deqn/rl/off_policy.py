@@ -16,7 +16,7 @@ from deqn.rl.replay import Minibatch, Replay
 from deqn.training.problem import Batch, Problem, Results
 from deqn.training.settings import TrainingSettings
 
-_FRESH = 100  # episodes in which the best weights are reported, none of which chose them
+FRESH = 100  # episodes in which the best weights are reported, none of which chose them
 
 
 class OffPolicy(Problem):
@@ -37,7 +37,7 @@ class OffPolicy(Problem):
             if number % share:
                 raise UserError(f"{name}: got {number}, expected a multiple of {share}, the workers that share them")
         self.minibatch = parameters.replay.minibatch // share
-        self.environments = self.make_environments(parameters.environments // share, (self.seed, rank, 0))
+        self.environments = self.limited_environments(parameters.environments // share, (self.seed, rank, 0))
         self.updates_per_call = parameters.updates
         self._validation: tuple[Environments, dict[str, np.ndarray]] | None = None
         self.build()
@@ -46,6 +46,12 @@ class OffPolicy(Problem):
     @abc.abstractmethod
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
         """Makes `count` environments whose randomness comes from `stream`."""
+
+    def limited_environments(self, count: int, stream: Sequence[int]) -> Environments:
+        """Makes environments whose episodes end at `longest_episode`."""
+        environments = self.make_environments(count, stream)
+        environments.longest = self.p.longest_episode
+        return environments
 
     @abc.abstractmethod
     def build(self) -> None:
@@ -70,10 +76,18 @@ class OffPolicy(Problem):
     def before_updates(self, episode: int) -> None:
         """Changes the networks between acting and learning, if the agent does so."""
 
+    def episodes_ended(self, ended: np.ndarray) -> None:
+        """Forgets what an agent carries from step to step of an episode where `ended`, bool [n]."""
+
+    def predict(self, inputs: np.ndarray, network: str | None = None) -> np.ndarray:
+        """Returns the best actions at observations [n, ...], as the environment takes them."""
+        return self.to_environment(self.greedy(np.asarray(inputs)))
+
     def act(self, actions: np.ndarray) -> None:
         """Makes one step and stores it."""
         transition = self.environments.step(self.to_environment(actions))
         self.replay.add(transition._replace(action=actions))
+        self.episodes_ended(transition.terminated | transition.truncated)
 
     def _example(self) -> Minibatch:
         actions = self.random(np.random.default_rng(0))[:1]
@@ -107,7 +121,7 @@ class OffPolicy(Problem):
     def validation_returns(self) -> np.ndarray:
         """Returns the returns of the episodes that choose the weights."""
         if self._validation is None:
-            environments = self.make_environments(self.p.evaluation_episodes, (self.seed, self.rank, 1))
+            environments = self.limited_environments(self.p.evaluation_episodes, (self.seed, self.rank, 1))
             self._validation = environments, environments.state()
         environments, begun = self._validation
         environments.restore(begun)
@@ -135,9 +149,9 @@ class OffPolicy(Problem):
 
     def results(self) -> Results:
         """Reports greedy returns of the best weights, in the episodes that chose them and in others."""
-        fresh = self.make_environments(_FRESH, (self.seed, self.rank, 4))
+        fresh = self.limited_environments(FRESH, (self.seed, self.rank, 4))
         rows = [
-            {"episodes": words, **_summary(returns)}
+            {"episodes": words, **summary(returns)}
             for words, returns in (
                 ("that chose the weights", self.validation_returns()), ("100 others", self.greedy_returns(fresh)),
             )
@@ -150,7 +164,8 @@ class OffPolicy(Problem):
         )
 
 
-def _summary(returns: np.ndarray) -> dict[str, float]:
+def summary(returns: np.ndarray) -> dict[str, float]:
+    """Returns number, mean, standard deviation, least and largest of returns [n]."""
     return {
         "count": len(returns), "mean": float(returns.mean()), "sd": float(returns.std()),
         "min": float(returns.min()), "max": float(returns.max()),

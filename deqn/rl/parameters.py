@@ -16,6 +16,9 @@ class AgentSettings(Section):
     activation: str = setting("relu", source="any of keras.activations")
     standardize: bool = setting(False, source="inputs by mean and spread under random actions, before training")
     evaluation_episodes: int = setting(20, unit="greedy episodes a validation", ge=1)
+    longest_episode: int = setting(
+        10_000, unit="steps after which an episode is truncated where the environment has no limit of its own", ge=1
+    )
 
 
 class ReplaySettings(Section):
@@ -73,7 +76,7 @@ class DDPGSettings(OffPolicySettings):
 class ReinforceSettings(AgentSettings):
     """Settings of REINFORCE (Williams 1992): one update on one episode of each environment."""
 
-    steps: int = setting(500, unit="steps after which an episode is cut off", ge=1)
+    steps: int = setting(500, unit="steps after which an episode is cut off, in place of longest_episode", ge=1)
     standardize_returns: bool = setting(True, source="over a batch: a baseline and a scale in one")
     average_over: int = setting(100, unit="episodes over which the mean return is taken", ge=1)
 

@@ -17,8 +17,10 @@ import gymnasium
 import numpy as np
 import tensorflow as tf
 
-from deqn.rl.environments import Environments, box_of_actions, discrete_actions, inputs_of, to_box
+from deqn.mlp.bounded import bounded
+from deqn.rl.environments import Environments, box_of_actions, discrete_actions, inputs_of, returns_of, to_box
 from deqn.rl.networks import perceptron, sample_of_inputs
+from deqn.rl.off_policy import FRESH, summary
 from deqn.rl.parameters import ReinforceSettings
 from deqn.training.problem import Batch, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
@@ -40,8 +42,8 @@ class Rollout(NamedTuple):
 class Reinforce(Problem):
     """An agent that learns from whole episodes of its present policy. Subclasses are final and say where it acts.
 
-    One update is made on one episode of each environment. An episode that a clock cuts off has no value estimate to
-    stand for what would have followed: its G counts what was received.
+    One update is made on one episode of each environment. An episode that a clock cuts off, the environment's or
+    `steps`, has no value estimate to stand for what would have followed: its G counts what was received.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Reinforce(Problem):
     ) -> None:
         self.p, self.seed, self.rank, self.dtype = parameters, settings.seed, rank, settings.precision
         self.environments = self.make_environments(parameters.environments, (self.seed, rank, 0))
+        self.environments.longest = parameters.steps
         self.discrete = isinstance(self.environments.action_space, gymnasium.spaces.Discrete)
         if self.discrete:
             outputs = discrete_actions(self.environments, "REINFORCE")
@@ -100,7 +103,7 @@ class Reinforce(Problem):
         self.environments.begin_anew()
         rows: list[tuple[np.ndarray, ...]] = []
         running = np.ones(self.environments.count, bool)
-        while running.any() and len(rows) < self.p.steps:
+        while running.any():  # `steps` at most
             action = self.act(self.environments.observation, generator)
             step = self.environments.step(self.to_environment(action), running)
             rows.append((step.observation, action, step.reward, running))
@@ -142,24 +145,36 @@ class Reinforce(Problem):
             "weights": f"policy {self.policy.count_params():,}",
         }
 
+    def predict(self, inputs: np.ndarray, network: str | None = None) -> np.ndarray:
+        """Returns the likeliest actions at observations [n, ...], as the environment takes them."""
+        output = self._outputs(np.asarray(inputs))
+        return self.to_environment(np.argmax(output, axis=1) if self.discrete else mean_and_log_sd(output)[0].numpy())
+
     def results(self) -> Results:
-        """Reports the running mean of training's returns, and where it was highest."""
+        """Reports returns of the saved weights in fresh episodes, acting at random as the policy says, and in training.
+
+        What chose the weights is the mean of the last episodes of training, of which the highest is too high a guess of
+        what the weights are worth, and the policies that played these episodes were earlier ones.
+        """
         finished, over = self.environments.finished, self.p.average_over
-        if len(finished) < over:
-            return Results(f"{len(finished)} episodes, expected {over} or more", {"returns": [{"mean": math.nan}]})
-        running = np.convolve(finished[:, 1], np.ones(over) / over, mode="valid")
-        best = int(running.argmax())
-        row = {
-            "episodes": len(finished),
-            "transitions": int(finished[-1, 0]),
-            f"best mean of {over}": float(running[best]),
-            "reached after episode": best + over,
-            f"last mean of {over}": float(running[-1]),
-        }
+        fresh = self.make_environments(FRESH, (self.seed, self.rank, 4))
+        fresh.longest = self.p.steps
+        generator = np.random.default_rng([self.seed, self.rank, 5])
+        played = returns_of(fresh, lambda seen: self.to_environment(self.act(seen, generator)))
+        rows = [{"episodes": f"{FRESH} fresh ones of the saved weights", **summary(played)}]
+        headline = f"mean return {rows[0]['mean']:.4g} in {FRESH} fresh episodes"
+        if len(finished) >= over:
+            running = np.convolve(finished[:, 1], np.ones(over) / over, mode="valid")
+            best = int(running.argmax())
+            rows += [
+                {"episodes": f"{which} {over} of training's {len(finished)}", **summary(finished[at : at + over, 1])}
+                for which, at in (("best", best), ("last", len(finished) - over))
+            ]
+            headline += f", {running[best]:.4g} in {over} of training after {best + over} episodes"
         return Results(
-            headline=f"mean return of {over} episodes {running[best]:.4g} after {best + over} episodes",
-            tables={"returns": [row]},
-            arrays={"transitions": finished[:, 0], "return": finished[:, 1], "running_mean": running},
+            headline=headline,
+            tables={"returns": rows},
+            arrays={"transitions": finished[:, 0], "return": finished[:, 1]},
         )
 
 
@@ -174,7 +189,7 @@ def returns(rewards: np.ndarray, discount: float) -> np.ndarray:
 def mean_and_log_sd(output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Splits the network's outputs [batch, 2 d] in mu and ln sigma, each [batch, d]."""
     mean, log_sd = tf.split(output, 2, axis=1)
-    return mean, tf.clip_by_value(log_sd, *_LOG_SD)
+    return mean, bounded(log_sd, *_LOG_SD)
 
 
 def _padded(rows: np.ndarray, length: int) -> np.ndarray:

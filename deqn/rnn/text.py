@@ -29,7 +29,7 @@ class TextPipeline:
     """Turns texts into numbers: lower case, no punctuation or stopwords, split at blanks, cut or padded to `length`.
 
     texts: for the vocabulary, of at most `size` tokens (the most frequent), padding and "[UNK]" included.
-    stopwords: words that are dropped, such as `read_stopwords` gives.
+    stopwords: words that are dropped, such as `read_stopwords` gives; "don't" is the two tokens that a text has of it.
     Raises ValueError for texts without any token, and numbers out of range.
     """
 
@@ -38,7 +38,9 @@ class TextPipeline:
             raise ValueError(f"size: got {size}, expected 3 or more: padding, [UNK] and a token")
         if length < 1:
             raise ValueError(f"length: got {length}, expected 1 token or more")
-        words = "|".join(re.escape(word.lower()) for word in sorted(stopwords))
+        split = {tuple(_without_punctuation(tf.constant(word)).numpy().decode().split()) for word in stopwords}
+        # Of "don" and "don't" the longer one first: what matches first is dropped.
+        words = "|".join(r"\s+".join(map(re.escape, each)) for each in sorted(split, key=len, reverse=True) if each)
         self._stopwords = rf"\b({words})\b" if words else ""
         self._layer = keras.layers.TextVectorization(
             max_tokens=size, standardize=self._clean, output_sequence_length=length
@@ -65,8 +67,13 @@ class TextPipeline:
         return numbers, mask
 
     def _clean(self, texts: tf.Tensor) -> tf.Tensor:
-        texts = tf.strings.regex_replace(tf.strings.lower(texts), f"[{re.escape(string.punctuation)}]", " ")
+        texts = _without_punctuation(texts)
         return tf.strings.regex_replace(texts, self._stopwords, " ") if self._stopwords else texts
+
+
+def _without_punctuation(texts: tf.Tensor) -> tf.Tensor:
+    """Lower case, with blanks in place of punctuation and of the printed apostrophe."""
+    return tf.strings.regex_replace(tf.strings.lower(texts), f"[{re.escape(string.punctuation)}\u2019]", " ")
 
 
 def read_stopwords(path: str | Path) -> list[str]:

@@ -31,7 +31,8 @@ class Chunk(NamedTuple):
 def chunks(inputs: np.ndarray, targets: np.ndarray, length: int, lengths: np.ndarray | None = None) -> Iterator[Chunk]:
     """Cuts sequences into pieces of `length` steps, in order; the last is padded, so that all have one shape.
 
-    inputs, targets: [batch, time, ...]. lengths: valid steps of each sequence [batch]; all of them by default.
+    inputs, targets: [batch, time, ...]. lengths: valid steps of each sequence [batch]; all of them by default. What
+    stands beyond them, be it NaN, becomes zero: masked, a NaN would still be one in the gradient.
     Raises ValueError if the two disagree, or `length` is below 1.
     """
     if inputs.shape[:2] != targets.shape[:2]:
@@ -42,6 +43,8 @@ def chunks(inputs: np.ndarray, targets: np.ndarray, length: int, lengths: np.nda
     lengths = np.full(batch, time) if lengths is None else np.asarray(lengths)
     if lengths.shape != (batch,) or lengths.min() < 1 or lengths.max() > time:
         raise ValueError(f"lengths: got {lengths.tolist()}, expected {batch} numbers from 1 to {time}")
+    valid = np.arange(time) < lengths[:, None]
+    inputs, targets = (_where(valid, each) for each in (inputs, targets))
     for begin in range(0, time, length):
         steps = np.arange(begin, begin + length)
         yield Chunk(
@@ -50,6 +53,11 @@ def chunks(inputs: np.ndarray, targets: np.ndarray, length: int, lengths: np.nda
             steps < lengths[:, None],
             np.full(batch, begin == 0),
         )
+
+
+def _where(valid: np.ndarray, sequences: np.ndarray) -> np.ndarray:
+    is_valid = valid.reshape(*valid.shape, *[1] * (sequences.ndim - 2))
+    return np.where(is_valid, sequences, np.zeros([], sequences.dtype))
 
 
 def _piece(sequences: np.ndarray, begin: int, length: int) -> np.ndarray:

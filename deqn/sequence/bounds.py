@@ -36,9 +36,10 @@ def elbo(
 ) -> Bound:
     """Returns the evidence lower bound; more particles only average it.
 
-    x: [batch, time, features]. key: int32 [2]. lengths: [batch], periods that count, by default all.
+    x: [batch, time, features]. key: int32 [2]. lengths: [batch], periods that count, by default all; what x holds
+    beyond them does not matter, be it NaN.
     """
-    _, log_w, divergence = _run(network, x, key, particles, lengths, resamples=False)
+    _, log_w, divergence, _ = _run(network, x, key, particles, lengths, resamples=False)
     return Bound(tf.reduce_mean(log_w, axis=1), divergence)
 
 
@@ -46,7 +47,7 @@ def iwae(
     network: LatentSequence, x: tf.Tensor, key: tf.Tensor, particles: int, lengths: tf.Tensor | None = None
 ) -> Bound:
     """Returns the importance-weighted bound; the arguments are those of `elbo`."""
-    _, log_w, divergence = _run(network, x, key, particles, lengths, resamples=False)
+    _, log_w, divergence, _ = _run(network, x, key, particles, lengths, resamples=False)
     return Bound(_log_mean(log_w), divergence)
 
 
@@ -54,28 +55,62 @@ def fivo(
     network: LatentSequence, x: tf.Tensor, key: tf.Tensor, particles: int, lengths: tf.Tensor | None = None
 ) -> Bound:
     """Returns the filtering bound; the arguments are those of `elbo`."""
-    log_p, log_w, divergence = _run(network, x, key, particles, lengths, resamples=True)
+    log_p, log_w, divergence, _ = _run(network, x, key, particles, lengths, resamples=True)
     return Bound(log_p + _log_mean(log_w), divergence)
+
+
+class Examined(NamedTuple):
+    """What a particle filter with the network's proposal shows of each step.
+
+    log_p: [batch], FIVO. divergence: [batch, time]. mean, log_variance: [batch, time, features], of the emission, mean
+    over particles by their weights, x_t included: what the network thinks of x_t having seen it.
+    """
+
+    log_p: tf.Tensor
+    divergence: tf.Tensor
+    mean: tf.Tensor
+    log_variance: tf.Tensor
+
+
+def examine(
+    network: LatentSequence, x: tf.Tensor, key: tf.Tensor, particles: int, lengths: tf.Tensor | None = None
+) -> Examined:
+    """Returns FIVO and the emission's moments by step; the arguments are those of `elbo`."""
+    log_p, log_w, divergence, moments = _run(network, x, key, particles, lengths, resamples=True, shows=True)
+    return Examined(log_p + _log_mean(log_w), divergence, *moments)
 
 
 BOUNDS = {"elbo": elbo, "iwae": iwae, "fivo": fivo}
 
 
 def _run(
-    network: LatentSequence, x: tf.Tensor, key: tf.Tensor, particles: int, lengths: tf.Tensor | None, resamples: bool
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """ln p_hat up to the last resampling [batch], log-weights since then [batch, N], divergences [batch, time]."""
+    network: LatentSequence,
+    x: tf.Tensor,
+    key: tf.Tensor,
+    particles: int,
+    lengths: tf.Tensor | None,
+    resamples: bool,
+    shows: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tuple[tf.Tensor, ...]]:
+    """ln p_hat up to the last resampling [batch], log-weights since then [batch, N], divergences [batch, time].
+
+    shows: whether the emission's moments are kept, each [batch, time, features].
+    """
     x = tf.convert_to_tensor(x)
     if x.shape.rank != 3:
         raise ValueError(f"x: shape is {tuple(x.shape)}, expected [batch, time, features]")
     if particles < 1:
         raise ValueError(f"particles: got {particles}, expected 1 or more")
     batch, time = x.shape[0], x.shape[1]
-    lengths = tf.fill([batch], time) if lengths is None else lengths
+    if lengths is None:
+        lengths = tf.fill([batch], time)
+    else:  # not only its weight: a NaN that is multiplied by 0 leaves a NaN in the gradient
+        lengths = tf.cast(lengths, tf.int32)
+        x = tf.where((tf.range(time)[None, :] < lengths[:, None])[:, :, None], x, tf.zeros([], x.dtype))
     zero = tf.zeros([], x.dtype)
     seen = tf.nest.map_structure(_unstack, network.encode(x))
 
-    def body(t: tf.Tensor, state: Any, log_p: tf.Tensor, log_w: tf.Tensor, divergences: Any) -> tuple:
+    def body(t: tf.Tensor, state: Any, log_p: tf.Tensor, log_w: tf.Tensor, divergences: Any, shown: Any) -> tuple:
         key_t = tf.random.experimental.stateless_fold_in(key, t)
         noise = tf.random.stateless_normal([batch * particles, network.latent], key_t, dtype=x.dtype)
         now = tf.nest.map_structure(lambda each: _for_particles(each.read(t), particles), seen)
@@ -84,6 +119,13 @@ def _run(
         log_w += tf.where(counts, tf.reshape(step.log_weight, [batch, particles]), zero)
         divergence = tf.where(counts, tf.reshape(step.divergence, [batch, particles]), zero)
         divergences = divergences.write(t, tf.reduce_mean(divergence, axis=1))
+        if shows:
+            weights = tf.nn.softmax(log_w, axis=1)[:, :, None]
+            moments = (tf.reshape(each, [batch, particles, -1]) for each in (step.mean, step.log_variance))
+            shown = tuple(
+                array.write(t, tf.reduce_sum(weights * each, axis=1))
+                for array, each in zip(shown, moments, strict=True)
+            )
         state = step.state
         if resamples and particles > 1:
             due = _is_due(log_w) & counts[:, 0]
@@ -91,9 +133,9 @@ def _run(
             uniform = tf.random.stateless_uniform([batch, particles], key_t + 1, dtype=x.dtype)
             state = _select(state, _ancestors(log_w, due, uniform))
             log_w = tf.where(due[:, None], zero, log_w)
-        return t + 1, state, log_p, log_w, divergences
+        return t + 1, state, log_p, log_w, divergences, shown
 
-    _, _, log_p, log_w, divergences = tf.while_loop(
+    _, _, log_p, log_w, divergences, shown = tf.while_loop(
         lambda t, *_: t < time,
         body,
         (
@@ -102,10 +144,12 @@ def _run(
             tf.zeros([batch], x.dtype),
             tf.zeros([batch, particles], x.dtype),
             tf.TensorArray(x.dtype, time, element_shape=[batch]),
+            tuple(tf.TensorArray(x.dtype, time, element_shape=[batch, x.shape[2]]) for _ in range(2 * shows)),
         ),
         maximum_iterations=time,
     )
-    return log_p, log_w, tf.transpose(divergences.stack())
+    moments = tuple(tf.transpose(array.stack(), [1, 0, 2]) for array in shown)
+    return log_p, log_w, tf.transpose(divergences.stack()), moments
 
 
 def _unstack(x: tf.Tensor) -> tf.TensorArray:

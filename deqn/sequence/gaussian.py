@@ -6,6 +6,8 @@ import math
 
 import tensorflow as tf
 
+from deqn.mlp.bounded import bounded
+
 
 def normal_log_density(x: tf.Tensor, mean: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
     """Returns ln N(x; mean, diag(sigma^2)), summed over the last axis: [..., d] -> [...]."""
@@ -27,4 +29,4 @@ def bernoulli_log_density(x: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def mean_and_sigma(outputs: tf.Tensor, sigma_min: float, raw_sigma_bias: float) -> tuple[tf.Tensor, tf.Tensor]:
     """Splits outputs [..., 2 d] in mean and standard deviation, softplus(raw + bias) but at least sigma_min."""
     mean, raw = tf.split(outputs, 2, axis=-1)
-    return mean, tf.maximum(tf.nn.softplus(raw + raw_sigma_bias), sigma_min)
+    return mean, bounded(tf.nn.softplus(raw + raw_sigma_bias), sigma_min, math.inf)

@@ -9,6 +9,11 @@ and what is added ("Variational Hyper RNN for Sequence Modeling", eqs. 1-5 and t
     (d_i, d_h, b) = head(LSTM_theta([phi_z(z_{t-1}), h_{t-1}]))
     each layer of the emission:  act( d ∘ (W y + bias) + b ),   (d, b) = omega([phi_z(z_t), h_t])
 
+As a GRU, with three gates in place of four,
+
+    z, r, g = sigma, sigma, tanh of   d_i ∘ (W y) + d_h ∘ (U h_{t-1}) + b,   in g with r ∘ h_{t-1} in place of h_{t-1}
+    h_t = z ∘ h_{t-1} + (1 - z) ∘ g
+
 The paper writes theta(z_t, h_{t-1}) for the step after z_t; here the recurrence runs before z_t is drawn, so theta sees
 z_{t-1}: the same network with h counted from one period later. The paper leaves biases out; W and U have none of their
 own here, b takes their place. That every d starts near 1 and every b near 0 (heads a tenth of Glorot's size) is ours.
@@ -45,18 +50,18 @@ class VHRNN(VariationalRNN):
         super().__init__(*arguments, **options)
         self.hyper_inputs = hyper_inputs
         latent, hidden, dtype = self.latent, self.hidden, self.dtype_policy
-        gates = 4 * hidden
+        gates = {"lstm": 4, "gru": 3}[self.kind] * hidden
         inputs = {"both": latent + hidden, "latent": latent, "hidden": hidden}[hyper_inputs]
         self.W = self.add_weight(shape=(2 * latent, gates), initializer=glorot(next(self.seeds)), name="W")
         self.U = self.add_weight(shape=(hidden, gates), initializer=glorot(next(self.seeds)), name="U")
-        self.theta = self.lstm(inputs, "theta")
+        self.theta = self.recurrent_cell(inputs, "theta")
         self.head = Perceptron(hidden, [3 * gates], self.seeds, _HEAD_SCALE, name="head", dtype=dtype)
         self.rows = [layer.units for layer in self.emission.dense]
         widths = [omega_width, 2 * sum(self.rows)]
         self.omega = Perceptron(inputs, widths, self.seeds, _HEAD_SCALE, name="omega", dtype=dtype)
 
     def start(self, rows: int) -> dict[str, tf.Tensor]:
-        return self.zeros(rows, "h", "c", "hyper_h", "hyper_c")
+        return self.zeros(rows, [*self.memory, *(f"hyper_{name}" for name in self.memory)])
 
     def hyper_input(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         """Returns [rows, latent + hidden], or the part that `hyper_inputs` names."""
@@ -64,16 +69,29 @@ class VHRNN(VariationalRNN):
         return tf.concat(parts[self.hyper_inputs], axis=1)
 
     def recur(self, state: Any, previous: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        """Runs theta, then the primary LSTM with scaled rows; gates are in the order i, f, g, o."""
+        """Runs theta, then the primary cell with scaled rows."""
         inputs = self.hyper_input(state["latent"], state["h"])
-        hyper, (_, hyper_c) = self.theta(inputs, [state["hyper_h"], state["hyper_c"]])
+        names = [f"hyper_{name}" for name in self.memory]
+        hyper, after = self.theta(inputs, [state[name] for name in names])
         d_i, d_h, b = tf.split(self.head(hyper), 3, axis=1)
-        y = tf.concat([previous, state["latent"]], axis=1)
-        raw = (1 + d_i) * tf.matmul(y, self.W) + (1 + d_h) * tf.matmul(state["h"], self.U) + b
-        i, f, g, o = tf.split(raw, 4, axis=1)
+        of_inputs = (1 + d_i) * tf.matmul(tf.concat([previous, state["latent"]], axis=1), self.W)
+        run = self._lstm if self.kind == "lstm" else self._gru
+        now = run(state, of_inputs, 1 + d_h, b)
+        return now["h"], now | dict(zip(names, after, strict=True))
+
+    def _lstm(self, state: Any, of_inputs: tf.Tensor, d_h: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gates are in the order i, f, g, o."""
+        i, f, g, o = tf.split(of_inputs + d_h * tf.matmul(state["h"], self.U) + b, 4, axis=1)
         c = tf.sigmoid(f + _FORGET_BIAS) * state["c"] + tf.sigmoid(i) * tf.tanh(g)
-        h = tf.sigmoid(o) * tf.tanh(c)
-        return h, {"h": h, "c": c, "hyper_h": hyper, "hyper_c": hyper_c}
+        return {"h": tf.sigmoid(o) * tf.tanh(c), "c": c}
+
+    def _gru(self, state: Any, of_inputs: tf.Tensor, d_h: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gates are in the order z, r, g."""
+        h, k = state["h"], 2 * self.hidden
+        raw = (of_inputs + b)[:, :k] + d_h[:, :k] * tf.matmul(h, self.U[:, :k])
+        z, r = tf.split(tf.sigmoid(raw), 2, axis=1)
+        g = tf.tanh((of_inputs + b)[:, k:] + d_h[:, k:] * tf.matmul(r * h, self.U[:, k:]))
+        return {"h": z * h + (1 - z) * g}
 
     def emit(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         """Runs the emission's perceptron; omega scales and shifts the rows of each layer."""

@@ -14,6 +14,8 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import ArrayLike
 
+_ROUNDING = 1e-10  # of the largest eigenvalue: g g' has eigenvalues of about -1e-17 where they are 0
+
 
 class Kalman(NamedTuple):
     """The filter of n paths after one more observation.
@@ -32,8 +34,9 @@ class LinearGaussian:
     """initial_mean [d], initial_covariance [d, d], transition F [d, d], state_noise Q [d, d], observation G [k, d],
     observation_noise R [k, k].
 
+    Covariances may be singular, as Q = g g' of an economy with fewer shocks than states; R must not be.
     Raises ValueError: shapes that do not fit, a covariance that is not symmetric or has a negative eigenvalue, an R
-    that is singular.
+    that is singular. Eigenvalues below 1e-10 of the largest count as rounding errors about 0.
     """
 
     initial_mean: np.ndarray
@@ -57,8 +60,10 @@ class LinearGaussian:
                 raise ValueError(f"{name}: shape is {value.shape}, expected finite numbers of shape {shape}")
         for name in ("initial_covariance", "state_noise", "observation_noise"):
             value = getattr(self, name)
-            smallest = np.linalg.eigvalsh((value + value.T) / 2)[0]
-            if not np.allclose(value, value.T) or smallest < 0 or (name == "observation_noise" and smallest == 0):
+            eigenvalues = np.linalg.eigvalsh((value + value.T) / 2)
+            smallest, rounding = eigenvalues[0], _ROUNDING * np.abs(eigenvalues).max()
+            is_singular = name == "observation_noise" and smallest <= rounding
+            if not np.allclose(value, value.T) or smallest < -rounding or is_singular:
                 raise ValueError(f"{name}: smallest eigenvalue {smallest:g}, expected a symmetric covariance matrix")
 
     def sample(self, paths: int, periods: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

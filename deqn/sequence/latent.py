@@ -13,12 +13,14 @@ class Step(NamedTuple):
     """The result of one period for n rows (sequences times particles).
 
     state: what is carried, tensors [n, ...]. log_weight: [n], ln p(z_t | past) + ln p(x_t | z_t, past) - ln q(z_t).
-    divergence: [n], KL(q || p) of z_t.
+    divergence: [n], KL(q || p) of z_t. mean, log_variance: [n, features], of x_t given z_t and the past.
     """
 
     state: Any
     log_weight: tf.Tensor
     divergence: tf.Tensor
+    mean: tf.Tensor
+    log_variance: tf.Tensor
 
 
 class LatentSequence(keras.Model, abc.ABC):

@@ -3,12 +3,13 @@ r"""The variational recurrent network, and the parts that it shares with the hyp
 With h_t from x_<t and z_<t (the indices of Maddison et al. 2017, whose code it is wired like; Chung et al. 2015 call it
 h_{t-1}):
 
-    h_t = LSTM([phi_x(x_{t-1}), phi_z(z_{t-1})], h_{t-1}),   x_0 = 0,   phi_z(z_0) = 0
+    h_t = cell([phi_x(x_{t-1}), phi_z(z_{t-1})], h_{t-1}),   x_0 = 0,   phi_z(z_0) = 0
     p(z_t | h_t)      = N(mu_p, sigma_p),          (mu_p, raw) = prior(h_t)
     q(z_t | x_t, h_t) = N(mu_p + mu, sigma_q),     (mu, raw) = posterior([h_t, phi_x(x_t)])
     p(x_t | z_t, h_t) : emission([phi_z(z_t), h_t])
 
-sigma = softplus(raw + bias). Every part is a perceptron with ReLUs whose hidden layers are as wide as z.
+sigma = softplus(raw + bias). Every part is a perceptron with ReLUs whose hidden layers are as wide as z; the cell is an
+LSTM, or a GRU, whose weights are three quarters of an LSTM's.
 """
 
 from __future__ import annotations
@@ -50,6 +51,20 @@ class Data(NamedTuple):
     def outputs(self) -> int:
         """Returns how many numbers describe the distribution of x_t."""
         return 2 * self.size if self.emission == "gaussian" else self.size
+
+
+class _Kind(NamedTuple):
+    """A kind of recurrent cell: Keras's layer, options of it, and what it carries."""
+
+    layer: Any
+    options: dict[str, Any]
+    memory: tuple[str, ...]
+
+
+_CELLS = {
+    "lstm": _Kind(keras.layers.LSTMCell, {}, ("h", "c")),
+    "gru": _Kind(keras.layers.GRUCell, {"reset_after": False}, ("h",)),
+}
 
 
 class Perceptron(keras.layers.Layer):
@@ -95,9 +110,12 @@ class VariationalRNN(LatentSequence):
     """A recurrent network with latent variables; a subclass adds its recurrence and emission.
 
     latent, hidden: sizes of z and h. layers: hidden layers of each perceptron. seed: of the weights.
-    build_unused_reverse: adds the LSTM over the reversed data that FIVO's code builds for a smoothing proposal and
-    never uses with this one; the parameter counts of the paper on VHRNN include it.
+    build_unused_reverse: adds the cell over the reversed data that FIVO's code builds for a smoothing proposal and
+    never uses with this one; the parameter counts of the paper on VHRNN include it. cell: lstm or gru, as
+    `deqn.rnn.cells` writes them.
     """
+
+    memory: tuple[str, ...]  # the names of the states that the cell carries: h and c, or h alone
 
     def __init__(
         self,
@@ -108,8 +126,12 @@ class VariationalRNN(LatentSequence):
         seed: int,
         build_unused_reverse: bool = True,
         dtype: str = "float32",
+        cell: Literal["lstm", "gru"] = "lstm",
     ) -> None:
         super().__init__(dtype=dtype)
+        if cell not in _CELLS:
+            raise ValueError(f"cell: got {cell!r}, expected 'lstm' or 'gru'")
+        self.kind, self.memory = cell, _CELLS[cell].memory
         sizes = {"data.size": data.size, "latent": latent, "hidden": hidden, "layers": layers}
         for name, size in sizes.items():
             if size < 1:
@@ -128,7 +150,7 @@ class VariationalRNN(LatentSequence):
         both = latent + hidden
         self.posterior = Perceptron(both, [*widths, 2 * latent], self.seeds, name="posterior", dtype=dtype)
         self.emission = Perceptron(both, [*widths, data.outputs], self.seeds, name="emission", dtype=dtype)
-        self.reverse = self.lstm(latent, "reverse") if build_unused_reverse else None
+        self.reverse = self.recurrent_cell(latent, "reverse") if build_unused_reverse else None
         self.built = True
 
     @abc.abstractmethod
@@ -139,14 +161,15 @@ class VariationalRNN(LatentSequence):
     def emit(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         """Returns the numbers of the distribution of x_t, [rows, data.outputs]; latent is phi_z(z_t)."""
 
-    def lstm(self, inputs: int, name: str) -> keras.layers.LSTMCell:
-        """Builds a cell of size `hidden`; forget gates start with bias 1."""
-        cell = keras.layers.LSTMCell(
+    def recurrent_cell(self, inputs: int, name: str) -> keras.layers.Layer:
+        """Builds a cell of size `hidden`; forget gates of an LSTM start with bias 1."""
+        cell = _CELLS[self.kind].layer(
             self.hidden,
             kernel_initializer=glorot(next(self.seeds)),
             recurrent_initializer=glorot(next(self.seeds)),
             name=name,
             dtype=self.dtype_policy,
+            **_CELLS[self.kind].options,
         )
         cell.build((None, inputs))
         return cell
@@ -175,10 +198,11 @@ class VariationalRNN(LatentSequence):
         mean = prior_mean + residual
         z = mean + sigma * noise
         latent = self.phi_z(z)
-        log_p = normal_log_density(z, prior_mean, prior_sigma) + self.log_density(self.emit(latent, h), seen["x"])
+        outputs = self.emit(latent, h)
+        log_p = normal_log_density(z, prior_mean, prior_sigma) + self.log_density(outputs, seen["x"])
         log_q = normal_log_density(z, mean, sigma)
         divergence = normal_divergence(mean, sigma, prior_mean, prior_sigma)
-        return Step({**state, "latent": latent}, log_p - log_q, divergence)
+        return Step({**state, "latent": latent}, log_p - log_q, divergence, *self.moments(outputs))
 
     def log_density(self, outputs: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns ln p(x_t | z_t, h_t) from the outputs of `emit`: [rows]."""
@@ -187,7 +211,15 @@ class VariationalRNN(LatentSequence):
         mean, sigma = mean_and_sigma(outputs, self.data.sigma_min, _RAW_SIGMA_BIAS)
         return normal_log_density(x, self.center + self.scale * mean, self.scale * sigma)
 
-    def zeros(self, rows: int, *names: str) -> dict[str, tf.Tensor]:
+    def moments(self, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns mean and ln variance of x_t given z_t and h_t, in the data's units, each [rows, features]."""
+        if self.data.emission == "bernoulli":
+            odds = outputs + self.log_odds
+            return tf.sigmoid(odds), -tf.nn.softplus(odds) - tf.nn.softplus(-odds)
+        mean, sigma = mean_and_sigma(outputs, self.data.sigma_min, _RAW_SIGMA_BIAS)
+        return self.center + self.scale * mean, 2 * tf.math.log(self.scale * sigma)
+
+    def zeros(self, rows: int, names: Sequence[str]) -> dict[str, tf.Tensor]:
         """Returns states of size `hidden` before the first period, and phi_z(z_0)."""
         states = {name: tf.zeros([rows, self.hidden], self.compute_dtype) for name in names}
         return {**states, "latent": tf.zeros([rows, self.latent], self.compute_dtype)}
@@ -199,14 +231,15 @@ class VRNN(VariationalRNN):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.cell = self.lstm(2 * self.latent, "recurrence")
+        self.cell = self.recurrent_cell(2 * self.latent, "recurrence")
 
     def start(self, rows: int) -> dict[str, tf.Tensor]:
-        return self.zeros(rows, "h", "c")
+        return self.zeros(rows, self.memory)
 
     def recur(self, state: Any, previous: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        h, (_, c) = self.cell(tf.concat([previous, state["latent"]], axis=1), [state["h"], state["c"]])
-        return h, {"h": h, "c": c}
+        y = tf.concat([previous, state["latent"]], axis=1)
+        h, after = self.cell(y, [state[name] for name in self.memory])
+        return h, dict(zip(self.memory, after, strict=True))
 
     def emit(self, latent: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         return self.emission(tf.concat([latent, h], axis=1))

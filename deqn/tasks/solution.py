@@ -22,14 +22,18 @@ from deqn.project.run import RunFolder
 from deqn.project.writing import write_arrays
 from deqn.tasks.build import load_problem
 from deqn.tasks.parameter_file import edited_since, parameter_file_of, refuse_strangers
+from deqn.tasks.trained import Trained
 
 if TYPE_CHECKING:
     from deqn.equilibrium.economy import Economy
     from deqn.equilibrium.responses import Response
+    from deqn.training.problem import Problem
 
 
-def load(run: str | Path, as_trained: bool = True, trust: bool = False) -> Solution:
+def load(run: str | Path, as_trained: bool = True, trust: bool = False) -> Solution | Trained:
     """The solution with a run's best weights: a run folder's path, stem/run, or stem for its latest run.
+
+    What a run of a problem has trained that decides in no economy is a `Trained`, with its networks and `predict`.
 
     A folder of solutions that comes with deqn, such as models/olg/solutions/benchmark60, is named like a run.
 
@@ -38,7 +42,7 @@ def load(run: str | Path, as_trained: bool = True, trust: bool = False) -> Solut
     project around the working directory, such as that of a run folder of somebody else.
 
     Raises UserError if there is no such run, if its Python lies outside the project and is not trusted, if its
-    checkpoint is damaged or of another economy, or if what it trained decides in no economy.
+    checkpoint is damaged or of another economy.
     """
     folder = named_run(run)
     as_trained = as_trained and folder.as_trained.is_dir()  # an earlier release kept no copy
@@ -47,14 +51,24 @@ def load(run: str | Path, as_trained: bool = True, trust: bool = False) -> Solut
     edited = None if as_trained else edited_since(folder)
     if edited:
         warnings.warn(f"{edited}, and is used as it is now; as_trained=True uses the run's own copy", stacklevel=2)
-    return Solution(folder, as_trained)
+    return opened(folder, as_trained)
+
+
+def opened(run: RunFolder, as_trained: bool = False) -> Solution | Trained:
+    """What a run has trained, a Solution if it decides in an economy."""
+    problem = load_problem(run, parameter_file_of(run, as_trained))
+    from deqn.training.problem import Problem  # TensorFlow's noise has been held back by now
+
+    decides = type(problem).rule is not Problem.rule
+    return Solution(run, as_trained, problem) if decides else Trained(run, problem)
 
 
 class Solution:
     """Decision rules of an economy in float64."""
 
-    def __init__(self, run: RunFolder, as_trained: bool = False) -> None:
-        problem = load_problem(run, parameter_file_of(run, as_trained))
+    def __init__(self, run: RunFolder, as_trained: bool = False, problem: Problem | None = None) -> None:
+        """problem: that of the run, if it has been loaded already."""
+        problem = problem or load_problem(run, parameter_file_of(run, as_trained))
         import tensorflow as tf
 
         self.run = run

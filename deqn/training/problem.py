@@ -176,6 +176,24 @@ class Problem(abc.ABC):
         """Rows that are kept of the weights at `checkpoints.stages`, as stages/PERCENT.csv; by default none."""
         return ()
 
+    def predict(self, inputs: Any, network: str | None = None) -> Any:
+        """What the present weights say of new inputs, NumPy in and out; for `deqn.load`.
+
+        By default the outputs of a network: inputs as it takes them, [batch, ...]; network: its name, if there are
+        several. Raises UserError for inputs that it does not take, or no network of that name.
+        """
+        import tensorflow as tf
+
+        name = network or next(iter(self.networks))
+        if name not in self.networks or (network is None and len(self.networks) > 1):
+            raise UserError(f"network: got {network!r}, expected one of {', '.join(self.networks)}")
+        try:
+            return tf.nest.map_structure(lambda x: x.numpy(), self.networks[name](tf.convert_to_tensor(inputs)))
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError, NotImplementedError) as error:
+            first = str(error).strip().splitlines()[0]
+            shape = getattr(inputs, "shape", None)
+            raise UserError(f"predict: {name} does not take inputs of shape {shape}: {first}") from error
+
     def rule(self) -> Any:
         """What the present weights decide, a DecisionRule in an economy of float64; for `deqn.load` and `deqn compare`.
 

@@ -12,6 +12,8 @@ from deqn.project.errors import UserError
 from .parameters import ForecastParameters
 from .weather import read_weather
 
+_SAME = 1e-6  # of a circle's radius, a sixth of a second of a day: rounding errors alone
+
 
 class Series(NamedTuple):
     """A series in columns [rows, columns]: what is forecast, what else is known, the calendar. words: what it is."""
@@ -72,6 +74,8 @@ def made_law(parameters: ForecastParameters) -> SeasonalAR2:
 def make_series(parameters: ForecastParameters, generator: np.random.Generator) -> Series:
     """Makes or reads the series, with sine and cosine of the season as its last columns.
 
+    Of a file these are of the time of day and of the year; daily records always have the same time of day, and no
+    columns of it.
     Raises UserError for a file that can't be used.
     """
     if not parameters.file:
@@ -85,7 +89,9 @@ def make_series(parameters: ForecastParameters, generator: np.random.Generator) 
     days = (weather.time - weather.time[0].astype("datetime64[D]")) / np.timedelta64(1, "D")
     mended = ", ".join(f"{count} {what}" for what, count in weather.repaired.items() if count)
     words = f"{parameters.file}" + (f" (mended: {mended})" if mended else "")
-    return Series(np.column_stack([weather.values, _circle(days), _circle(days / 365.2425)]), words)
+    clocks = [_circle(turns) for turns in (days, days / 365.2425)]
+    changing = [clock for clock in clocks if np.ptp(clock, axis=0).max() > _SAME]
+    return Series(np.column_stack([weather.values, *changing]), words)
 
 
 def _circle(turns: np.ndarray) -> np.ndarray:

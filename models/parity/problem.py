@@ -75,6 +75,11 @@ class Parity(Problem):
         windows = tf.stack([padded[:, i : i + length] for i in range(self.p.window)], axis=2)
         return tf.reshape(network(tf.reshape(windows, [-1, self.p.window])), [strings, length])
 
+    def predict(self, inputs: np.ndarray, network: str | None = None) -> np.ndarray:
+        """Returns the probability of YES after each digit, [strings, digits] both; by default of the first cell."""
+        odds = self.logits(network or next(iter(self.networks)), self._typed(inputs))
+        return tf.sigmoid(odds).numpy()
+
     def validate(self) -> Mapping[str, float]:
         """Returns mean cross-entropy of the recurrent networks on fresh strings, and their share of wrong answers."""
         found = [np.asarray(self.logits(name, self._typed(self.fresh))) for name in self.networks if name != WINDOW]

@@ -57,6 +57,10 @@ class Quantiles(Problem):
         raw = self.network(tf.convert_to_tensor(past)[:, :, None])[:, -1]
         return quantiles.without_crossings(tf.reshape(raw, [-1, self.p.horizon, len(self.p.quantiles)]))
 
+    def predict(self, inputs: Any, network: str | None = None) -> np.ndarray:
+        """Returns quantiles [n, horizon, quantiles] of what follows past values [n, history]."""
+        return self.forecast(np.asarray(inputs, self.dtype)).numpy()
+
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
         """Returns the quantile loss over all periods ahead."""
         past, future = batch
