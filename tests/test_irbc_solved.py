@@ -41,6 +41,14 @@ def test_ten_countries_are_as_accurate_where_expectations_are_exact_to_a_higher_
     np.testing.assert_allclose(slopes(solution.policy, 10), exact[:10], atol=1e-3)
 
 
+def test_one_network_for_all_countries_is_as_accurate_as_one_with_an_output_for_each(tmp_path):
+    errors, _, run = train(tmp_path, "irbc/irbc50", "parameters.countries=5", "evaluation.periods=4000", seed=3)
+    assert errors.loc["euler", "mean"] < 2e-5 and errors.loc["euler", "p99.9"] < 2e-4
+    assert errors.loc["resources", "max"] < 1e-12
+    exact, _ = irbc.slopes(5)
+    np.testing.assert_allclose(slopes(load(run, trust=True).policy, 5), exact[:5], atol=1e-3)
+
+
 def test_irreversible_investment_that_never_comes_to_zero_has_the_rule_of_free_investment(tmp_path):
     errors, path, run = train(tmp_path, "irbc/irbc2_irreversible", seed=3)
     assert errors.loc["euler", "mean"] < 1e-4 and errors.loc["euler", "p99.9"] < 2e-3
