@@ -14,6 +14,8 @@ _SHOWN = {"noiseless": "without noise", "switch": "three noiseless sequences joi
 
 def drawings(folder: Path) -> Iterator[Drawing]:
     """Draws the mean over sequences, and an error of two standard deviations of that mean around it."""
+    if not (folder / "settings.csv").is_file():  # of anomalies.yaml
+        return
     figure = Figure(figsize=(6.4, 2.6), layout="constrained")
     tables = []
     with np.load(folder / "results.npz") as file:
