@@ -5,7 +5,10 @@ import re
 
 import pytest
 import tensorflow as tf
+from problems import problem_of
 from projects import ROOT, make_project, typed
+
+from deqn.project.errors import UserError
 
 FAST = ("panel", "forecasting", "quantiles", "hmm", "cartpole")
 SLOW = ("dml", "text", "vhrnn", "pendulum")
@@ -55,3 +58,50 @@ def test_what_the_readme_says_of_ones_own_data_runs(folder, tmp_path, monkeypatc
         assert trained
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+HMM = ["parameters.states=[2]", "parameters.symbols=3", "parameters.model.initial=[0.5, 0.5]",
+       "parameters.model.transition=[[0.9, 0.1], [0.2, 0.8]]"]  # fmt: skip
+RAIN = "text,label\n" + "".join(f"day {n} was {word},{word}\n" for n in range(8) for word in ("wet", "dry"))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "more", "words"),
+    [
+        ("hmm/hmm_forward", "", [*HMM, "parameters.model.emission=[[0.7, 0.3], [0.4, 0.6]]"],
+         r"parameters\.model: has 2 states and 2 symbols; write states: \[2\] and symbols: 2 \(got \[2\] and 3\)"),
+        ("hmm/hmm_forward", "", [*HMM, "parameters.model.emission=[[0.7, 0.2, 0.2], [0.1, 0.3, 0.6]]"],
+         r"parameters\.model: emission: row 0 sums to 1\.1"),
+        ("text/sentiment", RAIN + "day 9 was cold,cold\n", [], r"has the labels cold, dry, wet, expected"),
+        ("text/sentiment", RAIN, ["parameters.praise=hot"], r"dry, wet, expected two, of which 'hot' is"),
+        ("text/sentiment", RAIN + ",dry\n", [], r"line 18: text is missing, expected a text"),
+        ("text/sentiment", RAIN[:40], [], "expected"),
+        ("quantiles/quantiles", "date,return\n2020-01-01,1\n2020-01-02,2\n", [], r"has 2 rows, of which 1 validate"),
+        ("quantiles/quantiles", "date,return\n2020-01-01,1\n2020-01-02,\n", [], r"line 3: return is missing"),
+        ("forecasting/forecasting", "date,return\n2020-01-02,1\n2020-01-01,2\n", [], r"line 3: date .* follows"),
+        ("vhrnn/anomalies", "date,return\n2020-01-01,1\n", [], r"has 1 rows, expected at least 268 for"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_it_is_told_in_one_line(file, text, more, words, tmp_path):
+    (tmp_path / "own.csv").write_text(text)
+    own = [f"parameters.file={tmp_path / 'own.csv'}"] if text else []
+    with pytest.raises(UserError, match=words) as told:
+        problem_of(file, *own, *more)
+    assert "\n" not in str(told.value)
+
+
+def test_the_label_that_counts_as_praise_may_be_chosen(tmp_path):
+    (tmp_path / "own.csv").write_text(RAIN)
+    for praise in ("dry", "wet"):
+        own = [f"parameters.file={tmp_path / 'own.csv'}", f"parameters.praise={praise}"]
+        problem = problem_of("text/sentiment", *own)[0]
+        assert [praise in text for text in problem.texts] == list(problem.praises)
+
+
+def test_a_model_of_ones_own_is_the_one_that_paths_are_drawn_from():
+    more = "parameters.model.emission=[[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]]"
+    problem = problem_of("hmm/hmm_forward", *HMM, more, "parameters.paths=20000", "parameters.tests=10")[0]
+    hidden, observed = problem.train[2]
+    after_0 = hidden[:, 1:][hidden[:, :-1] == 0]
+    assert (after_0 == 1).mean() == pytest.approx(0.1, abs=0.01)
+    assert (observed[hidden == 1] == 2).mean() == pytest.approx(0.6, abs=0.01)

@@ -29,6 +29,7 @@ class Parameters(Section):
     static: list[str] = setting([], source="columns of the file that never change within a series")
     ahead: list[str] = setting([], source="columns of the file that are known ahead, such as prices or holidays")
     network: Literal["global", "local"] = setting("global", source="one for all series, or one for each")
+    starts: int = setting(1, unit="initial weights, of which the forecasts are averaged", ge=1)
     use_ahead: bool = setting(True, source="whether the network sees what is known ahead")
     scale: Literal["panel", "series"] = setting("panel", source="whose mean and standard deviation inputs are in")
     count: int = setting(60, unit="made series", ge=1)

@@ -25,7 +25,7 @@ class PanelForecast(Problem):
     """A network gives quantiles of every target of the next `horizon` rows from a window on the past of a series.
 
     Rows are cut in time: to train, to validate, to test. Of local networks each sees one series; they are one ensemble,
-    of which the global network is the case of one member.
+    of which the global network is the case of one series. `starts` networks of each kind are averaged.
     """
 
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
@@ -35,7 +35,7 @@ class PanelForecast(Problem):
         series, rows, targets = self.panel.values.shape
         self.tests_begin = round(rows * (1 - p.test_share)) if p.file else p.rows
         train = round(self.tests_begin * (1 - p.validation_share))
-        first, last = max(p.history, p.period), rows - p.horizon
+        first, last = p.history, rows - p.horizon
         self.origins = {
             "train": np.arange(first, train - p.horizon + 1),
             "validation": np.arange(train, self.tests_begin - p.horizon + 1),
@@ -56,10 +56,10 @@ class PanelForecast(Problem):
             )
         self.inputs = {name: self._inputs(origins).astype(self.dtype) for name, origins in self.origins.items()}
         self.outputs = {name: self._outputs(origins).astype(self.dtype) for name, origins in self.origins.items()}
-        self.members = series if p.network == "local" else 1
+        self.groups = series if p.network == "local" else 1
         width = p.horizon * targets * len(p.quantiles)
         inputs = self.inputs["train"].shape[-1]
-        self.network = Ensemble(self.members, inputs, width, p.hidden, "swish", settings.seed, self.dtype)
+        self.network = Ensemble(self.groups * p.starts, inputs, width, p.hidden, "swish", settings.seed, self.dtype)
         self.networks = {"forecast": self.network}
 
     def _inputs(self, origins: np.ndarray) -> np.ndarray:
@@ -93,36 +93,40 @@ class PanelForecast(Problem):
     def batches(self, episode: int) -> Iterator[Batch]:
         """Yields windows in a new order: of all series together, or of each for its own network."""
         seed = [self.seed, 1, self.rank, episode]
-        x, y = (self._by_member(each["train"]) for each in (self.inputs, self.outputs))
+        x, y = (self._grouped(each["train"]) for each in (self.inputs, self.outputs))
         for rows in minibatches(x.shape[1], self.p.batch, seed):
             yield x[:, rows], y[:, rows]
 
-    def _by_member(self, each: np.ndarray) -> np.ndarray:
-        """[series, origins, ...] -> [members, windows of a member, ...]."""
-        return each.reshape(self.members, -1, *each.shape[2:])
+    def _grouped(self, each: np.ndarray) -> np.ndarray:
+        """[series, origins, ...] -> [groups, windows of a group, ...]; a group is what one network sees."""
+        return each.reshape(self.groups, -1, *each.shape[2:])
+
+    def of_each(self, inputs: Any) -> tf.Tensor:
+        """Returns quantiles [groups, starts, windows, horizon, targets, quantiles] of inputs [groups, windows, ...]."""
+        raw = self.network(tf.repeat(inputs, self.p.starts, axis=0))
+        outputs = self.p.horizon, self.panel.values.shape[2], len(self.p.quantiles)
+        return without_crossings(tf.reshape(raw, [self.groups, self.p.starts, raw.shape[1], *outputs]))
 
     def forecast(self, inputs: Any) -> tf.Tensor:
-        """Returns quantiles [members, windows, horizon, targets, quantiles]."""
-        raw = self.network(inputs)
-        shape = [*raw.shape[:2], self.p.horizon, self.panel.values.shape[2], len(self.p.quantiles)]
-        return without_crossings(tf.reshape(raw, shape))
+        """Returns the mean over starts, [groups, windows, horizon, targets, quantiles]."""
+        return tf.reduce_mean(self.of_each(inputs), axis=1)
 
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
         """Returns the quantile loss, summed over networks."""
         x, y = batch
-        loss = mean_quantile_loss(y, self.forecast(x), self.p.quantiles)
-        return Losses({"forecast": self.members * loss}, carry)
+        loss = mean_quantile_loss(y[:, None], self.of_each(x), self.p.quantiles)
+        return Losses({"forecast": self.groups * self.p.starts * loss}, carry)
 
     def validate(self) -> Mapping[str, float]:
         """Returns the quantile loss on the rows that follow those for training."""
-        x, y = (self._by_member(each["validation"]) for each in (self.inputs, self.outputs))
+        x, y = (self._grouped(each["validation"]) for each in (self.inputs, self.outputs))
         return {"quantile_loss": float(mean_quantile_loss(tf.constant(y), self.forecast(x), self.p.quantiles))}
 
     def results(self) -> Results:
         """Reports the backtest: errors of all forecasts over all origins of the tests, and by step ahead."""
         p, origins = self.p, self.origins["test"]
         truth = self.panel.values[:, origins[:, None] + np.arange(p.horizon)]
-        scaled = self.forecast(self._by_member(self.inputs["test"])).numpy().astype(float).reshape(*truth.shape, -1)
+        scaled = self.forecast(self._grouped(self.inputs["test"])).numpy().astype(float).reshape(*truth.shape, -1)
         shown = scaled * self.spread[:, :, None, :, None] + self.centre[:, :, None, :, None]
         forecasts = {"network": shown, **self._others(origins)}
         unit = np.abs(
