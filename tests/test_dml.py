@@ -35,7 +35,7 @@ def test_standard_errors_with_lags_are_those_of_statsmodels():
     np.testing.assert_allclose(found.error, expected.bse, rtol=1e-10)
     row = found.rows(["a", "b"], "method")[1]
     np.testing.assert_allclose([row["[0.025"], row["0.975]"]], expected.conf_int()[1], rtol=1e-10)
-    np.testing.assert_allclose(row["P>|z|"], expected.pvalues[1], rtol=1e-8)
+    np.testing.assert_allclose(row["P>|z|"], expected.pvalues[1], atol=5e-5)
 
 
 def test_no_network_sees_the_fold_that_it_predicts_or_validates_on_what_it_learns_from():

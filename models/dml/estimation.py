@@ -32,7 +32,7 @@ class Effects(NamedTuple):
         return [
             {
                 "treatment": name, "method": method, "coef": self.estimate[i], "std err": self.error[i], "z": z[i],
-                "P>|z|": 2 * stats.norm.sf(abs(z[i])), "[0.025": low[i], "0.975]": high[i],
+                "P>|z|": round(2 * stats.norm.sf(abs(z[i])), 4), "[0.025": low[i], "0.975]": high[i],
             }
             for i, name in enumerate(names)
         ]  # fmt: skip

@@ -74,7 +74,7 @@ class DoubleML(Problem):
         arrays = {
             name.replace(" ", "_").replace("-", "_"): np.array([one[name].estimate for one in each]) for name in methods
         }
-        return Results(headline, tables, arrays)
+        return Results(headline, tables, arrays, notes=[note(self.samples[0], self.p)])
 
 
 @final
@@ -120,7 +120,7 @@ class Events(Problem):
             "fit": fit(self.names, split[None], self.nuisances.targets),
             "groups": groups(self.hours, self.names, self.p.before),
         }
-        return Results(words, tables, {"residuals": split})
+        return Results(words, tables, {"residuals": split}, notes=[note(self.sample, self.p, self.p.lags)])
 
 
 def estimates(sample: Sample, split: np.ndarray, unsplit: np.ndarray, lags: int = 0) -> dict[str, Effects]:
@@ -141,6 +141,14 @@ def fit(names: list[str], left: np.ndarray, targets: np.ndarray) -> list[dict[st
     return [
         {"target": name, "out-of-fold R2": value} for name, value in zip(["outcome", *names], explained, strict=True)
     ]
+
+
+def note(sample: Sample, p: Parameters, lags: int = 0) -> str:
+    """Returns what stands below a regression table."""
+    errors = f"Newey and West's with {lags} lags" if lags else "White's"
+    return (
+        f"n = {len(sample.outcome):,}, {sample.controls.shape[1]} controls, K = {p.folds}; standard errors are {errors}"
+    )
 
 
 def _over(name: str, each: list[Effects], truth: np.ndarray) -> dict[str, Any]:
