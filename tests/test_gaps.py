@@ -1,10 +1,12 @@
 """Observations with gaps: the Kalman filter against the joint normal, and a network against the filter."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from problems import module, tables_of
+from problems import module, problem_of, tables_of
 from scipy import stats
 
+from deqn.project.errors import UserError
 from deqn.sequence.kalman import LinearGaussian
 
 nowcast = module("forecasting", "nowcast")
@@ -72,6 +74,21 @@ def test_a_filter_with_one_gap_leaves_other_paths_as_they_are():
 def test_the_last_value_seen_stands_where_one_is_missing():
     y = np.array([[[np.nan], [1.0], [np.nan], [np.nan], [2.0]]])
     np.testing.assert_array_equal(nowcast.forward_filled(y)[0, :, 0], [0, 1, 1, 1, 2])
+
+
+def test_the_factor_of_a_file_is_that_of_the_filter_at_each_of_its_dates(tmp_path):
+    y = np.random.default_rng(4).normal(size=(6, 3))
+    y[4:, 2] = y[1] = np.nan
+    dates = pd.period_range("2020Q1", periods=6, freq="Q", name="quarter")
+    pd.DataFrame(y, columns=["a", "b", "c"], index=dates).to_csv(tmp_path / "own.csv")
+    small = [f"parameters.file={tmp_path / 'own.csv'}", "parameters.paths=100", "parameters.tests=10"]
+    problem, _ = problem_of("forecasting/nowcast", *small)
+    own = pd.DataFrame(problem.results().tables["own"])
+    exact = [step.mean[0, 0] for step in problem.law.forward(y[None])]
+    np.testing.assert_allclose(own["masked filter"], exact)
+    assert list(own["observed"]) == [3, 0, 3, 3, 2, 2] and own["date"][4] == "2021-01-01T00:00:00"
+    with pytest.raises(UserError, match=r"has 3 columns of numbers, expected 2 as parameters\.loadings has"):
+        problem_of("forecasting/nowcast", *small, "parameters.loadings=[1, 2]", "parameters.noise=[1, 2]")
 
 
 @pytest.mark.slow

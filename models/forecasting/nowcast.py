@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import tensorflow as tf
 
 from deqn.mlp.minibatches import check_size, minibatches
+from deqn.project.errors import UserError
+from deqn.project.tables import Records, read_series
 from deqn.rnn.networks import Recurrent
 from deqn.sequence.kalman import LinearGaussian
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
@@ -41,6 +43,7 @@ class Nowcast(Problem):
         self.train = Paths(*(each[rank::ranks] for each in parts[0]))
         self.validation, self.test = parts[1:]
         check_size(p.batch, len(self.train.factor), f"paths of rank {rank}")
+        self.own = _read(p) if p.file else None
         self.network = Recurrent(2 * len(p.loadings), 1, "gru", [p.units], settings.seed, self.dtype)
         self.networks = {"nowcast": self.network}
 
@@ -85,7 +88,30 @@ class Nowcast(Problem):
             for name, each in ways.items()
         ]
         ratio = float(rows[0]["rmse"]) / float(rows[1]["rmse"])  # type: ignore[arg-type]
-        return Results(f"RMSE {rows[0]['rmse']:.3f}, {ratio:.3f} of the masked filter's", {"nowcast": rows})
+        tables = {"nowcast": rows, **({"own": self.of_file(self.own)} if self.own else {})}
+        headline = f"RMSE {rows[0]['rmse']:.3f}, {ratio:.3f} of the masked filter's"
+        return Results(headline, tables, printed=["nowcast"])
+
+    def of_file(self, records: Records) -> list[dict[str, Any]]:
+        """Returns what network and filter say at each date of the file, and how much was observed."""
+        y = records.values[None]
+        said = np.asarray(self.network(masked(y, self.dtype))[0, :, 0], float)
+        each = zip(records.time, said, filtered(self.law, y)[0], (~np.isnan(y[0])).sum(axis=1), strict=True)
+        return [
+            {"date": str(date)[:19], "network": network, "masked filter": exact, "observed": int(count)}
+            for date, network, exact, count in each
+        ]
+
+
+def _read(p: NowcastParameters) -> Records:
+    """The observations of the file, NaN where missing. Raises UserError for what can't be used."""
+    records = read_series(p.file, p.columns or None, date=p.date, date_format=p.date_format, gaps=True)
+    if records.values.shape[1] != len(p.loadings):
+        raise UserError(
+            f"parameters.file: {p.file} has {records.values.shape[1]} columns of numbers, expected {len(p.loadings)} as "
+            "parameters.loadings has; name them by parameters.columns"
+        )
+    return records
 
 
 def law(p: NowcastParameters) -> LinearGaussian:

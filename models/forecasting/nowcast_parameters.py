@@ -14,6 +14,10 @@ Share = Annotated[float, pydantic.Field(ge=0, lt=1)]
 class NowcastParameters(Section):
     """The factor is f_t = persistence f_{t-1} + N(0, 1), and y_i = loading_i f + N(0, noise_i^2) is observed or not."""
 
+    file: str = setting("", source="CSV or Parquet with observations of one's own, for which the factor is estimated")
+    columns: list[str] = setting([], source="of the file, in the order of the loadings; none means all but the date")
+    date: str = setting("", source="column of the file; empty for its first one")
+    date_format: str = setting("", source="of dates that are neither ISO nor 31.12.2009, as strptime takes it")
     persistence: float = setting(0.9, unit="autocorrelation of the factor", ge=0, lt=1)
     loadings: list[float] = setting([1.0, 0.8, 0.5], min_length=1)
     noise: list[float] = setting([0.5, 0.7, 1.0], unit="standard deviation of each observation", min_length=1)
