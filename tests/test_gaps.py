@@ -87,7 +87,7 @@ def test_the_factor_of_a_file_is_that_of_the_filter_at_each_of_its_dates(tmp_pat
     exact = [step.mean[0, 0] for step in problem.law.forward(y[None])]
     np.testing.assert_allclose(own["masked filter"], exact)
     assert list(own["observed"]) == [3, 0, 3, 3, 2, 2] and own["date"][4] == "2021-01-01T00:00:00"
-    with pytest.raises(UserError, match=r"has 3 columns of numbers, expected 2 as parameters\.loadings has"):
+    with pytest.raises(UserError, match=r"has 3 columns, expected 2 as parameters\.loadings has"):
         problem_of("forecasting/nowcast", *small, "parameters.loadings=[1, 2]", "parameters.noise=[1, 2]")
 
 

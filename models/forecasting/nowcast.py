@@ -108,7 +108,7 @@ def _read(p: NowcastParameters) -> Records:
     records = read_series(p.file, p.columns or None, date=p.date, date_format=p.date_format, gaps=True)
     if records.values.shape[1] != len(p.loadings):
         raise UserError(
-            f"parameters.file: {p.file} has {records.values.shape[1]} columns of numbers, expected {len(p.loadings)} as "
+            f"parameters.file: {p.file} has {records.values.shape[1]} columns, expected {len(p.loadings)} as "
             "parameters.loadings has; name them by parameters.columns"
         )
     return records
