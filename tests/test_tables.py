@@ -24,6 +24,8 @@ def test_a_series_is_read_as_it_stands_from_csv_and_parquet_alike(tmp_path):
     same = read_series(tmp_path / "own.parquet")
     np.testing.assert_array_equal(same.values, read.values)
     np.testing.assert_array_equal(same.time, read.time)
+    pd.read_csv(tmp_path / "own.csv", parse_dates=["date"], index_col="date").to_parquet(tmp_path / "indexed.pq")
+    np.testing.assert_array_equal(read_series(tmp_path / "indexed.pq").time, read.time)
     np.testing.assert_array_equal(read_series(tmp_path / "own.csv", ["wind"]).values[:, 0], read.values[:, 1])
 
 

@@ -129,7 +129,8 @@ def _frame(path: Path) -> tuple[pd.DataFrame, bool]:
         raise _mistake(path, "no such file, expected a CSV or Parquet file")
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path), False
+            frame = pd.read_parquet(path)
+            return (frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()), False
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()
         semicolons = ";" in header and "," not in header
