@@ -78,7 +78,7 @@ RAIN = "text,label\n" + "".join(f"day {n} was {word},{word}\n" for n in range(8)
         ("text/sentiment", RAIN[:40], [], "expected"),
         ("quantiles/quantiles", "date,return\n2020-01-01,1\n2020-01-02,2\n", [], r"has 2 rows, of which 1 validate"),
         ("quantiles/quantiles", "date,return\n2020-01-01,1\n2020-01-02,\n", [], r"line 3: return is missing"),
-        ("forecasting/forecasting", "date,return\n2020-01-02,1\n2020-01-01,2\n", [], r"line 3: date .* follows"),
+        ("forecasting/forecasting", "date,return\n2020-01-02,1\n2020-01-01,2\n", [], "sort the rows; or say"),
         ("vhrnn/anomalies", "date,return\n2020-01-01,1\n", [], r"has 1 rows, expected at least 268 for"),
     ],
 )  # fmt: skip

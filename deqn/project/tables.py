@@ -24,7 +24,6 @@ _FORMS = {
     r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d{2}$": "%d.%m.%Y %H:%M",
     r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d{2}:\d{2}$": "%d.%m.%Y %H:%M:%S",
 }
-_CURE = "mend the file, or say parameters.repair=true"
 
 
 class Records(NamedTuple):
@@ -44,11 +43,12 @@ def read_table(
     date_format: str = "",
     gaps: bool = False,
     missing: Sequence[float] = (),
+    cure: str = "",
 ) -> pd.DataFrame:
     """Returns the named columns: numbers as floats, texts as they stand, the date as datetime64; the index counts rows.
 
     numbers: names; None means all columns that are neither texts nor the date. date: a column's name; "" for none.
-    gaps: whether numbers may be missing (empty, or one of `missing`), which then are NaN.
+    gaps: whether numbers may be missing (empty, or one of `missing`), which then are NaN. cure: what else can be done.
     Raises UserError naming the file and the line, or the column: a file that can't be read, a column that is not there,
     what is no number or date, a number or text that is missing where none may be.
     """
@@ -68,7 +68,7 @@ def read_table(
         _check_each(path, frame[name], frame[name].isna(), "is missing, expected a text")
         columns[name] = frame[name].astype(str)
     for name in numbers:
-        columns[name] = _numbers(path, frame[name], gaps, missing, comma)
+        columns[name] = _numbers(path, frame[name], gaps, missing, comma, cure)
     return pd.DataFrame(columns)
 
 
@@ -81,6 +81,7 @@ def read_series(
     gaps: bool = False,
     repair: bool = False,
     missing: Sequence[float] = (),
+    cure: str = "",
 ) -> Records:
     """Reads a series in columns whose dates increase from row to row; arguments as of `read_table`.
 
@@ -90,11 +91,13 @@ def read_series(
     """
     path = Path(path)
     date = date or str(_frame(path)[0].columns[0])
-    frame = read_table(path, columns, date=date, date_format=date_format, gaps=gaps or repair, missing=missing)
+    frame = read_table(
+        path, columns, date=date, date_format=date_format, gaps=gaps or repair, missing=missing, cure=cure
+    )
     time, values = frame[date].to_numpy(), frame.drop(columns=date).to_numpy(float)
     unsorted = int((np.diff(time) < np.timedelta64(0)).sum())
     if not repair:
-        check_order(path, frame, date)
+        check_order(path, frame, date, cure=cure)
     order = np.argsort(time, kind="stable")
     time, values = time[order], values[order]
     first = np.concatenate([[True], np.diff(time) > np.timedelta64(0)])
@@ -109,18 +112,15 @@ def read_series(
     return Records(time, values, mended)
 
 
-def check_order(path: str | Path, frame: pd.DataFrame, date: str, by: str = "") -> None:
+def check_order(path: str | Path, frame: pd.DataFrame, date: str, by: str = "", cure: str = "") -> None:
     """Raises UserError, with the line, unless dates increase from row to row; by: within each value of that column."""
     before = frame.groupby(by)[date].shift() if by else frame[date].shift()
     late = np.flatnonzero((frame[date] <= before).to_numpy())
     if len(late):
         row = int(late[0])
         whose = f" of {frame[by].iloc[row]!r}" if by else ""
-        raise _mistake(
-            path,
-            f"{date} {frame[date].iloc[row]} follows {before.iloc[row]}{whose}, expected a later one; {_CURE}",
-            row,
-        )
+        words = f"{date} {frame[date].iloc[row]} follows {before.iloc[row]}{whose}, expected a later one"
+        raise _mistake(path, f"{words}; sort the rows{cure}", row)
 
 
 def _frame(path: Path) -> tuple[pd.DataFrame, bool]:
@@ -141,7 +141,7 @@ def _frame(path: Path) -> tuple[pd.DataFrame, bool]:
         raise _mistake(path, f"can't be read as a table: {error}") from error
 
 
-def _numbers(path: Path, column: pd.Series, gaps: bool, missing: Sequence[float], comma: bool) -> pd.Series:
+def _numbers(path: Path, column: pd.Series, gaps: bool, missing: Sequence[float], comma: bool, cure: str) -> pd.Series:
     text = column.str.replace(",", ".", regex=False) if comma and not pd.api.types.is_numeric_dtype(column) else column
     numbers = pd.to_numeric(text, errors="coerce").astype(float)
     _check_each(path, column, numbers.isna() & column.notna(), "is {!r}, expected a number")
@@ -149,7 +149,7 @@ def _numbers(path: Path, column: pd.Series, gaps: bool, missing: Sequence[float]
     numbers = numbers.mask(numbers.isin(list(missing)))
     if not gaps:
         words = f" (empty or {', '.join(f'{value:g}' for value in missing)})" if len(missing) else ""
-        _check_each(path, column, numbers.isna(), f"is missing{words}, expected a number")
+        _check_each(path, column, numbers.isna(), f"is missing{words}, expected a number{cure}")
     return numbers
 
 

@@ -82,7 +82,7 @@ def make_series(parameters: ForecastParameters, generator: np.random.Generator) 
     p = parameters
     records = read_series(
         p.file, p.columns or None, date=p.date, date_format=p.date_format, repair=p.repair, gaps=p.missing == "mask",
-        missing=[_JENAS_MISSING],
+        missing=[_JENAS_MISSING], cure="; or say parameters.repair=true, or for gaps parameters.missing=mask",
     )  # fmt: skip
     mended = ", ".join(f"{count} {what}" for what, count in records.repaired.items() if count)
     words = p.file + (f" (mended: {mended})" if mended else "")
