@@ -10,8 +10,8 @@ from projects import ROOT, make_project, typed
 
 from deqn.project.errors import UserError
 
-FAST = ("panel", "forecasting", "quantiles", "hmm")
-SLOW = ("dml", "text", "vhrnn", "cartpole", "pendulum")
+FAST = ("panel", "forecasting")
+SLOW = ("quantiles", "hmm", "dml", "text", "vhrnn", "cartpole", "pendulum")
 SMALL = {
     "dml": ["parameters.hidden=[4]"],
     "vhrnn": ["parameters.latent=2", "parameters.hidden=2", "parameters.particles=2", "parameters.test_particles=2"],
