@@ -1,4 +1,4 @@
-"""Forecasts of a made seasonal series against the best possible ones, and of weather from a made file."""
+"""Forecasts of a made seasonal series against the best possible ones, and of series of a file."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,6 @@ from problems import module, problem_of, tables_of
 from deqn.project.errors import UserError
 
 series = module("forecasting", "series")
-read_weather = module("forecasting", "weather").read_weather
 
 
 def law():
@@ -30,67 +29,6 @@ def test_a_series_that_explodes_is_refused():
         series.SeasonalAR2(0.0, 1.0, 24, (1.2, -0.1), 1.0)
 
 
-HEADER = '"Date Time","p (mbar)","T (degC)","wv (m/s)"\n'
-ROWS = [
-    "01.01.2009 00:10:00,996.52,-8.02,1.03",
-    "01.01.2009 00:20:00,996.57,-8.41,0.72",
-    "01.01.2009 00:30:00,996.53,-8.51,0.19",
-    "01.01.2009 00:40:00,996.51,-8.31,0.34",
-]
-
-
-def write(folder, rows, header=HEADER):
-    (folder / "weather.csv").write_text(header + "\n".join(rows) + "\n")
-    return folder / "weather.csv"
-
-
-def test_weather_is_read_as_it_stands(tmp_path):
-    weather = read_weather(write(tmp_path, ROWS))
-    assert weather.columns == ("p (mbar)", "T (degC)", "wv (m/s)")
-    assert weather.time[0] == np.datetime64("2009-01-01T00:10")
-    assert weather.values.shape == (4, 3)
-    np.testing.assert_array_equal(weather.values[1], [996.57, -8.41, 0.72])
-    assert set(weather.repaired.values()) == {0}
-    chosen = read_weather(write(tmp_path, ROWS), ["wv (m/s)", "T (degC)"])
-    np.testing.assert_array_equal(chosen.values[2], [0.19, -8.51])
-    with pytest.raises(ValueError, match=r"nothing\.csv is no file"):
-        read_weather(tmp_path / "nothing.csv")
-
-
-def test_weather_in_disorder_is_mended_if_asked_and_counted(tmp_path):
-    rows = [ROWS[0], ROWS[2], ROWS[1], ROWS[1].replace("-8.41", "99"), ROWS[3].replace("0.34", "-9999.0")]
-    weather = read_weather(write(tmp_path, rows), repair=True)
-    assert np.all(np.diff(weather.time) == np.timedelta64(10, "m"))
-    np.testing.assert_array_equal(weather.values[:, 1], [-8.02, -8.41, -8.51, -8.31])
-    np.testing.assert_array_equal(weather.values[:, 2], [1.03, 0.72, 0.19, 0.19])
-    assert list(weather.repaired.values()) == [1, 1, 1]
-
-
-WITHOUT_A_TIME = HEADER.replace("Date Time", "When")
-BEGINS_WITHOUT_WIND = [ROWS[0].replace("1.03", "-9999"), *ROWS[1:]]
-
-
-@pytest.mark.parametrize(
-    ("rows", "words", "more"),
-    [
-        ([ROWS[0], ROWS[2], ROWS[1]], "line 4: time 2009-01-01T00:20:00 follows .*T00:30:00, expected a later", {}),
-        ([ROWS[0], ROWS[1], ROWS[1]], "line 4: time 2009-01-01T00:20:00 follows .*T00:20:00, expected a later", {}),
-        ([ROWS[0], ROWS[1].replace("0.72", "-9999.00")], r"line 3: wv \(m/s\) is missing \(-9999 or empty\)", {}),
-        ([ROWS[0], ROWS[1].replace("-8.41", "")], r"line 3: T \(degC\) is missing", {}),
-        ([ROWS[0], ROWS[1].replace("-8.41", "cold")], r"line 3: T \(degC\) is 'cold', expected a number", {}),
-        ([ROWS[0], ROWS[1].replace("01.01.", "1-1-")], "line 3: time '1-1-2009 00:20:00', expected such as", {}),
-        ([], "holds no row|can't be read", {}),
-        (ROWS, r"has no 'rain', only Date Time, p \(mbar\)", {"columns": ["rain"]}),
-        (ROWS, "has no 'Date Time'", {"header": WITHOUT_A_TIME}),
-        (BEGINS_WITHOUT_WIND, r"'wv \(m/s\)' of .* begins with a missing value", {"repair": True}),
-    ],
-)
-def test_damaged_weather_is_refused_by_line_or_column(tmp_path, rows, words, more):
-    path = write(tmp_path, rows, more.get("header", HEADER))
-    with pytest.raises(ValueError, match=words):
-        read_weather(path, more.get("columns"), more.get("repair", False))
-
-
 def test_daily_records_have_no_columns_of_a_time_of_day_that_never_changes(tmp_path):
     time = pd.date_range("2009-01-01 12:00", periods=60, freq="1D").strftime("%d.%m.%Y %H:%M:%S")
     pd.DataFrame({"Date Time": time, "T (degC)": np.arange(60) % 7}).to_csv(tmp_path / "daily.csv", index=False)
@@ -101,22 +39,55 @@ def test_daily_records_have_no_columns_of_a_time_of_day_that_never_changes(tmp_p
     np.testing.assert_allclose(np.hypot(*problem.series.values[:, 1:].T), 1)
 
 
-@pytest.mark.slow
-def test_weather_of_a_file_is_forecast(tmp_path):
+def test_a_file_of_weather_is_forecast(tmp_path):
     time = pd.date_range("2009-01-01", periods=600, freq="10min")
     celsius = 10 + 5 * np.sin(np.arange(600) * 2 * np.pi / 144)
     table = pd.DataFrame({"Date Time": time.strftime("%d.%m.%Y %H:%M:%S"), "T (degC)": celsius.round(2)})
     table.to_csv(tmp_path / "weather.csv", index=False)
     tiny = [f"parameters.file={tmp_path / 'weather.csv'}", "parameters.history=20", "parameters.horizon=2",
-            "parameters.period=6", "parameters.units=[2]", "phases.0.updates=2", "validate_every=2"]  # fmt: skip
-    errors = tables_of("forecasting/forecasting", *tiny)["errors"].set_index("forecast")
+            "parameters.period=6"]  # fmt: skip
+    problem, _ = problem_of("forecasting/forecasting", *tiny)
+    errors = pd.DataFrame(problem.results().tables["errors"]).set_index("forecast")
     assert list(errors.index) == ["network", "persistence", "seasonal naive"]
     # The test is the last 90 rows: persistence computed from the file.
     y = table["T (degC)"].to_numpy()
     expected = [np.abs(y[origin] - y[origin - 1]) for origin in range(510 + 20, 599)]
     assert errors["step_1"]["persistence"] == pytest.approx(np.mean(expected), rel=1e-6)
-    with pytest.raises(UserError, match=r"parameters\.file: path: nothing\.csv is no file"):
-        problem_of("forecasting/forecasting", "parameters.file=nothing.csv")
+
+
+@pytest.mark.parametrize(("frequency", "columns"), [("10min", 5), ("D", 3), ("ME", 3), ("YS", 1)])
+def test_the_calendar_has_what_the_frequency_of_the_rows_can_show(tmp_path, frequency, columns):
+    dates = pd.date_range("1900-01-01 12:00", periods=120, freq=frequency)
+    pd.DataFrame({"date": dates, "y": np.arange(120) % 7}).to_csv(tmp_path / "own.csv", index=False)
+    small = [f"parameters.file={tmp_path / 'own.csv'}", "parameters.history=4", "parameters.horizon=1"]
+    values = problem_of("forecasting/forecasting", *small, "parameters.period=2")[0].series.values
+    assert values.shape == (120, columns)
+    np.testing.assert_allclose(np.hypot(values[:, 1::2], values[:, 2::2]), 1)
+
+
+def test_what_is_missing_is_a_zero_with_a_mask_for_the_network_and_no_error_of_a_forecast(tmp_path):
+    y = np.random.default_rng(1).normal(size=200)
+    y[np.arange(0, 200, 3)] = np.nan
+    dates = pd.date_range("2000-01-01", periods=200)
+    pd.DataFrame({"date": dates, "y": y}).to_csv(tmp_path / "gaps.csv", index=False)
+    small = [f"parameters.file={tmp_path / 'gaps.csv'}", "parameters.history=4", "parameters.horizon=1",
+             "parameters.period=2"]  # fmt: skip
+    with pytest.raises(UserError, match=r"gaps\.csv, line 2: y is missing .*, expected a number"):
+        problem_of("forecasting/forecasting", *small)
+    problem, _ = problem_of("forecasting/forecasting", *small, "parameters.missing=mask")
+    inputs, outputs = problem.test.take(slice(0, 30))
+    there = ~np.isnan(y[170 + problem.test.origins])
+    np.testing.assert_array_equal(outputs[:, 0, 1], there[:30])
+    assert (inputs[..., 0][inputs[..., 3] == 0] == 0).all() and 0.6 < inputs[..., 3].mean() < 0.7
+    filled = pd.Series(y).ffill().bfill().to_numpy()
+    expected = np.abs(y - np.concatenate([[0.0], filled[:-1]]))[170 + problem.test.origins][there].mean()
+    errors = pd.DataFrame(problem.results().tables["errors"]).set_index("forecast")["mean_absolute_error"]
+    assert errors["persistence"] == pytest.approx(expected)
+    batch = next(problem.batches(0))
+    hidden = batch[1][:, :, 0] + 100 * (1 - batch[1][:, :, 1])  # what is missing does not matter
+    changed = (batch[0], np.stack([hidden, batch[1][:, :, 1]], axis=2))
+    key = np.zeros(2, np.int32)
+    np.testing.assert_allclose(*(problem.losses(b, (), key).minimize["forecast"] for b in (batch, changed)), rtol=1e-5)
 
 
 @pytest.mark.slow

@@ -6,14 +6,19 @@ gymnasium promises that seed and actions determine what it does.
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, final
 
 import gymnasium
 import numpy as np
+from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from deqn.project.errors import UserError, nearest
+from deqn.project.user_code import load_module
 from deqn.rl.environments import Environments
 
 
@@ -74,11 +79,19 @@ class GymEnvironments(Environments):
         return observation
 
 
-def gym_maker(name: str, **options: Any) -> Callable[[], gymnasium.Env]:
-    """Returns a function that makes an environment which gymnasium knows by name. Raises UserError for others."""
+def gym_maker(name: str, folder: Path | None = None, **options: Any) -> Callable[[], gymnasium.Env]:
+    """Returns a function that makes an environment.
+
+    name: one that gymnasium knows, or MODULE:CLASS, a gymnasium.Env in MODULE.py of `folder` or in a module that Python
+    finds. Raises UserError for others.
+    """
+    if ":" in name:
+        return _checked_maker(name, _class_of(name, folder), options)
     if name not in gymnasium.registry:
         known = [each for each in gymnasium.registry if "/" not in each]
-        raise UserError(f"environment: gymnasium does not know {name!r};{nearest(name, known)}")
+        raise UserError(
+            f"environment: gymnasium does not know {name!r};{nearest(name, known)}; one of your own is MODULE:CLASS"
+        )
 
     def make() -> gymnasium.Env:
         try:
@@ -87,3 +100,34 @@ def gym_maker(name: str, **options: Any) -> Callable[[], gymnasium.Env]:
             raise UserError(f"environment: {name} needs what is not installed: {error}") from error
 
     return make
+
+
+def _class_of(name: str, folder: Path | None) -> type[gymnasium.Env]:
+    module_name, _, class_name = name.partition(":")
+    if folder is not None and (folder / f"{module_name}.py").is_file():
+        module = load_module(folder, module_name)
+    else:
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError as error:
+            where = f"{folder / module_name}.py" if folder else f"{module_name}.py"
+            raise UserError(f"environment: {name}: no file {where}, and Python can't import it: {error}") from error
+    known = {
+        key: each for key, each in vars(module).items() if isinstance(each, type) and issubclass(each, gymnasium.Env)
+    }
+    if class_name not in known:
+        raise UserError(f"environment: {name}: no gymnasium.Env of that name;{nearest(class_name, known)}")
+    return known[class_name]
+
+
+def _checked_maker(name: str, kind: type[gymnasium.Env], options: Mapping[str, Any]) -> Callable[[], gymnasium.Env]:
+    """Makes one for gymnasium's own checks of spaces, `reset` and `step`, the first of which that fails is told."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check_env(kind(**options), skip_render_check=True)
+    except Exception as error:
+        raise UserError(
+            f"environment: {name} does not pass gymnasium's checks: {error or type(error).__name__}"
+        ) from error
+    return lambda: kind(**options)

@@ -78,12 +78,12 @@ class Scale(NamedTuple):
 
 
 def scale(train: np.ndarray) -> Scale:
-    """Returns the scale of train [rows, columns]. Raises ValueError naming a column that never changes."""
-    train = _matrix(train)
-    sd = train.std(axis=0)
+    """Returns the scale of train [rows, columns], NaN where missing. Raises ValueError naming a constant column."""
+    train = _matrix(train, gaps=True)
+    sd = np.nanstd(train, axis=0)
     if not np.all(sd > 0):
         raise ValueError(f"train: column {int(np.argmin(sd))} never changes, expected a standard deviation above zero")
-    return Scale(train.mean(axis=0), sd)
+    return Scale(np.nanmean(train, axis=0), sd)
 
 
 def split(series: np.ndarray, train_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,13 +96,13 @@ def split(series: np.ndarray, train_rows: int) -> tuple[np.ndarray, np.ndarray]:
     return series[:train_rows], series[train_rows:]
 
 
-def _matrix(series: np.ndarray) -> np.ndarray:
+def _matrix(series: np.ndarray, gaps: bool = False) -> np.ndarray:
     series = np.asarray(series)
     if series.ndim == 1:
         series = series[:, None]
     if series.ndim != 2:
         raise ValueError(f"series: got shape {series.shape}, expected [rows, columns]")
-    bad = np.argwhere(~np.isfinite(series))
+    bad = np.argwhere(np.isinf(series) if gaps else ~np.isfinite(series))
     if len(bad):
         row, column = bad[0]
         raise ValueError(f"series: row {row}, column {column} is {series[row, column]}, expected a finite number")

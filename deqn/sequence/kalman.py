@@ -20,7 +20,8 @@ _ROUNDING = 1e-10  # of the largest eigenvalue: g g' has eigenvalues of about -1
 class Kalman(NamedTuple):
     """The filter of n paths after one more observation.
 
-    mean: [n, d] E[h_t | x_1..x_t]. covariance: [d, d], the same for all paths. log_norm: [n] ln p(x_t | x_1..x_{t-1}).
+    mean: [n, d] E[h_t | x_1..x_t]. covariance: [d, d], the same for all paths; [n, d, d] where something is missing.
+    log_norm: [n] ln p(x_t | x_1..x_{t-1}), of what is observed.
     """
 
     mean: np.ndarray
@@ -78,10 +79,13 @@ class LinearGaussian:
         return hidden, hidden @ self.observation.T + noise
 
     def forward(self, observations: ArrayLike) -> Iterator[Kalman]:
-        """Runs the filter, one step for each of the T observations of [n, T, k]."""
+        """Runs the filter, one step for each of the T observations of [n, T, k]; NaN is a number that is missing."""
         x, G = np.asarray(observations, np.float64), self.observation
-        if x.ndim != 3 or x.shape[2] != len(G) or not np.isfinite(x).all():
+        if x.ndim != 3 or x.shape[2] != len(G) or np.isinf(x).any():
             raise ValueError(f"observations: shape is {x.shape}, expected finite numbers [paths, periods, {len(G)}]")
+        if np.isnan(x).any():
+            yield from self._with_gaps(x)
+            return
         mean, P = np.broadcast_to(self.initial_mean, (len(x), len(self.initial_mean))), self.initial_covariance
         for t in range(x.shape[1]):
             error = x[:, t] - mean @ G.T  # [n, k]
@@ -91,6 +95,28 @@ class LinearGaussian:
             mean = mean + solved @ G @ P
             P = P - P @ G.T @ np.linalg.solve(S, G @ P)
             yield Kalman(mean, P, log_norm)
+            mean, P = mean @ self.transition.T, self.transition @ P @ self.transition.T + self.state_noise
+
+    def _with_gaps(self, x: np.ndarray) -> Iterator[Kalman]:
+        """Where x is missing its row leaves G and R (Durbin and Koopman 2012, section 4.10).
+
+        In their place stand a row of zeros and a noise of variance one that was zero, whose density is taken out again.
+        """
+        is_there = ~np.isnan(x)  # [n, T, k]
+        mean = np.broadcast_to(self.initial_mean, (len(x), len(self.initial_mean)))
+        P = np.broadcast_to(self.initial_covariance, (len(x), *self.initial_covariance.shape))
+        for t in range(x.shape[1]):
+            m = is_there[:, t]
+            G = self.observation * m[:, :, None]  # [n, k, d]
+            R = np.where(m[:, :, None] & m[:, None, :], self.observation_noise, np.eye(x.shape[2]))
+            error = np.where(m, x[:, t], 0.0) - np.einsum("nkd,nd->nk", G, mean)
+            S = G @ P @ G.transpose(0, 2, 1) + R
+            gain = np.linalg.solve(S, G @ P)  # [n, k, d]
+            squares = (error * np.linalg.solve(S, error[:, :, None])[:, :, 0]).sum(axis=1)
+            constant = m.sum(axis=1) * np.log(2 * np.pi)
+            mean = mean + np.einsum("nkd,nk->nd", gain, error)
+            P = P - (G @ P).transpose(0, 2, 1) @ gain
+            yield Kalman(mean, P, -0.5 * (squares + np.linalg.slogdet(S)[1] + constant))
             mean, P = mean @ self.transition.T, self.transition @ P @ self.transition.T + self.state_noise
 
     def log_likelihood(self, observations: ArrayLike) -> np.ndarray:

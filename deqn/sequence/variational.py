@@ -204,6 +204,24 @@ class VariationalRNN(LatentSequence):
         divergence = normal_divergence(mean, sigma, prior_mean, prior_sigma)
         return Step({**state, "latent": latent}, log_p - log_q, divergence, *self.moments(outputs))
 
+    def generate(self, state: Any, before: tf.Tensor, noise: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        """Draws the next period from the network's own law: z_t from the prior, then x_t; returns x_t and the state.
+
+        before: x_{t-1} [rows, size]. noise: standard normal [rows, latent]. key: int32 [2], of the draw of x_t.
+        """
+        h, state = self.recur(state, self.phi_x((before - self.center) / self.scale))
+        mean, sigma = mean_and_sigma(self.prior(h), _SIGMA_MIN_LATENT, _RAW_SIGMA_BIAS)
+        latent = self.phi_z(mean + sigma * noise)
+        outputs = self.emit(latent, h)
+        if self.data.emission == "bernoulli":
+            uniform = tf.random.stateless_uniform(tf.shape(outputs), key, dtype=outputs.dtype)
+            x = tf.cast(uniform < tf.sigmoid(outputs + self.log_odds), outputs.dtype)
+        else:
+            mean_x, sigma_x = mean_and_sigma(outputs, self.data.sigma_min, _RAW_SIGMA_BIAS)
+            x = mean_x + sigma_x * tf.random.stateless_normal(tf.shape(mean_x), key, dtype=mean_x.dtype)
+            x = self.center + self.scale * x
+        return x, {**state, "latent": latent}
+
     def log_density(self, outputs: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns ln p(x_t | z_t, h_t) from the outputs of `emit`: [rows]."""
         if self.data.emission == "bernoulli":

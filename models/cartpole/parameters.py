@@ -9,10 +9,14 @@ from deqn.rl.parameters import DQNSettings, ReinforceSettings
 class ByReinforceParameters(ReinforceSettings):
     """REINFORCE acts in any environment of gymnasium that shows a vector."""
 
-    environment: str = setting("CartPole-v1", source="a name that gymnasium knows")
+    environment: str = setting(
+        "CartPole-v1", source="a name that gymnasium knows, or MODULE:CLASS beside the parameter file"
+    )
 
 
 class ByDQNParameters(DQNSettings):
     """DQN acts in any environment of gymnasium that shows a vector and takes numbered actions."""
 
-    environment: str = setting("CartPole-v1", source="a name that gymnasium knows")
+    environment: str = setting(
+        "CartPole-v1", source="a name that gymnasium knows, or MODULE:CLASS beside the parameter file"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import final
 
 from deqn.rl.dqn import DQN
@@ -16,7 +17,7 @@ class ByReinforce(Reinforce):
     """The agent makes one update on one episode of each cart."""
 
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
-        return GymEnvironments(gym_maker(self.p.environment), count, stream)
+        return GymEnvironments(gym_maker(self.p.environment, Path(__file__).parent), count, stream)
 
 
 @final
@@ -24,4 +25,4 @@ class ByDQN(DQN):
     """The agent learns from minibatches of all past transitions."""
 
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
-        return GymEnvironments(gym_maker(self.p.environment), count, stream)
+        return GymEnvironments(gym_maker(self.p.environment, Path(__file__).parent), count, stream)

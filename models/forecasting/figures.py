@@ -14,6 +14,8 @@ _SHOWN = 96  # origins
 
 def drawings(folder: Path) -> Iterator[Drawing]:
     """Draws mean absolute errors over the steps ahead, and forecasts of the last step over the first test rows."""
+    if not (folder / "errors.csv").is_file():  # of nowcast.yaml
+        return
     table = pd.read_csv(folder / "errors.csv")
     steps = [column for column in table if column.startswith("step_")]
     figure = Figure(figsize=(4.2, 2.8), layout="constrained")

@@ -8,14 +8,17 @@ from deqn.project.schema import Section, setting
 
 
 class ForecastParameters(Section):
-    """Parameters of the made series or weather file, of the windows, and of the network that forecasts.
+    """Parameters of the made series or of a file, of the windows, and of the network that forecasts.
 
     The made series is y_t = level + amplitude sin(2 pi t / period) + u_t, u_t = phi_1 u_{t-1} + phi_2 u_{t-2} + e_t.
     """
 
-    file: str = setting("", source="weather records as of Jena, see weather.py; empty for the made series")
-    columns: list[str] = setting(["T (degC)"], source="of the file; the first is forecast", min_length=1)
-    repair: bool = setting(False, source="whether to mend missing values and times out of order")
+    file: str = setting("", source="CSV or Parquet of one's own; empty for the made series")
+    columns: list[str] = setting([], source="of the file; the first is forecast; none means all but the date")
+    date: str = setting("", source="column of the file; empty for its first one")
+    date_format: str = setting("", source="of dates that are neither ISO nor 31.12.2009 23:50:00, as strptime takes it")
+    repair: bool = setting(False, source="whether to mend missing values and dates out of order")
+    missing: Literal["refuse", "mask"] = setting("refuse", source="mask: the network sees what is missing as missing")
     rows: int = setting(20_000, unit="periods of the made series", ge=100)
     level: float = setting(10.0)
     amplitude: float = setting(5.0, ge=0)

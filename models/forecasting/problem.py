@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, final
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from deqn.mlp.minibatches import minibatches
@@ -34,18 +35,22 @@ class Forecast(Problem):
         p = self.p = parameters
         self.seed, self.rank, self.dtype = settings.seed, rank, settings.precision
         self.series = make_series(p, np.random.default_rng([settings.seed, 0]))
-        values = self.series.values
+        values, gaps = self.series.values, np.isnan(self.series.values)
         train = round(len(values) * p.train_share)
         self.cuts = (0, train, train + (len(values) - train) // 2, len(values))
         try:
             self.scale = scale(values[:train])
+            shown, self.targets = self.scale.of(values), [0]
+            if p.missing == "mask":  # the network sees zeros where values are missing, and where that is
+                self.targets = [0, values.shape[1]]
+                shown = np.column_stack([np.where(gaps, 0.0, shown), ~gaps])
             self.train, self.validation, self.test = (
-                Windows(self.scale.of(part).astype(self.dtype), p.history, p.horizon, p.step, stride, [0])
-                for part, stride in zip(np.split(values, self.cuts[1:3]), (p.stride, 1, 1), strict=True)
+                Windows(part.astype(self.dtype), p.history, p.horizon, p.step, stride, self.targets)
+                for part, stride in zip(np.split(shown, self.cuts[1:3]), (p.stride, 1, 1), strict=True)
             )
         except ValueError as error:
             raise UserError(f"parameters: {error}") from error
-        self.network = Recurrent(values.shape[1], p.horizon, p.cell, p.units, settings.seed, settings.precision)
+        self.network = Recurrent(shown.shape[1], p.horizon, p.cell, p.units, settings.seed, settings.precision)
         self.networks = {"forecast": self.network}
 
     def describe(self) -> Mapping[str, str]:
@@ -61,27 +66,34 @@ class Forecast(Problem):
             yield self.train.take(rows)
 
     def losses(self, batch: tuple[tf.Tensor, tf.Tensor], carry: Carry, key: tf.Tensor) -> Losses:
-        """Returns the mean absolute error of all steps ahead, in standard deviations."""
+        """Returns the mean absolute error of all steps ahead that are observed, in standard deviations."""
         inputs, outputs = batch
-        return Losses({"forecast": tf.reduce_mean(tf.abs(self.network.last(inputs) - outputs[:, :, 0]))}, carry)
+        errors = tf.abs(self.network.last(inputs) - outputs[:, :, 0])
+        if self.p.missing == "mask":
+            there = outputs[:, :, 1]
+            return Losses(
+                {"forecast": tf.math.divide_no_nan(tf.reduce_sum(errors * there), tf.reduce_sum(there))}, carry
+            )
+        return Losses({"forecast": tf.reduce_mean(errors)}, carry)
 
     def validate(self) -> Mapping[str, float]:
         """Returns the mean absolute error on the rows that follow those for training, in units of the series."""
         forecasts, truth = self.forecasts(self.validation)
-        return {"mean_absolute_error": float(np.abs(forecasts - truth).mean())}
+        return {"mean_absolute_error": float(np.nanmean(np.abs(forecasts - truth)))}
 
     def forecasts(self, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the network's forecasts and the truth, [windows, horizon] each, in units of the series."""
+        """Returns the network's forecasts and the truth, NaN where missing, [windows, horizon] each, in its units."""
         pairs = [windows.take(slice(at, at + _ROWS)) for at in range(0, len(windows), _ROWS)]
         said = np.concatenate([np.asarray(self.network.last(inputs)) for inputs, _ in pairs])[:, :, None]
-        truth = np.concatenate([outputs for _, outputs in pairs])
+        outputs = np.concatenate([outputs for _, outputs in pairs]).astype(float)
+        truth = outputs[:, :, :1] if len(self.targets) == 1 else np.where(outputs[:, :, 1:], outputs[:, :, :1], np.nan)
         return tuple(self.scale.back(x.astype(float), [0])[:, :, 0] for x in (said, truth))
 
     def results(self) -> Results:
         """Reports mean absolute errors on the test rows, by forecast and by step ahead."""
         said, truth = self.forecasts(self.test)
         forecasts = {"network": said, **self._other_forecasts()}
-        errors = {name: np.abs(each - truth).mean(axis=0) for name, each in forecasts.items()}
+        errors = {name: np.nanmean(np.abs(each - truth), axis=0) for name, each in forecasts.items()}
         rows: list[dict[str, Any]] = [
             {"forecast": name, "mean_absolute_error": each.mean()}
             | {f"step_{step}": value for step, value in enumerate(each, start=1)}
@@ -96,8 +108,8 @@ class Forecast(Problem):
         )
 
     def _other_forecasts(self) -> dict[str, np.ndarray]:
-        """Forecasts that need no training, at the origins of the test [windows, horizon]."""
-        y, p = self.series.values[:, 0], self.p
+        """Forecasts that need no training, at the test's origins [windows, horizon]; gaps keep the value before."""
+        y, p = pd.Series(self.series.values[:, 0]).ffill().bfill().to_numpy(), self.p
         origins = self.cuts[2] + self.test.origins
         ahead = np.arange(p.horizon)
         seasons = (ahead // p.period + 1) * p.period  # back to the same place in the last season that is known

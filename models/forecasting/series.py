@@ -1,18 +1,17 @@
-"""Series to forecast: a made one, whose best forecast is known, and weather records from a file."""
+"""Series to forecast: a made one, whose best forecast is known, and one of a file."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
 
 from deqn.project.errors import UserError
+from deqn.project.tables import read_series
 
 from .parameters import ForecastParameters
-from .weather import read_weather
 
-_SAME = 1e-6  # of a circle's radius, a sixth of a second of a day: rounding errors alone
+_JENAS_MISSING = -9999.0  # how its weather records say that a wind speed was not measured
 
 
 class Series(NamedTuple):
@@ -82,16 +81,21 @@ def make_series(parameters: ForecastParameters, generator: np.random.Generator) 
         y = made_law(parameters).sample(parameters.rows, generator)
         clock = np.arange(parameters.rows) / parameters.period
         return Series(np.column_stack([y, _circle(clock)]), "a made seasonal AR(2)")
-    try:
-        weather = read_weather(Path(parameters.file), parameters.columns, parameters.repair)
-    except ValueError as error:
-        raise UserError(f"parameters.file: {error}") from error
-    days = (weather.time - weather.time[0].astype("datetime64[D]")) / np.timedelta64(1, "D")
-    mended = ", ".join(f"{count} {what}" for what, count in weather.repaired.items() if count)
-    words = f"{parameters.file}" + (f" (mended: {mended})" if mended else "")
-    clocks = [_circle(turns) for turns in (days, days / 365.2425)]
-    changing = [clock for clock in clocks if np.ptp(clock, axis=0).max() > _SAME]
-    return Series(np.column_stack([weather.values, *changing]), words)
+    p = parameters
+    records = read_series(
+        p.file, p.columns or None, date=p.date, date_format=p.date_format, repair=p.repair, gaps=p.missing == "mask",
+        missing=[_JENAS_MISSING], cure="; or say parameters.repair=true, or for gaps parameters.missing=mask",
+    )  # fmt: skip
+    mended = ", ".join(f"{count} {what}" for what, count in records.repaired.items() if count)
+    words = p.file + (f" (mended: {mended})" if mended else "")
+    return Series(np.column_stack([records.values, *calendar(records.time)]), words)
+
+
+def calendar(time: np.ndarray) -> list[np.ndarray]:
+    """Returns the place in the day and in the year, [rows, 2] each; not in what rows are too far apart for."""
+    days = (time - time[0].astype("datetime64[D]")) / np.timedelta64(1, "D")
+    spacing = np.median(np.diff(days))
+    return [_circle(days / length) for length in (1.0, 365.2425) if spacing < length / 2]
 
 
 def _circle(turns: np.ndarray) -> np.ndarray:

@@ -12,6 +12,14 @@ Size = Annotated[int, pydantic.Field(ge=1)]
 States = Annotated[int, pydantic.Field(ge=2)]
 
 
+class ModelSettings(Section):
+    """A hidden Markov model of one's own; rows sum to one."""
+
+    initial: list[float] = setting(unit="probability of each hidden state", min_length=2)
+    transition: list[list[float]] = setting(unit="probability of the next state, a row for each state")
+    emission: list[list[float]] = setting(unit="probability of each symbol, a row for each state")
+
+
 class Parameters(Section):
     """Parameters of models, data and networks as in Choe, Shin and Spencer (2017), section 4.
 
@@ -21,6 +29,7 @@ class Parameters(Section):
 
     states: list[States] = setting(min_length=1, unit="hidden states m", source="figures 5 to 7")
     symbols: int = setting(unit="observable symbols K", ge=2, source="figures 5 and 7")
+    model: ModelSettings | None = setting(None, source="one's own instead of one drawn at random; of as many states")
     hidden: list[Size] = setting(min_length=1, unit="recurrent units k of each network")
     starts: Size | list[Size] = setting(
         1, unit="initial weights from which each network is trained, or a list, one for each entry of `hidden`"

@@ -48,7 +48,7 @@ class HiddenStates(Problem):
         largest = p.sizes_of_data()[-1]
         for m in p.states:
             generator = np.random.default_rng([settings.seed, 0, m])
-            self.models[m] = hmm = _drawn(m, p, generator)
+            self.models[m] = hmm = _own(m, p) if p.model else _drawn(m, p, generator)
             train = Paths(*hmm.sample(largest, p.periods, generator))
             self.train[m] = Paths(*(each[rank::ranks].astype(np.int32) for each in train))
             self.validation[m] = Paths(*hmm.sample(p.tests, p.periods, generator))
@@ -194,6 +194,21 @@ class HiddenStates(Problem):
             "agreement_clear": float(agrees[is_clear].mean()) if is_clear.any() else np.nan,
             "difference": float(np.abs(shown - exact.states).mean()), "parameters": weights,
         }  # fmt: skip
+
+
+def _own(m: int, p: Parameters) -> HMM:
+    """The model of the parameter file."""
+    assert p.model is not None
+    try:
+        hmm = HMM(*(np.array(each) for each in (p.model.initial, p.model.transition, p.model.emission)))
+    except ValueError as error:
+        raise UserError(f"parameters.model: {error}") from error
+    if (p.states, p.symbols) != ([hmm.states], hmm.symbols):
+        raise UserError(
+            f"parameters.model: has {hmm.states} states and {hmm.symbols} symbols; write states: [{hmm.states}] and "
+            f"symbols: {hmm.symbols} (got {p.states} and {p.symbols})"
+        )
+    return hmm
 
 
 def _drawn(m: int, p: Parameters, generator: np.random.Generator) -> HMM:

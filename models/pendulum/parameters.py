@@ -9,4 +9,6 @@ from deqn.rl.parameters import DDPGSettings
 class Parameters(DDPGSettings):
     """DDPG acts in any environment of gymnasium that shows a vector and takes one within bounds."""
 
-    environment: str = setting("Pendulum-v1", source="a name that gymnasium knows")
+    environment: str = setting(
+        "Pendulum-v1", source="a name that gymnasium knows, or MODULE:CLASS beside the parameter file"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import final
 
 from deqn.rl.ddpg import DDPG
@@ -15,4 +16,4 @@ class Pendulum(DDPG):
     """The agent chooses a torque from angle and angular velocity."""
 
     def make_environments(self, count: int, stream: Sequence[int]) -> Environments:
-        return GymEnvironments(gym_maker(self.p.environment), count, stream)
+        return GymEnvironments(gym_maker(self.p.environment, Path(__file__).parent), count, stream)

@@ -15,7 +15,8 @@ _SHOWN = 100
 def drawings(folder: Path) -> Iterator[Drawing]:
     """Draws the band between the outer quantiles, and the share of periods below each quantile by horizon."""
     with np.load(folder / "results.npz") as file:
-        future, forecasts, truth = (file[name][:_SHOWN] for name in ("future", "forecasts", "truth"))
+        arrays = {name: file[name][:_SHOWN] for name in file.files}
+    future, forecasts = arrays["future"], arrays["forecasts"]
     table = pd.read_csv(folder / "quantiles.csv")
     figure = Figure(figsize=(6.6, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
@@ -23,8 +24,8 @@ def drawings(folder: Path) -> Iterator[Drawing]:
     left.fill_between(
         periods, forecasts[:, 0, 0], forecasts[:, 0, -1], color=MIDDLE, linewidth=0, label="network, outer quantiles"
     )
-    for edge, label in ((0, "true ones"), (-1, None)):
-        left.plot(periods, truth[:, edge], color=COLOURS[1], linestyle=DASHES[1], linewidth=0.8, label=label)
+    for edge, label in ((0, "true ones"), (-1, None)) if "truth" in arrays else ():
+        left.plot(periods, arrays["truth"][:, edge], color=COLOURS[1], linestyle=DASHES[1], linewidth=0.8, label=label)
     left.plot(periods, future[:, 0], ".", color=INK, markersize=3, label="what came about")
     left.legend()
     left.set_xlabel("period of the test")

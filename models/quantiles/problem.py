@@ -10,6 +10,8 @@ import tensorflow as tf
 from scipy.stats import norm
 
 from deqn.mlp.minibatches import check_size, minibatches
+from deqn.project.errors import UserError
+from deqn.project.tables import read_series
 from deqn.rnn.networks import Recurrent
 from deqn.sequence import quantiles
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
@@ -28,10 +30,13 @@ class Quantiles(Problem):
         p, self.dtype, self.seed, self.rank = parameters, settings.precision, settings.seed, rank
         self.p = p
         # Each part is a path of its own, so that no window reaches from one into another.
-        self.train, self.validation, self.test = (
-            _windows(series(p, rows, np.random.default_rng([settings.seed, number])), p)
+        self.parts = _read(p) if p.file else [
+            series(p, rows, np.random.default_rng([settings.seed, number]))
             for number, rows in enumerate((p.rows, p.tests // 2, p.tests))
-        )
+        ]  # fmt: skip
+        self.train, self.validation, self.test = (_windows(part, p) for part in self.parts)
+        # Networks learn numbers of about one; a file's returns may be hundredths.
+        self.unit = float(self.parts[0].std()) if p.file else 1.0
         self.train = tuple(part[rank::ranks].astype(self.dtype) for part in self.train)
         check_size(p.batch, len(self.train[0]), "origins of a rank")
         outputs = p.horizon * len(p.quantiles)
@@ -41,8 +46,8 @@ class Quantiles(Problem):
     def describe(self) -> Mapping[str, str]:
         p = self.p
         return {
-            "data": f"{p.rows} periods, forecasts of {p.horizon} from {p.history}, quantiles "
-            f"{', '.join(f'{q:g}' for q in p.quantiles)}",
+            "data": f"{len(self.parts[0])} periods of {p.file or 'a made series'}, forecasts of {p.horizon} from "
+            f"{p.history}, quantiles {', '.join(f'{q:g}' for q in p.quantiles)}",
             "network": f"GRU, {p.units} units, {self.network.count_params()} weights",
         }
 
@@ -54,8 +59,8 @@ class Quantiles(Problem):
 
     def forecast(self, past: Any) -> tf.Tensor:
         """Returns quantiles [batch, horizon, quantiles] from past values [batch, history]."""
-        raw = self.network(tf.convert_to_tensor(past)[:, :, None])[:, -1]
-        return quantiles.without_crossings(tf.reshape(raw, [-1, self.p.horizon, len(self.p.quantiles)]))
+        raw = self.network(tf.convert_to_tensor(past)[:, :, None] / self.unit)[:, -1]
+        return self.unit * quantiles.without_crossings(tf.reshape(raw, [-1, self.p.horizon, len(self.p.quantiles)]))
 
     def predict(self, inputs: Any, network: str | None = None) -> np.ndarray:
         """Returns quantiles [n, horizon, quantiles] of what follows past values [n, history]."""
@@ -64,7 +69,8 @@ class Quantiles(Problem):
     def losses(self, batch: Batch, carry: Carry, key: tf.Tensor) -> Losses:
         """Returns the quantile loss over all periods ahead."""
         past, future = batch
-        return Losses({"network": quantiles.mean_quantile_loss(future, self.forecast(past), self.p.quantiles)}, carry)
+        loss = quantiles.mean_quantile_loss(future, self.forecast(past), self.p.quantiles) / self.unit
+        return Losses({"network": loss}, carry)
 
     def validate(self) -> Mapping[str, float]:
         """Returns the quantile loss on a path of its own."""
@@ -80,7 +86,7 @@ class Quantiles(Problem):
         rows = []
         for ahead in range(p.horizon):
             forecasts = {"network": shown[:, ahead], "constant": constant[:, ahead]}
-            if ahead == 0:
+            if ahead == 0 and not p.file:
                 forecasts["truth"] = one_step(p, past[:, -1])
             for name, forecast in forecasts.items():
                 risks = quantiles.risk(future[:, ahead], forecast, p.quantiles)
@@ -93,7 +99,7 @@ class Quantiles(Problem):
         return Results(
             f"coverage within {100 * worst:.1f} points, {quantiles.crossings(shown):.0%} crossing",
             {"quantiles": rows},
-            {"future": future, "forecasts": shown, "truth": one_step(p, past[:, -1])},
+            {"future": future, "forecasts": shown} | ({} if p.file else {"truth": one_step(p, past[:, -1])}),
         )
 
 
@@ -109,6 +115,20 @@ def one_step(p: Parameters, last: np.ndarray) -> np.ndarray:
     """Returns the true quantiles of the next period, [n, quantiles]."""
     sigma = p.calm + p.nervous * np.abs(last)
     return p.persistence * last[:, None] + sigma[:, None] * norm.ppf(p.quantiles)
+
+
+def _read(p: Parameters) -> list[np.ndarray]:
+    """The series of the file in its three parts. Raises UserError for what can't be used."""
+    records = read_series(p.file, [p.column] if p.column else None, date=p.date, date_format=p.date_format)
+    parts = np.split(records.values[:, 0], [round(share * len(records.values)) for share in (0.6, 0.75)])
+    if min(map(len, parts)) < p.history + p.horizon:
+        raise UserError(
+            f"parameters.file: {p.file} has {len(records.values)} rows, of which {len(parts[1])} validate; expected "
+            f"there at least history + horizon = {p.history + p.horizon}"
+        )
+    if parts[0].std() == 0:
+        raise UserError(f"parameters.file: {p.file}: the series never changes where it is trained on")
+    return parts
 
 
 def _windows(x: np.ndarray, p: Parameters) -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,14 @@ from deqn.project.schema import Section, setting
 
 
 class SentimentParameters(Section):
-    """Parameters of the made sentences, which praise or blame, and of the network that tells which."""
+    """Parameters of the sentences, which praise or blame or have one's own labels, and of the network that tells."""
 
+    file: str = setting(
+        "", source="CSV or Parquet of one's own, with columns `text` and `label`; empty for made sentences"
+    )
+    praise: str = setting(
+        "", source="the label that the network's answer is the probability of; empty for the last one"
+    )
     sentences: int = setting(200, unit="different sentences, made", ge=20)
     test_share: float = setting(0.2, unit="share to test on; as much to validate", gt=0, lt=0.5)
     size: int = setting(200, unit="tokens of the vocabulary", ge=3)

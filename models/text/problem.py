@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from deqn.mlp.minibatches import minibatches
 from deqn.project.errors import UserError
+from deqn.project.tables import read_table
 from deqn.rnn.networks import Recurrent
 from deqn.rnn.text import TextPipeline, read_glove, read_stopwords
 from deqn.training.problem import Carry, Losses, Problem, Results
@@ -54,9 +55,10 @@ class Sentiment(Problem):
         p = self.p = parameters
         self.seed, self.rank = settings.seed, rank
         try:
-            self.texts, self.praises = make_sentences(p.sentences, np.random.default_rng([settings.seed, 0]))
-            part = max(round(p.test_share * p.sentences), 1)
-            self.train, self.validation, self.test = np.split(np.arange(p.sentences), [-2 * part, -part])
+            generator = np.random.default_rng([settings.seed, 0])
+            self.texts, self.praises = _read(p, generator) if p.file else make_sentences(p.sentences, generator)
+            part = max(round(p.test_share * len(self.texts)), 1)
+            self.train, self.validation, self.test = np.split(np.arange(len(self.texts)), [-2 * part, -part])
             stopwords = read_stopwords(p.stopwords) if p.stopwords else ()
             self.pipeline = TextPipeline([self.texts[i] for i in self.train], p.size, p.length, stopwords)
             self.tokens, self.mask = self.pipeline(self.texts)
@@ -97,9 +99,10 @@ class Sentiment(Problem):
             {"classifier": self.p.cell, "accuracy": accuracy},
             {"classifier": "counts of words", "accuracy": self._counts_of_words()},
         ]
-        tokens, mask = self.pipeline(NEW)
+        shown = [self.texts[row] for row in self.test[: len(NEW)]] if self.p.file else NEW
+        tokens, mask = self.pipeline(shown)
         new = tf.sigmoid(self.network(tokens, mask=tf.constant(mask))).numpy()
-        answers: list[dict[str, Any]] = [{"text": text, "praise": float(p)} for text, p in zip(NEW, new, strict=True)]
+        answers: list[dict[str, Any]] = [{"text": text, "praise": float(p)} for text, p in zip(shown, new, strict=True)]
         return Results(
             f"test accuracy {accuracy:.3f}",
             {"accuracy": rows, "new_texts": answers},
@@ -123,3 +126,19 @@ class Sentiment(Problem):
         x = counts.transform(self.texts)
         fitted = LogisticRegression(max_iter=1000).fit(x[self.train], self.praises[self.train])
         return float(fitted.score(x[self.test], self.praises[self.test]))
+
+
+def _read(p: SentimentParameters, generator: np.random.Generator) -> tuple[list[str], np.ndarray]:
+    """The texts of the file in random order, and whether each has the label that counts as praise."""
+    frame = read_table(p.file, [], texts=["text", "label"])
+    labels = sorted(frame["label"].unique())
+    praise = p.praise or labels[-1]
+    if len(labels) != 2 or praise not in labels:
+        raise UserError(
+            f"parameters.file: {p.file} has the labels {', '.join(labels[:5])}, expected two"
+            + (f", of which {praise!r} is one" if p.praise else "")
+        )
+    if len(frame) < 10:
+        raise UserError(f"parameters.file: {p.file} has {len(frame)} texts, expected 10 or more")
+    order = generator.permutation(len(frame))
+    return list(frame["text"].iloc[order]), (frame["label"] == praise).to_numpy()[order]

@@ -21,8 +21,8 @@ _ROWS = ("x", "KL [nats]", "distance of mean and x", "log-variance")
 def drawings(folder: Path) -> Iterator[Drawing]:
     """Draws them from results.npz."""
     with np.load(folder / "results.npz") as file:
-        if "kl_by_step" in file.files:
-            return  # sequences of a file
+        if "divergence_switch" not in file.files:
+            return  # sequences of a file, or anomalies.yaml
         yield _divergences(file)
         yield _panels(file)
 
