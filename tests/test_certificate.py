@@ -174,8 +174,9 @@ def test_a_shipped_solution_is_neither_a_parameter_file_nor_part_of_the_equation
     assert not any("solutions" in name for name in python_of(project / "models/olg", "economy"))
     run = RunFolder(project / "runs/tiny/two")
     keep_python(project / "models/olg", run)
-    assert sorted(path.name for path in run.as_trained.iterdir()) == ["economy.py", "paper.py", "parameters.py",
-                                                                       "reproduce.py", "steady_state.py"]  # fmt: skip
+    assert sorted(path.name for path in run.as_trained.iterdir()) == [
+        "economy.py", "evidence.py", "grid.py", "paper.py", "parameters.py", "reproduce.py", "steady_state.py"
+    ]  # fmt: skip
 
 
 def test_a_solution_of_the_library_is_loaded_where_there_is_no_project(shipped, tmp_path, monkeypatch):
