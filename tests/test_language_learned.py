@@ -36,7 +36,7 @@ def test_the_sentences_need_more_than_a_count_of_words():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 def test_a_network_comes_near_the_entropy_of_the_made_source(seed):
     found = tables_of("language/language", f"seed={seed}")
     table = found["perplexity"].set_index("distribution")

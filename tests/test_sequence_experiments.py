@@ -253,7 +253,7 @@ def test_two_filters_that_share_no_line_say_the_same(economy):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 def test_recurrent_networks_learn_the_forward_algorithm(seed):
     # Figure 5 of Choe, Shin and Spencer (2017).
     found = tables_of("hmm/hmm_forward", f"seed={seed}")["inference"]
