@@ -88,8 +88,7 @@ def measure(file: str | Path, updates: int, overrides: Sequence[str] = ()) -> Co
     settings, problem, carry, advance = _first_phase(file, overrides)
     import tensorflow as tf
 
-    sampling = settings.sampling
-    an_episode = sampling.epochs * (sampling.tracks * sampling.periods // problem.sampler.minibatch)
+    an_episode = problem.updates_per_episode
     if not 1 <= updates < an_episode:
         raise UserError(f"--updates: got {updates}, expected 1 to {an_episode - 1}: an episode has {an_episode}")
 

@@ -1,5 +1,6 @@
 """The loop: toy problems to their closed forms, phases, roll-backs, thresholds, files."""
 
+import math
 import shutil
 
 import numpy as np
@@ -148,6 +149,14 @@ def test_a_row_of_metrics_has_the_means_over_an_episode_skipped_updates_too(fold
     np.testing.assert_allclose(rows["loss_max"], [losses[0], losses[1]], rtol=1e-6)
 
 
+def test_metrics_count_the_simulated_episodes_that_have_begun_where_one_lasts_several_updates(folder):
+    problem = Bowl(Faults(), updates_per_call=4)
+    problem.updates_per_episode = 3
+    train(problem, settings(10, validate_every=10), folder)
+    rows = pd.read_csv(folder.metrics)
+    assert rows["episode"].tolist() == [math.ceil(update / 3) for update in rows["update"]]
+
+
 def test_errors_stand_only_in_rows_of_episodes_that_were_validated(folder):
     train(Bowl(updates_per_call=5), settings(20, validate_every=10), folder)
     rows = pd.read_csv(folder.metrics).set_index("update")
@@ -237,6 +246,12 @@ def test_a_roll_back_keeps_the_best_weights_of_the_undone_stretch(folder):
     best, meta = checkpoint.load(folder.checkpoints / checkpoint.BEST)
     assert meta == {"update": 2, "error": 1.0}
     np.testing.assert_array_equal(best["networks/line/000"], problem.line.kernel)
+
+
+def test_training_may_begin_at_the_exact_solution_and_leave_it_by_less_than_counts():
+    problem = finding(Bowl(), {"error": 1e-16}, {"error": 1e-5}, {"error": 1e-3}, {"error": 1e-5})
+    outcome, _ = train(problem, settings(30, validate_every=10))
+    assert outcome.rollbacks == 1  # 1e-5 is no divergence, 1e-3 is
 
 
 def test_training_may_begin_where_validation_is_not_finite(folder):

@@ -76,6 +76,7 @@ class Equilibrium(Problem):
         self.policy_rule = NetworkRule(economy, self.network, heads)
         self.target_rule = NetworkRule(economy, self.target, heads)
         self.sampler = Sampler(self.policy_rule, sampling)
+        self.updates_per_episode = self.sampler.updates_per_episode
 
     def _check_phase(self, number: int, changes: Mapping[str, Any]) -> None:
         if not changes:

@@ -42,6 +42,7 @@ class Sampler:
         self.rule, self.economy, self.settings = rule, rule.economy, settings
         self.states = settings.tracks * settings.periods
         self.minibatch = settings.minibatch or self.states
+        self.updates_per_episode = settings.epochs * (self.states // self.minibatch)
         self.chain = self.economy.shocks
         if settings.chain is not None:
             chain = MarkovChain(settings.chain)
@@ -57,11 +58,12 @@ class Sampler:
 
     def next_episode_if_due(self, carry: Tracks, key: tf.Tensor) -> Tracks:
         """Simulates a new episode from the last states when all epochs over the present one are done."""
-        updates = self.settings.epochs * (self.states // self.minibatch)
-        if updates == 1:
+        if self.updates_per_episode == 1:
             return self._simulated_episode(carry, key)
         return tf.cond(
-            tf.equal(carry.position % updates, 0), lambda: self._simulated_episode(carry, key), lambda: carry
+            tf.equal(carry.position % self.updates_per_episode, 0),
+            lambda: self._simulated_episode(carry, key),
+            lambda: carry,
         )
 
     def states_of_update(self, carry: Tracks) -> Any:

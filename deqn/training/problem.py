@@ -80,12 +80,15 @@ class Problem(abc.ABC):
     updates_per_call: updates made on one batch before Python sees the result; above 1 only where `losses` makes its
         own data from carry and key.
     states_per_update: of those that decide in an economy, its states that an update looks at; `deqn compare` shows it.
+    updates_per_episode: of a problem whose `losses` simulate an episode and make so many updates on it; None where an
+        episode is what `batches` gives.
     """
 
     networks: Mapping[str, keras.Model]
     compiler: Literal["xla", "graph"] = "xla"
     updates_per_call: int = 1
     states_per_update: int = 0
+    updates_per_episode: int | None = None
 
     @functools.cached_property
     def trainable(self) -> Mapping[str, Sequence[keras.Variable]]:

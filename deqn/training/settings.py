@@ -66,7 +66,7 @@ class DivergenceSettings(Section):
     is beyond `factor`, or if no gradient since then was finite. A single gradient that is not finite is left out and
     counted.
 
-    factor: the validation error, relative to the best so far, above which the run is rolled back.
+    factor: the validation error, relative to the best so far and to 1e-6, above which the run is rolled back.
     retries: how often; then the run ends with exit status 3.
     cut: what the learning rate is multiplied by each time.
     """

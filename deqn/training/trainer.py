@@ -170,9 +170,14 @@ class Trainer:
         self.episode += 1
         means = reduced(self.workers, {name: value / (self.update - begun) for name, value in sums.items()})
         self.records.add_row(self._row(means, largest))
-        self.report(Progress(self.update, self.total, self.episode, means["loss"], self.errors, self.cpu_seconds()))
+        self.report(Progress(self.update, self.total, self._episodes(), means["loss"], self.errors, self.cpu_seconds()))
         if is_validated:
             self._last_good = self._position()
+
+    def _episodes(self) -> int:
+        """How many episodes have begun, whether the host makes their data or the losses simulate them."""
+        each = self.problem.updates_per_episode
+        return -(-self.update // each) if each else self.episode
 
     def _call(self, batch: Batch, count: int) -> tuple[Tally, str | None]:
         """Makes `count` updates on a batch. Returns their tally, and the cause if a loss was not finite."""
@@ -322,7 +327,7 @@ class Trainer:
         }
         return {
             "update": self.update,
-            "episode": self.episode,
+            "episode": self._episodes(),
             "loss": means["loss"],
             "loss_max": largest,
             **{name: self.errors.get(name, "") for name in self.validations.initial},

@@ -12,6 +12,7 @@ from deqn.project.errors import UserError, nearest
 from deqn.training.settings import TrainingSettings
 
 LEVELS = tuple(digit * 10.0**-power for power in range(1, 16) for digit in (5, 2, 1))  # of errors below 100 %
+ROUNDING = 1e-6  # below it an error is as good as none: a start at the exact solution would have diverged at once
 
 
 @final
@@ -50,7 +51,8 @@ class Validations:
         for each, seen in errors.items():  # one that does not decide is no number either where training broke down
             if math.isnan(seen) or (each == name and math.isinf(seen)):
                 return f"the error on fresh data, {each}, is {seen}"
-        if best > 0 and value > factor * best:  # what can be negative, as a log-likelihood's, has no ratio
+        # What can be negative, as a log-likelihood's, has no ratio.
+        if best > 0 and value > factor * max(best, ROUNDING):
             return f"the error on fresh data, {name}, is {value:.3g}, more than {factor:g} times the best, {best:.3g}"
         return None
 
