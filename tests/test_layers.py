@@ -20,6 +20,7 @@ FLOORS = (
     ("mlp",),
     ("rnn",),
     ("sequence",),
+    ("graph",),
     ("equilibrium",),
     ("rl",),
     ("tasks",),

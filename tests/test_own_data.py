@@ -10,7 +10,7 @@ from projects import ROOT, make_project, typed
 
 from deqn.project.errors import UserError
 
-FAST = ("panel", "forecasting")
+FAST = ("panel", "forecasting", "spillovers")
 SLOW = ("quantiles", "hmm", "dml", "text", "vhrnn", "cartpole", "pendulum")
 SMALL = {
     "dml": ["parameters.hidden=[4]"],

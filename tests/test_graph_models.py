@@ -1,0 +1,215 @@
+"""Problems on graphs: what is known of made data, measures against scikit-learn, mistakes in files, and gates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from problems import module, problem_of, tables_of
+from scipy import stats
+from sklearn.metrics import mean_poisson_deviance
+
+from deqn.graph import graphs
+from deqn.project.errors import UserError
+
+SPILLOVERS = ("filter", "context", "diffusion", "switching", "banks")
+
+
+@pytest.mark.parametrize(("file", "variance"), zip(SPILLOVERS, (1, 0.436**2, 0.5, 0.25, 1), strict=True))
+def test_who_knows_the_law_of_a_made_panel_is_off_by_its_shocks_alone(file, variance):
+    problem, _ = problem_of(f"spillovers/{file}", "parameters.tests=2000")
+    part = problem.parts[2]
+    error = problem.panel.best[-len(part.y) :] - part.y
+    assert (error**2).mean() == pytest.approx(variance, rel=0.03)
+    assert abs((error[1:] * error[:-1]).mean()) < 0.03 * variance  # what is left can't be foreseen
+
+
+def test_a_window_ends_so_many_rows_before_the_row_that_is_forecast():
+    problem, _ = problem_of("spillovers/context", "parameters.rows=60", "parameters.horizon=3", "parameters.tests=50")
+    values, part = problem.panel.values, problem.parts[2]
+    begin = len(values) - len(part.y)
+    np.testing.assert_array_equal(part.x[4], values[begin + 4 - 3 - 5 : begin + 4 - 2])
+    np.testing.assert_array_equal(part.y[4], values[begin + 4, :, 0])
+
+
+def test_responses_of_an_importance_of_edges_are_powers_of_its_matrix():
+    problem, _ = problem_of("spillovers/banks", "parameters.rows=60", "parameters.tests=50", "parameters.nodes=8")
+    layer = problem.network.lags[0]
+    layer.raw.assign(np.random.default_rng(0).normal(size=layer.raw.shape) * 0.1)
+    layer.own.kernel.assign([[0.5]])
+    matrix = 0.5 * np.eye(8) + problem.network.importance().numpy()
+    found = problem._responses(lambda x: problem.network(x, np.zeros(x.shape[:2], np.int32)).numpy())
+    wanted = np.stack([np.linalg.matrix_power(matrix, k).T for k in range(1, 13)], axis=1)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+PANEL = "date,a,b,c\n" + "".join(f"{1990 + t},{t % 3},{t % 5},{t % 7}\n" for t in range(60))
+
+
+@pytest.mark.parametrize(
+    ("edges", "words"),
+    [
+        ("from,to,weight\na,d,1\n", r"line 2: no node 'd'"),
+        ("from,to,weight\na,b,-1\n", r"weight -1.0: expected two nodes and a weight above zero"),
+        ("from,to\na,b\n", r"no column 'weight'"),
+        (None, r"parameters\.edges: got none, expected a CSV"),
+    ],
+)
+def test_a_mistake_in_a_file_of_edges_is_told(edges, words, tmp_path):
+    (tmp_path / "panel.csv").write_text(PANEL)
+    settings = [f"parameters.file={tmp_path / 'panel.csv'}"]
+    if edges is not None:
+        (tmp_path / "edges.csv").write_text(edges)
+        settings.append(f"parameters.edges={tmp_path / 'edges.csv'}")
+    with pytest.raises(UserError, match=words):
+        problem_of("spillovers/banks", *settings)
+
+
+def test_the_likelihood_ratio_of_graphs_counts_every_pair_once():
+    problem, _ = problem_of(
+        "coupling/moving", "parameters.panels=10", "parameters.validation=10", "parameters.tests=10"
+    )
+    drawn, _ = problem.parts[2]
+    upper = np.triu_indices(40, 1)
+    logs = [stats.bernoulli.logpmf(drawn[:, :, *upper], law[:, *upper]).sum(axis=(1, 2)) for law in problem.law]
+    found = module("coupling", "regions")._ratio(drawn, problem.law)
+    np.testing.assert_allclose(found, logs[1] - logs[0], rtol=1e-6)
+    np.testing.assert_allclose(problem.law[0].mean(axis=0), problem.law[1].mean(axis=0))  # the order alone tells
+
+
+def test_measures_of_flows_are_those_of_their_definitions():
+    flows = module("flows", "problem")
+    rng = np.random.default_rng(0)
+    rates, counts = rng.uniform(0.1, 2, size=(5, 4, 4)), rng.poisson(1.0, size=(5, 4, 4))
+    found = flows.measures(rates, counts)
+    assert found["deviance"] == pytest.approx(mean_poisson_deviance(counts.ravel(), rates.ravel()))
+    assert flows.measures(counts, counts)["cpc"] == 1 and flows.measures(counts, counts)["wmape"] == 0
+    assert flows.measures(np.where(counts > 0, 0.0, 1.0), counts)["cpc"] == 0
+
+
+def test_made_flows_are_mostly_zero_and_their_coarsening_loses_no_trip():
+    problem, _ = problem_of(
+        "flows/flows", "parameters.days=2", "parameters.test_days=1", "parameters.validation_days=1"
+    )
+    counts = problem.flows.counts
+    assert (counts == 0).mean() > 0.9
+    np.testing.assert_allclose(problem.network.coarsened(counts).sum(axis=(1, 2)), counts.sum(axis=(1, 2)))
+    first = counts[:, [0, 1, 10, 11]][:, :, [0, 1, 10, 11]].sum(axis=(1, 2))  # two by two cells are a region
+    np.testing.assert_allclose(problem.network.coarsened(counts)[:, 0, 0], first)
+
+
+def test_a_cell_outside_the_square_is_named(tmp_path):
+    (tmp_path / "trips.csv").write_text("time,from,to,count\n0,1,2,3\n1,5,100,1\n")
+    with pytest.raises(UserError, match="line 3: to is 100, expected an integer from 0 to 99, a cell of 10 x 10"):
+        problem_of("flows/flows", f"parameters.file={tmp_path / 'trips.csv'}")
+
+
+def test_supply_alone_is_not_told_demand_and_supply_is():
+    problem, _ = problem_of("demand_supply/demand_supply", "parameters.rows=100", "parameters.features=0")
+    x = problem.of["demand"][2]
+    for name, told in (("supply", True), ("supply_alone", False)):
+        inputs = np.concatenate([part.reshape(len(x), -1) for part in problem.of[name][:2]], axis=1)
+        correlation = np.corrcoef(inputs.T, x[:, 0])[-1, :-1]
+        assert (np.abs(correlation).max() > 0.999) == told
+
+
+def test_the_levels_of_files_come_back_where_they_change_rarely(tmp_path):
+    table = module("activation", "table")
+    made = module("activation", "made").make(np.random.default_rng(0))
+    names = [f"r{k}" for k in range(36)]
+    frame = pd.DataFrame(made.observed, columns=names)
+    frame.insert(0, "week", [f"w{t}" for t in range(len(frame))])
+    frame.to_csv(tmp_path / "panel.csv", index=False)
+    pairs = np.argwhere(np.triu(made.a))
+    pd.DataFrame([(names[i], names[j]) for i, j in pairs], columns=["from", "to"]).to_csv(
+        tmp_path / "e.csv", index=False
+    )
+    found = table.of_files(
+        str(tmp_path / "panel.csv"), str(tmp_path / "e.csv"), ",".join(map(str, made.response)), table.TIME, table.SPACE
+    )
+    assert found["week"].tolist() == frame["week"].tolist()
+    assert table.correlation(found[names].to_numpy(), made.activity) > 0.9
+    assert table.noise_of(made.observed) == pytest.approx(made.noise, rel=0.1)
+
+
+def test_edges_that_carry_are_among_the_known_ones():
+    problem, _ = problem_of("spillovers/banks")
+    assert (problem.panel.graphs[0][problem.panel.carries] == 1).all()
+    assert not np.diag(problem.panel.graphs[0]).any()
+    reached = graphs.diffusion(problem.panel.graphs[0]).sum(axis=1)
+    np.testing.assert_allclose(reached[problem.panel.graphs[0].any(axis=1)], 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_total_activation_finds_the_levels_and_more_with_neighbours(seed):
+    row = module("activation", "table").table([seed]).iloc[0]
+    assert row["level in time"] >= 0.85 and row["and alike in space"] >= 0.9
+    assert row["Wiener filter"] < min(row["level in time"], row["and alike in space"])
+
+
+def mse(file, seed, *more):
+    rows = tables_of(f"spillovers/{file}", f"seed={seed}", *more)["forecasts"].set_index("forecast")["mse"]
+    return rows["network"], rows
+
+
+SEEDS = [pytest.param(0, marks=pytest.mark.slow), *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_filter_on_the_right_graph_is_as_good_as_the_law_and_better_than_a_penalised_var(seed):
+    error, rows = mse("filter", seed)
+    assert error <= 1.02 and error < rows["ridge VAR"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_exposures_that_carry_losses_are_found_and_responses_are_better_than_a_vars(seed):
+    edges = tables_of("spillovers/banks", f"seed={seed}")["edges"].set_index("network")
+    assert edges["auc"]["network"] >= 0.95
+    assert edges["error of responses"]["network"] < 0.6 * edges["error of responses"]["VAR"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("file", "most", "without", "least"),
+    [("context", 0.25, "parameters.gate=none", 0.33), ("diffusion", 0.61, "parameters.gated=false", 0.615)],
+)
+def test_a_gate_is_worth_what_the_law_says(file, most, without, least, seed):
+    assert mse(file, seed)[0] <= most
+    assert mse(file, seed, without)[0] > least
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_edges_by_day_and_by_night_are_told_apart(seed):
+    assert tables_of("spillovers/switching", f"seed={seed}")["edges"]["auc"][0] >= 0.9
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_classes_of_panels_and_the_edges_that_tell_are_found(seed):
+    tables = tables_of("coupling/coupling", f"seed={seed}")
+    accuracy = tables["accuracy"].set_index("who")["accuracy"]
+    assert accuracy["ST-GCN, votes"] >= accuracy["likelihood ratio"] - 0.03
+    assert tables["edges"]["differs"][:12].sum() == 6
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_pooling_keeps_the_regions_that_tell_and_a_recurrent_network_the_order_of_graphs(seed):
+    tables = tables_of("coupling/regions", f"seed={seed}")
+    assert tables["accuracy"]["accuracy"][0] >= 0.9
+    assert tables["regions"]["differs"][:10].sum() == 6
+    assert tables_of("coupling/moving", f"seed={seed}")["accuracy"]["accuracy"][0] >= 0.9
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_rates_of_flows_are_halfway_from_the_average_by_hour_to_the_known_ones(seed):
+    assert (tables_of("flows/flows", f"seed={seed}")["way"]["share"] >= 0.5).all()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_risk_of_supply_is_smaller_where_demand_is_known(seed):
+    risk = tables_of("demand_supply/demand_supply", f"seed={seed}")["risk"].set_index("forecast")["risk 50%"]
+    assert risk["supply"] <= 0.8 * risk["supply alone"]
