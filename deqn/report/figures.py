@@ -31,7 +31,7 @@ def draw_all(folder: Path, as_trained: bool = False, run: Path | None = None) ->
     files.check_evaluation(folder)
     own = _own_figures(RunFolder(run or folder), as_trained)
     with paper_style():
-        made = [save(folder, drawing) for drawing in (*_drawings(folder), *own(folder))]
+        made = [save(folder, drawing) for drawing in (*drawings_of_library(folder), *own(folder))]
     if not made:
         raise UserError(
             f"{folder}: nothing to plot, expected rows in metrics.csv, by_age.csv or stages/; train the run a little"
@@ -55,7 +55,8 @@ def _own_figures(run: RunFolder, as_trained: bool) -> Callable[[Path], Iterable[
     return module.drawings
 
 
-def _drawings(folder: Path) -> Iterator[Drawing]:
+def drawings_of_library(folder: Path) -> Iterator[Drawing]:
+    """Yields the figures that need no figures.py of the economy's own, of whatever the folder has data for."""
     yield from by_axis(folder)
     yield from (
         drawing for make in (by_shock, stages, aggregates, decision_rule, training_figure) if (drawing := make(folder))
