@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deqn.commands.arguments import app, project_of, run_named, shown, typed_command
+from deqn.commands.arguments import RunName, app, project_of, refuse_format, run_named, shown, typed_command
 from deqn.project.run import distinct_names
 from deqn.workers.ranks import refuse_ranks
 
@@ -33,3 +33,22 @@ def report(
     page, tables = write_report(folders, Path(out) if out else place, typed_command())
     print(f"{shown(page)}: {page.stat().st_size / 1e6:.1f} MB, needs no other file")
     print(f"{len(tables)} tables as .tex and .csv in {shown(page.parent / 'tables')}")
+
+
+@app.command()
+def export(
+    run: RunName,
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="ends in .parquet, .dta, .mat, .csv or .npz")],
+    wide: Annotated[bool, typer.Option("--wide", help="a row for each period, a column for each age")] = False,
+    variables: Annotated[
+        str, typer.Option("--variables", metavar="K,c,...", help="letters; all but next period's decisions")
+    ] = "",
+) -> None:
+    """Write a run's simulated path for Stata, R, MATLAB or pandas, with units and named axes. Reads its files only."""
+    folder = run_named(run)
+    refuse_format(out)
+    from deqn.report.tidy import of_run
+
+    letters = [letter.strip() for letter in variables.split(",") if letter.strip()]
+    path = of_run(folder).export(out, "wide" if wide else "long", letters)
+    print(f"{shown(path)}: {path.stat().st_size / 1e6:.1f} MB")

@@ -15,6 +15,7 @@ from deqn.commands.arguments import (
     Trust,
     app,
     project_of,
+    refuse_format,
     run_named,
     shown,
     solved_run,
@@ -91,7 +92,9 @@ def _policy(folder: RunFolder, states: str, out: str, as_trained: bool) -> None:
 @app.command()
 def simulate(
     run: RunName,
-    out: Annotated[str, typer.Option("--out", metavar="FILE.npz", help="where the arrays go, by letter")],
+    out: Annotated[
+        str, typer.Option("--out", metavar="FILE", help="arrays by letter: .npz, .mat; data: .parquet, .dta, .csv")
+    ],
     periods: Annotated[int, typer.Option(min=1, help="of each path")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="of the draws")] = 0,
     states: Annotated[
@@ -106,6 +109,7 @@ def simulate(
     """Simulate a run's economy, from states and along shocks of your own if you give them."""
     refuse_ranks("simulate")
     run_named(run)  # a mistyped name is told before all else
+    refuse_format(out)
     for option, file in (("--states", states), ("--shocks", shocks)):
         if file is not None and not Path(file).is_file():
             raise UserError(f"{option}: {file} not found; expected an .npz")

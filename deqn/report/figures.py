@@ -8,7 +8,7 @@ from deqn.project.identity import recorded
 from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.project.user_code import load_module
-from deqn.report import files
+from deqn.report import files, inequality
 from deqn.report.bands import by_axis, by_shock, stages
 from deqn.report.paper import Drawing, paper_style, save
 from deqn.report.path import aggregates, decision_rule
@@ -20,8 +20,8 @@ def draw_all(folder: Path, as_trained: bool = False, run: Path | None = None) ->
 
     A run in progress has metrics.csv only and gets the figure of training; by_age.csv, or that of another axis, adds
     variables and errors along it and the means by shock; stages/ adds the stages of training; simulation.npz the path
-    of aggregates and, where the state is a few numbers, the decision rule. What `drawings(folder)` of a figures.py
-    beside the parameter file draws comes on top.
+    of aggregates, Lorenz curves, shares and lives along an axis, and, where the state is a few numbers, the decision
+    rule. What `drawings(folder)` of a figures.py beside the parameter file draws comes on top.
 
     as_trained: figures.py is the copy that the run keeps. run: whose evaluation the folder holds, if it is none itself.
     Returns the paths of the PNG files. Raises UserError if nothing can be drawn, or a file is damaged.
@@ -58,6 +58,7 @@ def _own_figures(run: RunFolder, as_trained: bool) -> Callable[[Path], Iterable[
 def drawings_of_library(folder: Path) -> Iterator[Drawing]:
     """Yields the figures that need no figures.py of the economy's own, of whatever the folder has data for."""
     yield from by_axis(folder)
+    yield from inequality.drawings(folder)
     yield from (
         drawing for make in (by_shock, stages, aggregates, decision_rule, training_figure) if (drawing := make(folder))
     )

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from deqn.project.json_files import read_json
 from deqn.project.run import RunFolder
-from deqn.report import certificate, cycles, files, responses, tables
+from deqn.report import certificate, cycles, files, inequality, responses, tables
 from deqn.report.figures import drawings_of_library
 from deqn.report.paper import Drawing, paper_style
 from deqn.report.sheets import Section, Sheet, of_rows, of_table
@@ -103,6 +103,8 @@ def moments_of(run: RunFolder, described: Mapping[str, Any], settings: Mapping[s
         rows = [{"": label, **{other: _two(value) for other, value in zip(labels, line, strict=True)}}
                 for label, line in zip(labels, matrix, strict=True)]  # fmt: skip
         sheets.append(of_rows("correlations", "Correlations of levels", rows))
+    if rows := inequality.gini_rows(run.path):
+        sheets.append(of_rows("inequality", "Inequality", rows))
     if not series:
         html.append(Markup("<p>HP-filtered moments and correlations need simulation.npz, which this folder does not "
                            f"hold: <code>deqn evaluate {escape(str(run))}</code> writes it.</p>"))  # fmt: skip
