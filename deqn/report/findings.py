@@ -21,6 +21,7 @@ from deqn.report.figures import drawings_of_library
 from deqn.report.paper import Drawing, paper_style
 from deqn.report.sheets import Section, Sheet, of_rows, of_table
 
+_TOO_LONG = 4  # years a period, beyond which there is no business cycle left to filter
 _INTERNAL = ("track", "inside")
 _MOST = 12  # series of the table of correlations
 
@@ -85,7 +86,7 @@ def moments_of(run: RunFolder, described: Mapping[str, Any], settings: Mapping[s
     if output in series:
         years = (settings.get("parameters") or {}).get("years_per_period")
         smoothing = cycles.smoothing_of(years)
-        rows = cycles.cycle_rows(series, output, track, smoothing)
+        rows = [] if years and years > _TOO_LONG else cycles.cycle_rows(series, output, track, smoothing)
         shown = [
             {"variable": names.get(row["variable"], row["variable"]), "in": row["in"],
              "std": f"{row['std']:.4g}", "over output's": f"{row['relative']:.3g}",
@@ -96,7 +97,8 @@ def moments_of(run: RunFolder, described: Mapping[str, Any], settings: Mapping[s
         note = (f"Hodrick-Prescott filter with smoothing {smoothing:g}"
                 + (f", a period of {years:g} years" if years else ", as of quarters")
                 + "; logarithms where a series is positive. On the right: correlation with output at t+j.")  # fmt: skip
-        sheets.append(of_rows("cycles", "HP-filtered moments", shown, note))
+        if shown:
+            sheets.append(of_rows("cycles", "HP-filtered moments", shown, note))
     if 1 < len(series) <= _MOST:
         matrix = cycles.correlations(series)
         labels = [names.get(name, name) for name in series]

@@ -87,7 +87,8 @@ def _held(folder: Path) -> Iterator[tuple[str, str, tidy.Labelled]]:
                 each = path.array(letter)
             except UserError:
                 continue
-            if each.values.dtype.kind == "f" and not each.dims[1].startswith("entry_of"):
+            whole = each.values.dtype.kind == "f" and (each.values.sum(axis=1) > 0).all()  # else there are no shares
+            if whole and not each.dims[1].startswith("entry_of"):
                 yield path.name(letter), letter, each
 
 

@@ -17,7 +17,8 @@ from rich.table import Table
 from deqn.project.errors import CannotWrite
 from deqn.project.writing import write_atomically
 
-_LONG = 34  # letters of a cell, from which on its column breaks its lines
+_LONG = 34  # letters of a cell, beyond which its column breaks its lines, and is wide
+_SHORT = 20  # up to which it never does
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?")
 _SPECIAL = {sign: f"\\{sign}" for sign in "&%_#${}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$",
@@ -42,6 +43,11 @@ class Sheet(NamedTuple):
     def long(self) -> list[bool]:
         """The columns whose lines are broken."""
         return [any(len(row[place]) > _LONG for row in self.rows) for place in range(len(self.columns))]
+
+    @property
+    def short(self) -> list[bool]:
+        """The columns whose cells stand on one line."""
+        return [all(len(row[place]) <= _SHORT for row in self.rows) for place in range(len(self.columns))]
 
 
 class Section(NamedTuple):
