@@ -120,6 +120,7 @@ def description_of(economy: Economy) -> dict[str, Any]:
         "stage_variables": report.stage_variables,
         "shock_variables": report.shock_variables,
         "condition_names": report.condition_names,
+        "output": report.output,
         "binding": dict.fromkeys(report.foreseen, report.binding) if report.binding else {},
     }
     return {
