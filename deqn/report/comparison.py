@@ -111,6 +111,7 @@ def statics(described: dict[str, Any], folder: Path) -> Drawing | None:
                 panel.set_title(words.get(name, name))
             else:
                 panel.set_xlabel(x.replace("_", " "))
+            panel.locator_params(axis="x", nbins=4)
         row[0].set_ylabel("mean" if statistic == "mean" else "standard deviation")
     if line:
         legend_below(figure, *panels[0, 0].get_legend_handles_labels())
