@@ -8,16 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.colors
 import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from deqn.project.errors import CannotWrite, UserError
 from deqn.project.metrics import Metrics
 from deqn.report import files, tables
 from deqn.report.bands import by_axis, by_shock, stages
 from deqn.report.figures import draw_all
+from deqn.report.paper import COLOURS, MIDDLE, PALE, for_journal, paper_style
 from deqn.report.training import training_figure
 
 AGES = np.arange(21, 81)
@@ -408,3 +411,29 @@ def test_figures_that_cannot_be_written_are_a_clear_error(tmp_path):
     (tmp_path / "figures").write_text("a file where the folder should be")
     with pytest.raises(CannotWrite, match=r"training: cannot be written \(File exists\)"):
         draw_all(tmp_path)
+
+
+def test_figures_for_a_journal_are_as_wide_as_its_column_or_page_and_nothing_sticks_out():
+    solution = Path(__file__).parents[1] / "models/olg/solutions/three"
+    with paper_style():
+        found = [for_journal(drawing).figure for drawing in (*by_axis(solution), by_shock(solution))]
+        for figure in found:
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+            box = figure.get_tightbbox(canvas.get_renderer())
+            width, height = figure.get_size_inches()
+            assert box.x0 > -0.05 and box.x1 < width + 0.05 and box.y0 > -0.05 and box.y1 < height + 0.05
+    assert {round(25.4 * figure.get_figwidth()) for figure in found} == {90, 190}
+
+
+def test_lines_and_bands_are_told_apart_without_colours(run):
+    def lightness(colour):
+        return float(np.dot(matplotlib.colors.to_rgb(colour), (0.2126, 0.7152, 0.0722)))
+
+    with paper_style():
+        panel = by_shock(run[0]).figure.axes[0]
+        assert (
+            len({str(line.get_linestyle()) + str(line._dash_pattern) for line in panel.lines}) == len(panel.lines) > 1
+        )
+    shades = [lightness(each) for each in (COLOURS[0], MIDDLE, PALE, "white")]
+    assert min(np.diff(shades)) > 0.09

@@ -1,7 +1,5 @@
 """Overlapping generations with pensions: budgets, the closed form of two cohorts, and what a reform gives to whom."""
 
-import contextlib
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +8,7 @@ from small import ROOT, economy_of, file_of, rule_of, states_of
 
 from deqn.project.errors import UserError
 from deqn.project.user_code import load_module
+from deqn.tasks import welfare
 from deqn.tasks.build import build_problem
 
 SIXTY, TWO = (ROOT / f"models/olg/social_security{cohorts}.yaml" for cohorts in (60, 2))
@@ -69,15 +68,14 @@ def test_a_pension_for_nobody_is_refused_in_one_line():
 
 @pytest.mark.parametrize("risk_aversion", [1.0, 2.0])
 def test_who_consumes_a_share_more_in_all_years_that_are_left_gains_this_share(risk_aversion):
-    reform = load_module(ROOT / "models/olg", "reform")
     economy = economy_of(ROOT / "models/olg/tiny.yaml", f"parameters.risk_aversion={risk_aversion}")
     N, born = economy.p.cohorts, 5
     c = np.random.default_rng(0).uniform(0.5, 1.5, (40, born + N, N))
     more = c.copy()
     for cohort in range(N):  # those born at -2 or later have 3 % more for the rest of their lives
         more[:, max(0, cohort - 2):, cohort] *= 1.03  # fmt: skip
-    solution = type("Solved", (), {"economy": economy})
-    table = reform.gains(solution, reform.Paths(c, {}), reform.Paths(more, {}))
+    tastes = welfare.Tastes(economy.p.discount_factor, risk_aversion)
+    table = pd.DataFrame(welfare.gains(economy.p.ages(), tastes, welfare.Paths(c, {}), welfare.Paths(more, {})))
     assert list(table["birth"]) == list(range(1 - N, born + 1))
     young = table["birth"] >= -2
     np.testing.assert_allclose(table.loc[young, "gain %"], 3, rtol=1e-9)
@@ -93,13 +91,32 @@ def test_the_gains_of_a_reform_that_changes_nothing_are_none_and_of_pensions_tho
                      f"parameters.contribution_rate={rate}", "--set", "phases.0.updates=100", "--set",
                      "evaluation.periods=400", "--set", "evaluation.burn_in=100")  # fmt: skip
         assert done.returncode == 0, done.stderr
-    reform, tables = load_module(tmp_path / "models/olg", "reform"), {}
+    tables = {}
     for name in ("again", "some"):
-        with contextlib.chdir(tmp_path):
-            reform.main(["social_security60/none", f"social_security60/{name}", "--tracks", "40", "--births", "3"])
-        figures = tmp_path / f"runs/social_security60/{name}/figures"
-        tables[name] = pd.read_csv(figures / "reform_gains.csv").set_index("birth")
-        assert (figures / "reform_transition.pdf").stat().st_size > 1000
+        words = ["social_security60/none", f"social_security60/{name}", "--tracks", 40, "--births", 3, "--out", name]
+        done = typed(tmp_path, "welfare", *words)
+        assert done.returncode == 0, done.stderr
+        tables[name] = pd.read_csv(tmp_path / name / "welfare.csv").set_index("birth")
+        assert (tmp_path / name / "figures/transition.pdf").stat().st_size > 1000
     assert list(tables["some"].index) == list(range(-59, 4))
     np.testing.assert_allclose(tables["again"]["gain %"], 0, atol=1e-9)
     assert tables["some"].loc[-58:-46, "gain %"].min() > 1  # retired already: they pay little and receive at once
+
+
+@pytest.mark.parametrize("gamma", [1.0, 3.0])
+def test_who_lives_for_ever_gains_from_the_end_of_risk_what_lucas_says(gamma):
+    # Consumption is exp(sd e - sd^2/2), independent over time, and then its mean: 1 + g = exp(gamma sd^2 / 2).
+    sd, tastes = 0.2, welfare.Tastes(0.9, gamma)
+    risky = np.exp(sd * np.random.default_rng(0).standard_normal((4_000, 200, 2)) - sd**2 / 2)
+    with_and_without = welfare.Paths(risky, {}), welfare.Paths(np.ones_like(risky), {})
+    rows = welfare.gains_for_ever({"country": ["home", "abroad"]}, tastes, *with_and_without)
+    assert [row["country"] for row in rows] == ["home", "abroad"]
+    for row in rows:
+        assert abs(row["gain %"] - 100 * np.expm1(gamma * sd**2 / 2)) < 4 * row["standard error"] < 0.5
+
+
+def test_the_horizon_leaves_a_ten_thousandth_of_the_weights():
+    beta = 0.95
+    weights = beta ** np.arange(100_000)
+    T = welfare.horizon(welfare.Tastes(beta, 2.0))
+    assert weights[T:].sum() / weights.sum() < 1e-4 < weights[T - 2 :].sum() / weights.sum()

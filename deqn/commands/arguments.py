@@ -100,6 +100,15 @@ def solved_run(name: str, as_trained: bool, trust: bool) -> RunFolder:
     return run
 
 
+def refuse_format(out: str) -> None:
+    """Raises UserError for a file of data whose ending is none that can be written."""
+    formats = (".npz", ".mat", ".parquet", ".dta", ".csv")
+    if Path(out).suffix not in formats:
+        raise UserError(f"--out: {out} ends in none of {', '.join(formats)}; choose one of them")
+    if not Path(out).parent.is_dir():
+        raise UserError(f"--out: {Path(out).parent} is no folder; make it first")
+
+
 def typed_command() -> str:
     """The command as it can be typed again."""
     if Path(sys.argv[0]).name == "__main__.py":

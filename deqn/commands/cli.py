@@ -8,14 +8,14 @@ from typing import Any, NoReturn
 
 import typer
 
-from deqn.commands import on_files, on_runs, on_shocks, on_verification
+from deqn.commands import on_files, on_results, on_runs, on_shocks, on_verification
 from deqn.commands.arguments import app
 from deqn.project.errors import Diverged, Stopped, UserError
 
 # What typer raises for a mistyped command or option. Its home has moved between typer's versions; its child has not.
 _UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 130
-_COMMANDS = (on_files, on_runs, on_shocks, on_verification)  # which add themselves when imported
+_COMMANDS = (on_files, on_runs, on_results, on_shocks, on_verification)  # which add themselves when imported
 
 
 def main() -> None:

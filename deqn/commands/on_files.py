@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import enum
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,10 +23,12 @@ from deqn.commands.arguments import (
     typed_command,
     with_tensorflow,
 )
+from deqn.project.errors import Diverged, UserError
 from deqn.project.run import RunFolder
+from deqn.tasks.sweep import is_done, tasks
 from deqn.workers.collective import on_first
 from deqn.workers.launch import read_launch
-from deqn.workers.ranks import together
+from deqn.workers.ranks import refuse_ranks, together
 
 if TYPE_CHECKING:
     from deqn.tasks.parameter_file import ParameterFile
@@ -92,6 +97,56 @@ def _train(file: ParameterFile, request: Request, folder: RunFolder | None, kind
     return run if workers.rank == 0 else None
 
 
+Grid = Annotated[
+    list[str], typer.Option("--grid", metavar="KEY=V1,V2,...", help="values of a setting; several make combinations")
+]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="train each point with the seeds 0, 1, ...")]
+Continued = Annotated[bool, typer.Option("--continue", help="each from the weights of the point before it")]
+
+
+@app.command()
+def sweep(
+    file: ParameterPath,
+    grid: Grid,
+    seeds: Seeds = None,
+    continued: Continued = False,
+    name: Annotated[str, typer.Option("--name", help="with which the runs' names begin")] = "sweep",
+    overrides: Overrides = [],  # noqa: B006 - typer reads it, nobody changes it
+) -> None:
+    """Train along a grid, one run after the other, here; deqn submit takes the same options for a SLURM array.
+
+    Runs that are there and done are left alone, so that the same command goes on where it was stopped. `deqn compare`
+    of all of them draws comparative statics.
+    """
+    refuse_ranks("sweep")
+    project, points = project_of(file), tasks(grid, seeds, name, continued)
+    stem = read_file(file, overrides, None).stem
+    for task in points:
+        read_file(file, [*overrides, *task.overrides], None)
+    ended_badly: set[int] = set()
+    for number, task in enumerate(points):
+        run = RunFolder(project.runs / stem / task.name)
+        if is_done(run):
+            print(f"{run} is done")
+            continue
+        words = ["train", str(file), "--run", task.name, "--resume"]
+        words += [word for each in (*overrides, *task.overrides) for word in ("--set", each)]
+        if task.after is not None and task.after not in ended_badly:
+            words += ["--from", f"{stem}/{points[task.after].name}"]
+        print(f"{number + 1} of {len(points)}: deqn {shlex.join(words)}", flush=True)
+        # A process each: costs are those of one training, and what one leaves behind does not reach the next.
+        status = subprocess.run([sys.executable, "-m", "deqn", *words], check=False).returncode
+        if status == Diverged.exit_status:
+            ended_badly.add(number)
+        elif status:
+            raise typer.Exit(status if status > 0 else 128 - status)
+    together = " ".join(f"{stem}/{task.name}" for n, task in enumerate(points) if n not in ended_badly)
+    print(f"next: deqn compare {together}")
+    if ended_badly:
+        print(f"diverged: {', '.join(points[n].name for n in sorted(ended_badly))}", file=sys.stderr)
+        raise typer.Exit(Diverged.exit_status)
+
+
 @app.command()
 def submit(
     file: ParameterPath,
@@ -113,6 +168,9 @@ def submit(
     array: Annotated[
         str | None, typer.Option("--array", metavar="KEY=V1,V2,...", help="a job array, one run for each value")
     ] = None,
+    grid: Grid = [],  # noqa: B006 - typer reads it, nobody changes it
+    seeds: Seeds = None,
+    continued: Continued = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the script, submit nothing")] = False,
 ) -> None:
     """Train under SLURM: checks everything, then gives slurm/train.sbatch to sbatch with what is asked for here.
@@ -131,14 +189,23 @@ def submit(
         "qos": qos,
     }  # fmt: skip
     sweep = jobs.read_sweep(array) if array is not None else None
+    if grid or seeds or continued:
+        if array is not None or not grid:
+            raise UserError("--grid, --seeds and --continue go together, and --array alone; see deqn submit --help")
+        if seeds and given["seed"] is not None:
+            raise UserError(f"--seeds {seeds} with --seed {given['seed']}: leave one of them out")
+        if continued and given["start_from"] is not None:
+            raise UserError("--continue with --from: each begins with its neighbour's weights; leave --from out")
+        points = tasks(grid, seeds, "sweep", continued)
+        sweep = jobs.Sweep([task.overrides for task in points], (seeds or 1) if continued else 0)
     job = jobs.Job(
         file=project.shown(asked.path), run=given["run"], arguments=words,
         options={name: str(value) for name, value in options_of_sbatch.items() if value is not None},
         site=site or os.environ.get("DEQN_SITE") or "generic", sweep=sweep, command=typed_command(),
     )  # fmt: skip
     jobs.check(job, asked, given["start_from"])
-    for override in sweep.overrides() if sweep else ():
-        read_file(file, [*given["overrides"], override], given["seed"])
+    for overrides in sweep.tasks if sweep else ():
+        read_file(file, [*given["overrides"], *overrides], given["seed"])
     text = jobs.script(project, job)
     if dry_run or not jobs.has_sbatch():
         print(text, end="")

@@ -15,6 +15,7 @@ from deqn.commands.arguments import (
     Trust,
     app,
     project_of,
+    refuse_format,
     run_named,
     shown,
     solved_run,
@@ -91,7 +92,9 @@ def _policy(folder: RunFolder, states: str, out: str, as_trained: bool) -> None:
 @app.command()
 def simulate(
     run: RunName,
-    out: Annotated[str, typer.Option("--out", metavar="FILE.npz", help="where the arrays go, by letter")],
+    out: Annotated[
+        str, typer.Option("--out", metavar="FILE", help="arrays by letter: .npz, .mat; data: .parquet, .dta, .csv")
+    ],
     periods: Annotated[int, typer.Option(min=1, help="of each path")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="of the draws")] = 0,
     states: Annotated[
@@ -106,6 +109,7 @@ def simulate(
     """Simulate a run's economy, from states and along shocks of your own if you give them."""
     refuse_ranks("simulate")
     run_named(run)  # a mistyped name is told before all else
+    refuse_format(out)
     for option, file in (("--states", states), ("--shocks", shocks)):
         if file is not None and not Path(file).is_file():
             raise UserError(f"{option}: {file} not found; expected an .npz")
@@ -124,7 +128,14 @@ def _simulate(
 
 
 @app.command()
-def plot(run: RunName, as_trained: AsTrained = False, trust: Trust = False) -> None:
+def plot(
+    run: RunName,
+    journal: Annotated[
+        bool, typer.Option("--journal", help="90 or 190 mm wide with letters of 7 pt, into RUN/journal/figures")
+    ] = False,
+    as_trained: AsTrained = False,
+    trust: Trust = False,
+) -> None:
     """Draw the figures that a run's files allow, its further evaluations too; also of a run in progress."""
     from deqn.tasks.evaluate import of_earlier_weights
 
@@ -132,15 +143,15 @@ def plot(run: RunName, as_trained: AsTrained = False, trust: Trust = False) -> N
     if earlier := of_earlier_weights(folder):
         print(f"deqn: warning: {earlier}", file=sys.stderr)
     for place in (folder.path, *sorted(each.parent for each in folder.evaluations.glob("*/description.json"))):
-        _draw(folder, place, as_trained)
+        _draw(folder, place, as_trained, journal)
 
 
-def _draw(folder: RunFolder, place: Path, as_trained: bool) -> None:
+def _draw(folder: RunFolder, place: Path, as_trained: bool, journal: bool = False) -> None:
     """Draws into the run's folder or that of one of its evaluations, `place`."""
     from deqn.report.figures import draw_all
 
-    drawn = draw_all(place, as_trained, folder.path)
-    print(f"figures in {shown(place)}/figures: {', '.join(path.stem for path in drawn)} (PNG, PDF, CSV)")
+    drawn = draw_all(place, as_trained, folder.path, journal)
+    print(f"figures in {shown(drawn[0].parent)}: {', '.join(path.stem for path in drawn)} (PNG, PDF, CSV)")
 
 
 @app.command()

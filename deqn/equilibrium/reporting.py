@@ -48,7 +48,7 @@ def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
         },
         printed=("errors", "implied"),
         description={
-            **_description(economy),
+            **description_of(economy),
             "aggregates": dict(report.aggregates) or {name: name for name in _series(evaluation)},
             "evaluation": path.model_dump(),
             "shares_at_constraints": constrained,
@@ -109,8 +109,8 @@ def at_stage(rule: DecisionRule) -> list[dict[str, Any]]:
     return [row for row in next(iter(tables.values()), []) if row["shock"] == "all"]
 
 
-def _description(economy: Economy) -> dict[str, Any]:
-    """What tables and figures need to know of the economy; what it does not say is left out."""
+def description_of(economy: Economy) -> dict[str, Any]:
+    """What tables, figures and data frames need to know of the economy; what it does not say is left out."""
     report = economy.report
     letters = report.letters
     said: dict[str, Any] = {
@@ -120,6 +120,7 @@ def _description(economy: Economy) -> dict[str, Any]:
         "stage_variables": report.stage_variables,
         "shock_variables": report.shock_variables,
         "condition_names": report.condition_names,
+        "output": report.output,
         "binding": dict.fromkeys(report.foreseen, report.binding) if report.binding else {},
     }
     return {

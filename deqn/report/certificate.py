@@ -57,15 +57,19 @@ def markdown(said: Mapping[str, Any]) -> str:
     failed = said["failed"]
     verdict = f"failed: {len(failed)} of {len(said['checks'])} checks" if failed else "verified"
     table = Table("verdict", "check", "number", "threshold", "what was measured", box=box.SIMPLE_HEAD)
-    for check in said["checks"]:
-        number, bound = _numbers(check)
-        shown = f"**{check['verdict']}**" if check["verdict"] == "fail" else check["verdict"]
-        table.add_row(shown, check["name"], number, bound, check["note"].replace("|", "/"))
+    for verdict_of_check, *cells, note in rows(said):
+        shown = f"**{verdict_of_check}**" if verdict_of_check == "fail" else verdict_of_check
+        table.add_row(shown, *cells, note.replace("|", "/"))
     parts = [f"# {said['run']}: {verdict}", tables.text(table).rstrip()]
     parts += [f"Failed: {', '.join(failed)}."] if failed else []
     parts.append("A check that is not applicable says nothing for the solution, and nothing against it.")
     parts.append("\n".join(f"- {name}: {text}" for name, text in _origin(said)))
     return "\n\n".join(parts) + "\n"
+
+
+def rows(said: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """Verdict, name, number, threshold and note of each check, as they are printed."""
+    return [(each["verdict"], each["name"], *_numbers(each), each["note"]) for each in said["checks"]]
 
 
 def _numbers(check: Mapping[str, Any]) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from deqn.report.tables import SCALES, condition_name, digits, worst_row
 
 _CURE = "repeat deqn compare"
 _ROUNDING = 1e-10  # errors below it are rounding and do not set the axis
+_MOST_STATICS = 5  # variables of the figure of comparative statics
 _DOTS = 2000  # states drawn of each run
 _PERCENTILES = np.concatenate([np.linspace(0, 99, 100), [99.5, 99.9, 100]])
 
@@ -65,13 +66,56 @@ def _table(*columns: str) -> Table:
 
 
 def figures(folder: Path) -> list[Path]:
-    """Draws errors and policies of all runs over each other into folder/figures; returns the PNG files."""
+    """Draws errors and policies of all runs over each other into folder/figures, and moments over a parameter in which
+    they differ; returns the PNG files.
+    """
     described = json.loads((folder / "comparison.json").read_text())
     with np.load(folder / "comparison.npz") as file:
         arrays = {name: file[name] for name in file.files}
     with paper_style():
-        drawings = [_errors(described, arrays, folder), _policies(described, arrays)]
+        drawings = [_errors(described, arrays, folder), _policies(described, arrays), statics(described, folder)]
         return [save(folder, drawing) for drawing in drawings if drawing]
+
+
+def statics(described: dict[str, Any], folder: Path) -> Drawing | None:
+    """Comparative statics: mean and standard deviation of aggregates over a parameter, with the range over seeds.
+
+    None unless one or two numbers among the parameters differ; of two, the one with fewer values makes the lines.
+    Data: the parameters, variable, statistic, value (the mean over seeds), low, high, seeds.
+    """
+    varied = sorted(described.get("parameters", {}).items(), key=lambda each: -len(set(each[1])))
+    if not 1 <= len(varied) <= 2:
+        return None
+    runs = pd.DataFrame({"run": described["runs"], **dict(varied)})
+    moments = pd.DataFrame(files.rows(folder / "moments.csv", ("run", "variable"), ("mean", "std"), cure=_CURE))
+    words = described.get("aggregates") or {}
+    shown = [name for name in dict.fromkeys(moments["variable"]) if not words or name in words][:_MOST_STATICS]
+    table = moments[moments["variable"].isin(shown)].merge(runs, on="run")
+    long = table.melt([*dict(varied), "variable"], ["mean", "std"], "statistic")
+    keys = [*dict(varied), "variable", "statistic"]
+    data = long.groupby(keys, sort=True)["value"].agg(["mean", "min", "max", "count"]).reset_index()
+    data.columns = pd.Index([*keys, "value", "low", "high", "seeds"])
+    x, line = varied[0][0], varied[1][0] if len(varied) > 1 else None
+    lines = sorted(set(data[line])) if line else [None]
+    figure = Figure(figsize=(0.5 + 2.3 * len(shown), 4.4), layout="constrained")
+    panels = figure.subplots(2, len(shown), sharex=True, squeeze=False)
+    for statistic, row in zip(("mean", "std"), panels, strict=True):
+        for name, panel in zip(shown, row, strict=True):
+            for number, (label, colour) in enumerate(zip(lines, palette(len(lines)), strict=True)):
+                mine = data[(data["variable"] == name) & (data["statistic"] == statistic)]
+                mine = mine[mine[line] == label] if line else mine
+                panel.fill_between(mine[x], mine["low"], mine["high"], color=colour, alpha=0.25, linewidth=0)
+                panel.plot(mine[x], mine["value"], color=colour, linestyle=DASHES[number % 4], marker="o", markersize=3,
+                           label=f"{line.replace('_', ' ')} {label:g}" if line else "")  # fmt: skip
+            if statistic == "mean":
+                panel.set_title(words.get(name, name))
+            else:
+                panel.set_xlabel(x.replace("_", " "))
+            panel.locator_params(axis="x", nbins=4)
+        row[0].set_ylabel("mean" if statistic == "mean" else "standard deviation")
+    if line:
+        legend_below(figure, *panels[0, 0].get_legend_handles_labels())
+    return Drawing("comparative_statics", figure, data)
 
 
 def _errors(described: dict[str, Any], arrays: dict[str, np.ndarray], folder: Path) -> Drawing:

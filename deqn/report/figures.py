@@ -1,5 +1,6 @@
 """All figures of a run for which it has written the data: `deqn plot`, and the end of `deqn train`."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -8,22 +9,23 @@ from deqn.project.identity import recorded
 from deqn.project.project import Project
 from deqn.project.run import RunFolder
 from deqn.project.user_code import load_module
-from deqn.report import files
+from deqn.report import files, inequality, responses
 from deqn.report.bands import by_axis, by_shock, stages
-from deqn.report.paper import Drawing, paper_style, save
+from deqn.report.paper import Drawing, for_journal, paper_style, save
 from deqn.report.path import aggregates, decision_rule
 from deqn.report.training import training_figure
 
 
-def draw_all(folder: Path, as_trained: bool = False, run: Path | None = None) -> list[Path]:
+def draw_all(folder: Path, as_trained: bool = False, run: Path | None = None, journal: bool = False) -> list[Path]:
     """Draws what the run folder has data for, into folder/figures: PNG, PDF and the data behind each as CSV.
 
     A run in progress has metrics.csv only and gets the figure of training; by_age.csv, or that of another axis, adds
     variables and errors along it and the means by shock; stages/ adds the stages of training; simulation.npz the path
-    of aggregates and, where the state is a few numbers, the decision rule. What `drawings(folder)` of a figures.py
-    beside the parameter file draws comes on top.
+    of aggregates, Lorenz curves, shares and lives along an axis, and, where the state is a few numbers, the decision
+    rule. What `drawings(folder)` of a figures.py beside the parameter file draws comes on top.
 
     as_trained: figures.py is the copy that the run keeps. run: whose evaluation the folder holds, if it is none itself.
+    journal: in the sizes of a journal, into folder/journal/figures, with the impulse responses if they are there.
     Returns the paths of the PNG files. Raises UserError if nothing can be drawn, or a file is damaged.
     """
     if not folder.is_dir():
@@ -31,7 +33,13 @@ def draw_all(folder: Path, as_trained: bool = False, run: Path | None = None) ->
     files.check_evaluation(folder)
     own = _own_figures(RunFolder(run or folder), as_trained)
     with paper_style():
-        made = [save(folder, drawing) for drawing in (*_drawings(folder), *own(folder))]
+        drawings = itertools.chain(drawings_of_library(folder), own(folder))
+        if journal:
+            has_responses = (folder / "responses.csv").exists()
+            more = responses.drawings([folder], [folder.name]) if has_responses else ()
+            made = [save(folder / "journal", for_journal(drawing)) for drawing in itertools.chain(drawings, more)]
+        else:
+            made = [save(folder, drawing) for drawing in drawings]
     if not made:
         raise UserError(
             f"{folder}: nothing to plot, expected rows in metrics.csv, by_age.csv or stages/; train the run a little"
@@ -55,8 +63,10 @@ def _own_figures(run: RunFolder, as_trained: bool) -> Callable[[Path], Iterable[
     return module.drawings
 
 
-def _drawings(folder: Path) -> Iterator[Drawing]:
+def drawings_of_library(folder: Path) -> Iterator[Drawing]:
+    """Yields the figures that need no figures.py of the economy's own, of whatever the folder has data for."""
     yield from by_axis(folder)
+    yield from inequality.drawings(folder)
     yield from (
         drawing for make in (by_shock, stages, aggregates, decision_rule, training_figure) if (drawing := make(folder))
     )

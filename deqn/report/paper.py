@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from deqn.project.errors import CannotWrite
 
@@ -105,6 +106,25 @@ def paper_style() -> Iterator[None]:
         yield
 
 
+COLUMN, PAGE, TALLEST = 90 / 25.4, 190 / 25.4, 230 / 25.4  # inches: Elsevier's widths and the height of its page
+
+
+def for_journal(drawing: Drawing) -> Drawing:
+    """The drawing as wide as a journal's column, 90 mm, or, with panels side by side, as its page, 190 mm.
+
+    Its letters have 7 points. Lines differ in their dashes and bands in their lightness, so that a copy in black and
+    white can be read.
+    """
+    figure = drawing.figure
+    grids = [spec.get_gridspec() for axes in figure.axes if (spec := axes.get_subplotspec()) is not None]
+    width = COLUMN if max((grid.ncols for grid in grids), default=1) == 1 else PAGE
+    old_width, old_height = figure.get_size_inches()
+    figure.set_size_inches(width, min(TALLEST, max(old_height * width / old_width, 0.8 * COLUMN)))
+    for text in figure.findobj(Text):
+        text.set_fontsize(min(text.get_fontsize(), 7))
+    return drawing
+
+
 def save(folder: Path, drawing: Drawing) -> Path:
     """Writes <name>.png (200 dpi), <name>.pdf and <name>.csv into folder/figures; returns the path of the PNG.
 
@@ -112,7 +132,7 @@ def save(folder: Path, drawing: Drawing) -> Path:
     """
     stem = folder / "figures" / drawing.name
     try:
-        stem.parent.mkdir(exist_ok=True)
+        stem.parent.mkdir(parents=True, exist_ok=True)
         drawing.data.to_csv(f"{stem}.csv", index=False, lineterminator="\n")
         drawing.figure.savefig(f"{stem}.png", dpi=200, metadata={"Software": None})
         drawing.figure.savefig(f"{stem}.pdf", metadata={"Creator": None, "Producer": None, "CreationDate": None})

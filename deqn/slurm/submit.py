@@ -24,6 +24,7 @@ from deqn.project.library import job_scripts
 from deqn.project.project import Project
 from deqn.project.writing import write_atomically
 from deqn.tasks.parameter_file import ParameterFile
+from deqn.tasks.sweep import read_values
 from deqn.tasks.train import Request, choose_run
 
 TEMPLATE, LOGS = "train.sbatch", "runs/logs"
@@ -46,14 +47,17 @@ _VARIABLES = {"time": "TIMELIMIT", "mem": "MEM_PER_NODE", "array": "ARRAY_INX"}
 
 
 class Sweep(NamedTuple):
-    """A setting and its values, one for each task of a job array."""
+    """KEY=VALUE of each setting, for each task of a job array, which all name the same settings.
 
-    key: str
-    values: list[str]
+    chains: tasks that begin with the weights of the task so many before them; 0 where all begin for themselves.
+    """
+
+    tasks: list[list[str]]
+    chains: int = 0
 
     def overrides(self) -> list[str]:
-        """KEY=VALUE of each task."""
-        return [f"{self.key}={value}" for value in self.values]
+        """What each task changes, in words."""
+        return [" ".join(task) for task in self.tasks]
 
 
 class Job(NamedTuple):
@@ -74,28 +78,9 @@ class Job(NamedTuple):
 
 
 def read_sweep(text: str) -> Sweep:
-    """KEY=v1,v2,...; commas within brackets and quotes belong to a value. Raises UserError."""
-    key, equals, values = text.partition("=")
-    found = Sweep(key.strip(), [value.strip() for value in _split(values)])
-    if not (equals and found.key and all(found.values)):
-        raise UserError(f"--array {text}: expected KEY=V1,V2,... such as parameters.borrowing_limit=0,-0.25,-0.5")
-    return found
-
-
-def _split(text: str) -> list[str]:
-    """At commas outside brackets and quotes."""
-    parts, depth, quote = [""], 0, ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "\"'":
-            quote = letter
-        depth += 0 if quote else (letter in "[{(") - (letter in "]})")
-        if letter == "," and depth == 0 and not quote:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts
+    """KEY=v1,v2,...: a task for each value. Raises UserError."""
+    key, values = read_values(text, "--array")
+    return Sweep([[f"{key}={value}"] for value in values])
 
 
 def check(job: Job, file: ParameterFile, start_from: str | None) -> None:
@@ -147,7 +132,9 @@ def _option(line: str) -> str:
 def _all_options(job: Job) -> dict[str, str]:
     stem = re.sub(r"[^\w.+-]", "_", Path(job.file).stem)  # a blank would end the option, % mean something to SLURM
     log = f"{LOGS}/{stem}-{'%A_%a' if job.sweep else '%j'}.log"
-    array = {"array": f"0-{len(job.sweep.values) - 1}"} if job.sweep else {}
+    # As many tasks at a time as there are chains, so that a task finds its neighbour done, or a place before it.
+    limit = f"%{job.sweep.chains}" if job.sweep and job.sweep.chains else ""
+    array = {"array": f"0-{len(job.sweep.tasks) - 1}{limit}"} if job.sweep else {}
     one_each = {"ntasks-per-node": job.options["gpus-per-node"]} if "gpus-per-node" in job.options else {}
     return {"job-name": stem, "output": log, **array, **one_each, **job.options}
 
@@ -160,10 +147,33 @@ def _settings(project: Project, job: Job) -> list[str]:
     if (Path(sys.prefix) / "bin/deqn").exists():
         lines.append(f"export DEQN_VENV={shlex.quote(sys.prefix)}")  # the job runs what checked the file
     lines.append(f"set -- {shlex.join([job.file, *job.arguments])}")
-    if job.sweep:
-        lines.append(f"overrides=({shlex.join(job.sweep.overrides())}) # one for each task")
-        lines.append('set -- "$@" --set "${overrides[SLURM_ARRAY_TASK_ID]}"')
+    for number, column in enumerate(zip(*job.sweep.tasks, strict=True) if job.sweep else (), start=1):
+        name = "overrides" if number == 1 else f"overrides{number}"
+        lines.append(f"{name}=({shlex.join(column)}) # one for each task")
+        lines.append(f'set -- "$@" --set "${{{name}[SLURM_ARRAY_TASK_ID]}}"')
+    if job.sweep and job.sweep.chains:
+        lines += _FROM_NEIGHBOUR.format(chains=job.sweep.chains, stem=shlex.quote(Path(job.file).stem)).splitlines()
     return lines
+
+
+# The task before in the chain may have been requeued, or still train: this one then waits in the queue, not on a node.
+_FROM_NEIGHBOUR = """\
+neighbour=$((SLURM_ARRAY_TASK_ID - {chains})) stem={stem}
+if [ "$neighbour" -ge 0 ]; then
+  neighbour=${{SLURM_ARRAY_JOB_ID}}_$neighbour
+  case $(sed -n 's/^ "status": "\\([a-z]*\\)".*/\\1/p' "runs/$stem/$neighbour/provenance.json" 2>/dev/null) in
+    done) set -- "$@" --from "$stem/$neighbour" ;;
+    diverged | failed) echo "task $neighbour did not end well: this one begins for itself" >&2 ;;
+    *)
+      if [ "${{SLURM_RESTART_COUNT:-0}}" -lt 500 ]; then
+        echo "task $neighbour has not ended: back into the queue" >&2
+        scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID" && exit 0
+      fi
+      echo "task $neighbour never ended: see its log" >&2
+      exit 2
+      ;;
+  esac
+fi"""
 
 
 def has_sbatch() -> bool:
@@ -203,7 +213,7 @@ def send(project: Project, job: Job, text: str) -> str:
         "command": job.command,
     }
     write_atomically(logs / f"{number}.json", json.dumps(record, indent=1) + "\n")
-    tasks = f" with {len(job.sweep.values)} tasks" if job.sweep else ""
+    tasks = f" with {len(job.sweep.tasks)} tasks" if job.sweep else ""
     log = record["log"].replace("%j", number).replace("%A", number).replace("%a", "TASK")
     return f"job {number}{tasks} submitted: {job.file}; log {log}; deqn status follows it"
 

@@ -92,6 +92,9 @@ def compare_runs(runs: Sequence[RunFolder], folder: Path, path: Mapping[str, int
         "axes": _by_letter(axes_of(economy), letters)._asdict(),
         "axis_labels": dict(economy.report.axis_labels),
         "condition_names": dict(economy.report.condition_names),
+        "aggregates": dict(economy.report.aggregates),
+        "parameters": _differing_numbers(runs),
+        "seeds": [read_yaml(run.parameters).get("seed", 0) for run in runs],
     }
     _write(comparison, description, folder)
 
@@ -142,6 +145,17 @@ def differing_parameters(runs: Sequence[RunFolder]) -> Iterator[str]:
         for key, then, now in differences(first, other):
             if then is not None and now is not None:
                 yield f"{name}: parameters.{key} is {now}, that of {names[0]} {then}"
+
+
+def _differing_numbers(runs: Sequence[RunFolder]) -> dict[str, list[float]]:
+    """The parameters that are one number in every run, and differ between them, each with its value by run."""
+    given = [read_yaml(run.parameters).get("parameters") or {} for run in runs]
+    found: dict[str, list[Any]] = {name: [each.get(name) for each in given] for name in given[0]}
+    return {
+        name: values
+        for name, values in found.items()
+        if len(set(map(str, values))) > 1 and all(type(value) in (int, float) for value in values)
+    }
 
 
 def _write(comparison: Comparison, description: Mapping[str, Any], folder: Path) -> None:

@@ -20,6 +20,7 @@ from deqn.project.errors import UserError
 from deqn.project.library import named_run
 from deqn.project.run import RunFolder
 from deqn.project.writing import write_arrays
+from deqn.report.tidy import Simulation
 from deqn.tasks.build import load_problem
 from deqn.tasks.parameter_file import edited_since, parameter_file_of, refuse_strangers
 from deqn.tasks.trained import Trained
@@ -126,7 +127,7 @@ class Solution:
         tracks: int = 1,
         initial_state: Mapping[str, Any] | None = None,
         shocks: Any = None,
-    ) -> dict[str, np.ndarray]:
+    ) -> Simulation:
         """Paths, `tracks` one after the other, by default under the true process from the first initial states.
 
         initial_state: where they begin, an array [tracks, ...] for each field of State, as `policy` takes them.
@@ -134,15 +135,17 @@ class Solution:
         row leads from a period to the next; by name for the parts of a `Joint`; a chain's values count from 0. Of
         two paths that differ in one shock the difference is its impulse response.
         Returns arrays by their letters, float64: for the overlapping generations k, z, a, lam, c, and the economy's
-        definitions (K, Y, r, w, ...); and inside, bool: whether the state lies where the rule was trained.
+        definitions (K, Y, r, w, ...); and inside, bool: whether the state lies where the rule was trained. They are a
+        dictionary that also has `array(letter)` with named axes, `to_dataframe("long" or "wide")` and `export(file)`.
         Raises UserError for states or shocks that do not fit.
         """
         from deqn.equilibrium.evaluation import evaluate
-        from deqn.equilibrium.reporting import arrays_by_letter
+        from deqn.equilibrium.reporting import arrays_by_letter, description_of
 
         start = None if initial_state is None else self.economy.check_states(initial_state)
         path = evaluate(self.rule, periods + burn_in, burn_in, seed, tracks, start, shocks)
-        return arrays_by_letter(self.economy, path)
+        described = {"aggregates": self.economy.report.aggregates, **description_of(self.economy)}
+        return Simulation(arrays_by_letter(self.economy, path), described)
 
     def impulse_response(
         self,
@@ -196,7 +199,7 @@ def write_policy(run: RunFolder, states: str, out: str, as_trained: bool = False
 def write_simulation(
     run: RunFolder, out: str, periods: int, seed: int, states: str | None, shocks: str | None, as_trained: bool = False
 ) -> str:
-    """`deqn simulate`: writes paths from the states and along the shocks of .npz files, or drawn ones.
+    """`deqn simulate`: writes paths from the states and along the shocks of .npz files, or drawn ones; see `export`.
 
     shocks: an array `shock`, or one for each part of a joint process. Returns a line that says how many periods there
     are, and how many of them are outside. Raises UserError as `Solution.simulate`.
@@ -207,7 +210,7 @@ def write_simulation(
     if given is not None and list(given) == ["shock"]:
         given = given["shock"]
     path = solution.simulate(periods, seed, initial_state=start, shocks=given)
-    write_arrays(Path(out), path)
+    path.export(out)
     outside = np.count_nonzero(~path["inside"])
     tracks = path["track"].max() + 1
     return (

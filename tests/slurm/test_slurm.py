@@ -156,6 +156,15 @@ def test_an_array_trains_a_run_for_each_value(project):
     assert [record(project, f"{job}_{task}")["status"] for task in "01"] == ["done", "done"]
 
 
+def test_an_array_along_a_grid_trains_each_task_from_its_neighbours_weights(project):
+    along = ["--grid", "parameters.borrowing_limit=0,-0.1", "--continue"]
+    job = submitted(project, "--cpus-per-task", 1, "--time", 10, *along)
+    for task in ("0", "1"):
+        state, said = ends(project, f"{job}_{task}")
+        assert state == "COMPLETED", said
+    assert [record(project, f"{job}_{task}")["start_from"] for task in "01"] == [None, f"small/{job}_0"]
+
+
 def test_at_the_time_limit_a_job_is_requeued_and_goes_on_to_its_end(project):
     name = "models/brock_mirman/limited.yaml"
     settings = yaml.safe_load((project / QUICK).read_text())
