@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from numpy.polynomial.hermite_e import hermegauss
 from oracles.hidden_growth_grid import HiddenGrowth, bayes, solve
-from small import ROOT, economy_of, rule_of, states_of, train
+from small import ROOT, economy_of, rule_of, states_of
 
 from deqn.equilibrium.evaluation import evaluate
 from deqn.sequence.hmm import forward
@@ -87,18 +87,3 @@ def test_who_cannot_learn_anything_consumes_as_if_growth_were_independent_over_t
     b = np.linspace(0, 1, 9)
     c = solution.consumption(np.full(9, same.typical_capital()), b)
     np.testing.assert_allclose(c, c[0], rtol=1e-9)
-
-
-@pytest.mark.slow
-def test_the_rule_with_the_belief_and_the_one_that_remembers_agree_with_the_grid_and_one_without_memory_does_not(
-    tmp_path,
-):
-    solution, apart = solve(ECONOMY, 40, 31, 11), {}
-    lengths = {"belief": 1500, "memoryless": 1500, "recurrent": 1500}
-    for stem, updates in lengths.items():
-        _, path, _ = train(tmp_path, f"growth_hidden/{stem}", f"phases.0.updates={updates}", "evaluation.periods=6000")
-        apart[stem] = np.abs(path["c"] / solution.consumption(path["k"], path["b"]) - 1)
-    assert apart["belief"].max() < 5e-4
-    assert apart["recurrent"].mean() < 5e-4
-    assert np.quantile(apart["recurrent"], 0.999) < 5e-3
-    assert apart["memoryless"].mean() > 2 * apart["recurrent"].mean()
