@@ -12,7 +12,7 @@ from deqn.equilibrium.warm_start import stages_of
 from deqn.project.errors import UserError
 from deqn.tasks.build import build_problem, class_of
 
-SIZES = {"three": 3, "four": 4, "twenty": 20, "onetwenty": 120}
+SIZES = {"three": 3, "four": 4, "twenty": 20, "onetwenty": 120, "twoforty": 240}
 LABOUR = {3: [0.6, 1.4, 0.5], 4: [0.5, 0.88, 2.2, 0.7]}
 ETA, DELTA = [0.85, 1.15, 0.85, 1.15], [0.5, 0.5, 0.9, 0.9]
 
@@ -55,6 +55,15 @@ def test_120_cohorts_live_half_a_year_a_period_with_the_benchmarks_labour_at_the
     np.testing.assert_allclose([labour[age] for age in by_hand], list(by_hand.values()), rtol=1e-12)
     assert len(labour) == 120
     assert p.discount_factor == pytest.approx(0.95**0.5, rel=1e-6)
+
+
+def test_240_cohorts_begin_with_as_much_capital_as_in_the_steady_state_in_which_the_young_owe_most_of_it():
+    economy = class_of(file := file_named("twoforty"))(file.parameters, "float64")
+    start = economy.initial_states(500, np.random.default_rng(0)).capital
+    assert np.maximum(economy.steady.capital, 0).sum() > 4 * economy.steady.capital.sum()
+    assert start[0].sum() == pytest.approx(economy.steady.capital.sum(), rel=1e-12)
+    assert (start >= 0).all()
+    assert file.parameters.discount_factor == pytest.approx(0.95**0.25, rel=1e-6)
 
 
 # ---- equations of three and four cohorts, cohort by cohort and shock by shock

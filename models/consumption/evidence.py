@@ -1,0 +1,20 @@
+"""The same household by endogenous grid points, for `deqn verify`: NumPy, nothing of the economy's own code."""
+
+import numpy as np
+
+from .grid import Household, mean_one, rouwenhorst, solve
+
+
+def grid(parameters, state):
+    """Consumption and savings."""
+    solution = solved(parameters)
+    wealth, shock = np.asarray(state.wealth), np.asarray(state.shock)
+    return {"consumption": solution.consumption(wealth, shock), "savings": solution.savings(wealth, shock)}
+
+
+def solved(parameters):
+    """The solution for the parameters of a file."""
+    p = parameters
+    log_income, transition = rouwenhorst(p.states, p.persistence, p.innovation_sd)
+    income = mean_one(log_income, transition)
+    return solve(Household(p.discount_factor, p.risk_aversion, p.gross_return, income, transition, p.borrowing_limit))
