@@ -15,7 +15,7 @@ FOLDER = ROOT / "models/olg_bond"
 EVIDENCE = load_module(FOLDER, "evidence")  # NumPy and SciPy; it imports nothing of the economy
 TFP, DELTA = np.array([0.85, 1.15, 0.85, 1.15]), np.array([0.5, 0.5, 0.9, 0.9])
 KINDS = ["adjustment=holdings", "adjustment=proceeds", "trading_cost=0.7"]
-LABOUR = {n: (0.5 + np.sin(np.linspace(0.5, 3, n))).tolist() for n in (6, 20)}
+LABOUR = {n: (0.5 + np.sin(np.linspace(0.5, 3, n))).tolist() for n in (6, 60)}
 
 
 def economy(file="bond_six", *parameters):
@@ -72,7 +72,7 @@ def test_the_budget_of_every_household_is_met(kind):
     np.testing.assert_allclose(c + a + price[:, None] * d + costs, cash, atol=1e-12)
 
 
-@pytest.mark.parametrize("cohorts", [3, 6, 20])
+@pytest.mark.parametrize("cohorts", [3, 6, 60])
 @pytest.mark.parametrize("spread", [0.01, 0.3, 5.0])
 def test_bonds_clear_and_no_limit_is_passed_whatever_the_network_says(cohorts, spread):
     one = of_size(cohorts)
