@@ -87,8 +87,9 @@ def test_a_condition_counts_as_much_as_its_weight_says():
     assert float(loss_of(weighted)) == pytest.approx(3 * float(loss_of(plain)), rel=1e-12)
 
 
-def test_the_full_gradient_is_the_derivative_of_the_loss():
-    problem = problem_of("next_period.gradient=full")
+@pytest.mark.parametrize("gradient", ["full", "held"])
+def test_the_full_gradient_is_the_derivative_of_the_loss_and_the_held_one_with_the_copy_fixed(gradient):
+    problem = problem_of(f"next_period.gradient={gradient}")
     gradient = gradient_of(problem)
     for number, entry, difference in differences_of(problem):
         assert gradient[number][entry] == pytest.approx(difference, rel=1e-5, abs=1e-8)
@@ -113,8 +114,9 @@ def test_the_frozen_gradient_holds_the_euler_target_fixed():
     assert any(np.abs(one - other).max() > 1e-4 for one, other in zip(found, gradient_of(full), strict=True))
 
 
-def test_frozen_asks_the_averaged_copy_about_the_next_period():
-    problem = problem_of()
+@pytest.mark.parametrize("gradient", ["frozen", "held"])
+def test_frozen_and_held_ask_the_averaged_copy_about_the_next_period(gradient):
+    problem = problem_of(f"next_period.gradient={gradient}")
     before = float(loss_of(problem))
     randomize(problem.target, scale=0.1, seed=5)
     assert abs(float(loss_of(problem)) / before - 1) > 1e-3

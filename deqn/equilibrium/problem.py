@@ -112,8 +112,9 @@ class Equilibrium(Problem):
         """One minibatch of the episode: errors of every condition, and the tracks moved on when the episode is over."""
         before, carry = carry.resets, self.sampler.next_episode_if_due(carry, key)
         state, policy, weight = self.sampler.under_shocks(self.sampler.states_of_update(carry))
-        frozen = self.next_period.gradient == "frozen"
-        E = self.policy_rule.expectation(state, policy, self.target_rule if frozen else None, frozen)
+        gradient = self.next_period.gradient
+        following = None if gradient == "full" else self.target_rule
+        E = self.policy_rule.expectation(state, policy, following, gradient == "frozen")
         policy = self.economy.complete(state, policy, E)
         residuals = self.economy.residuals(state, policy, E)
         means = {name: tf.reduce_mean(_by_state(residual**2) * weight) for name, residual in residuals.items()}
@@ -135,7 +136,7 @@ class Equilibrium(Problem):
 
     def after_update(self) -> None:
         """The target network follows the policy network."""
-        if self.next_period.gradient == "frozen":
+        if self.next_period.gradient != "full":
             keep = self.next_period.average
             for target, live in zip(self.target.trainable_variables, self.network.trainable_variables, strict=True):
                 target.assign(keep * target + (1.0 - keep) * live)
@@ -233,10 +234,11 @@ class Equilibrium(Problem):
         activation = network.activation if isinstance(network.activation, str) else ", ".join(network.activation)
         weights = sum(int(np.prod(variable.shape)) for variable in self.trainable["policy"])
         each = ", each under every shock" if sampling.every_shock else ""
-        if self.settings.next_period.gradient == "frozen":
-            decided = "a slowly averaged copy of the network, no gradient"
-        else:
-            decided = "the network itself, with gradient"
+        decided = {
+            "full": "the network itself, with gradient",
+            "frozen": "a slowly averaged copy of the network, no gradient",
+            "held": "a slowly averaged copy of the network, with gradient through the next state",
+        }[self.settings.next_period.gradient]
         return {
             "network": f"{network.kind}, {inputs_of(economy)} inputs{kept}, hidden {hidden} {activation}, "
             f"{economy.taken.each} outputs{heads}{further}: {weights} weights to train, {economy.dtype}",

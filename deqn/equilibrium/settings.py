@@ -70,10 +70,11 @@ class NextPeriodSettings(Section):
     """Which network decides inside the expectation, and whether gradients flow through it.
 
     full: the network that is trained, with gradients (the paper's). frozen: a slowly averaged copy, without: the
-    update is then time iteration fitted by a network.
+    update is then time iteration fitted by a network. held: the copy, with gradients through the state that today's
+    decisions lead to: time iteration for decisions that only next period tells apart, such as portfolios.
     """
 
-    gradient: Literal["full", "frozen"] = setting("full")
+    gradient: Literal["full", "frozen", "held"] = setting("full")
     average: float = setting(0.0, unit="share of the copy that an update keeps", ge=0, lt=1)
 
 
