@@ -175,7 +175,7 @@ def test_a_shipped_solution_is_neither_a_parameter_file_nor_part_of_the_equation
     run = RunFolder(project / "runs/tiny/two")
     keep_python(project / "models/olg", run)
     assert sorted(path.name for path in run.as_trained.iterdir()) == [
-        "economy.py", "evidence.py", "grid.py", "paper.py", "parameters.py", "reproduce.py",
+        "economy.py", "evidence.py", "grid.py", "many_cohorts.py", "paper.py", "parameters.py", "reproduce.py",
         "social_security.py", "social_security_evidence.py", "social_security_parameters.py", "steady_state.py",
     ]  # fmt: skip
 

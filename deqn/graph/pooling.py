@@ -53,7 +53,7 @@ class BrainGNN(keras.Model):
     def __init__(self, parts: np.ndarray, keep: int, units: int, communities: int, seed: int, dtype: str) -> None:
         super().__init__(dtype=dtype)
         self.keep, self.parts = keep, tf.constant(parts, dtype)
-        self.convolution = PlaceConvolution(*parts.shape, units, communities, seed, dtype)
+        self.convolution = PlaceConvolution(len(parts), parts.shape[1], units, communities, seed, dtype)
         self.direction = _dense(1, seed + 2, dtype)
         self.hidden, self.out = _dense(units, seed + 3, dtype, "relu"), _dense(1, seed + 4, dtype)
 

@@ -126,13 +126,9 @@ class OverlappingGenerations(Economy):
         """Steady-state capital, scaled by a common and a cohort's own factor; the first is the steady state itself."""
         common = np.exp(0.2 * generator.standard_normal((count, 1)))
         own = np.exp(0.1 * generator.standard_normal((count, self.p.cohorts)))
-        steady = np.maximum(self.steady.capital, 0.0)
-        if steady.sum() > 4 * self.steady.capital.sum():
-            # The steady state has no borrowing limit. With many cohorts the young owe most of what the others hold.
-            steady *= self.steady.capital.sum() / steady.sum()
-        capital = steady * common * own
+        capital = np.maximum(self.steady.capital, 0.0) * common * own
         shock = generator.choice(len(self.p.tfp), size=count, p=self.shocks.stationary)
-        capital[0], shock[0] = steady, 0
+        capital[0], shock[0] = np.maximum(self.steady.capital, 0.0), 0
         return State(capital, shock.astype(np.int32))
 
     def check_states(self, state) -> State:

@@ -43,8 +43,7 @@ def life_cycle(p: Parameters, labour: np.ndarray, r: float, w: float) -> SteadyS
     N, g = len(labour), (p.discount_factor * r) ** (1 / p.risk_aversion)
     ahead = np.arange(N)
     propensity = np.array([1 / ((g / r) ** ahead[: N - h]).sum() for h in range(N)])
-    with np.errstate(over="ignore"):  # at a return that is far too high, labour of many periods later is worth nothing
-        human_wealth = np.array([(labour[h + 1 :] / r ** ahead[1 : N - h]).sum() for h in range(N)])
+    human_wealth = np.array([(labour[h + 1 :] / r ** ahead[1 : N - h]).sum() for h in range(N)])
     capital, consumption = np.zeros(N), np.zeros(N)
     for h in range(N):
         cash = r * capital[h] + w * labour[h]
