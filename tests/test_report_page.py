@@ -93,6 +93,7 @@ def test_a_cell_is_escaped_and_its_numbers_are_mathematics(text, latex):
         ("u'(c^h) = beta E[ r' u'(c'^{h+1}) ]",
          r"u^{\prime}(c^{h})=\beta\operatorname{E}[r^{\prime}u^{\prime}(c^{\prime\,h+1})]"),
         ("k'_j^(alpha-1) / tau_j", r"k_{j}^{\prime\,\alpha-1}/\tau_{j}"),
+        ("ln A = ln A_ + g", r"\ln A=\ln A_{-1}+g"),
         ("0 <= mu  ⟂  a >= a_low", r"0\le\mu\;\perp\;a\ge a_{\mathrm{low}}"),
         ("w = 1,      h = 1..N-1", r"w=1,\qquad h=1,\dots,N-1"),
         ("khat' = cash s", r"\hat{k}^{\prime}=\;\text{cash}\;s"),

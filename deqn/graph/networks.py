@@ -49,10 +49,10 @@ class Filter(keras.Model):
 
 @final
 class ContextGated(keras.Model):
-    """ST-MGCN's contextual gated recurrent network and its filters on several graphs (Geng et al. 2019, eqs. 5-9).
+    """ST-MGCN's contextual gated recurrent network (Geng et al. 2019, equations 6 to 9).
 
         Xh_t = [X_t, F(X_t)],  z_t = mean over nodes of Xh_t,  s = sigma(W_2 relu(W_1 z)) in R^time,
-        h = RNN of s_t X_t, the same for every node,  forecast = F'(relu(h))
+        h = RNN of s_t X_t, the same for every node,  forecast = relu(h) v + c
 
     gate: "mean" as in the paper; "own", s from each node's own Xh; "none", s = 1.
     """
@@ -65,7 +65,7 @@ class ContextGated(keras.Model):
         self.context = Chebyshev(graphs, order, features, seed, dtype=dtype)
         self.squeeze, self.excite = _dense(units, seed + 1, dtype, "relu"), _dense(time, seed + 2, dtype, "sigmoid")
         self.recurrent = Recurrent(features, units, cell, [units], seed + 3, dtype)
-        self.out = Chebyshev(graphs, order, 1, seed + 4, dtype=dtype)
+        self.out = _dense(1, seed + 4, dtype)
 
     def call(self, window: tf.Tensor, hour: tf.Tensor) -> tf.Tensor:
         batch, (time, nodes, features) = tf.shape(window)[0], window.shape[1:]

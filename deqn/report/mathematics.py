@@ -1,8 +1,8 @@
 """Equations as a docstring has them, such as u'(c) = beta E[ r' u'(c') ], as LaTeX and as MathML.
 
-What is understood: Greek letters by name, k^h, k'_j^(alpha-1), c'^{h+1}, x_low, E[ ... ], sum_j, ln, min, khat,
-fractions with a slash, 1..N, the signs <= >= != -> ~ ⟂ and words. Three blanks or more part two equations of a line. A
-line with a backslash is LaTeX already. What is not understood stays as it was written.
+What is understood: Greek letters by name, k^h, k'_j^(alpha-1), c'^{h+1}, x_low, a_ (a period ago), E[ ... ], sum_j, ln,
+min, khat, fractions with a slash, 1..N, the signs <= >= != -> ~ ⟂ and words. Three blanks or more part two equations of
+a line. A line with a backslash is LaTeX already. What is not understood stays as it was written.
 """
 
 from __future__ import annotations
@@ -147,6 +147,11 @@ class _Stream:
         self.place += 1
         return self.tokens[self.place - 1] if self.place <= len(self.tokens) else None
 
+    def ends_a_name(self) -> bool:
+        """Whether nothing is attached to the token that was read last."""
+        rest = self.tokens[self.place :]
+        return not rest or rest[0].spaced or rest[0].text in ",.;:)]="
+
     def group(self, closing: str) -> list[_Token]:
         """The tokens up to the bracket that closes one which has been read."""
         opening, depth, found = {")": "(", "}": "{"}[closing], 1, list[_Token]()
@@ -193,6 +198,8 @@ def _with_scripts(base: str, stream: _Stream) -> str:
         assert sign is not None
         if sign.text == "'":
             primes += 1
+        elif sign.text == "_" and stream.ends_a_name():
+            scripts["_"] = "-1"  # a_ is what a was a period ago
         else:
             scripts[sign.text] = _script(stream)
     above = "".join(["\\prime " * primes, "\\," * bool(primes and scripts["^"]), scripts["^"]])
