@@ -171,7 +171,7 @@ def test_exposures_that_carry_losses_are_found_and_responses_are_better_than_a_v
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize(
     ("file", "most", "without", "least"),
-    [("context", 0.25, "parameters.gate=none", 0.33), ("diffusion", 0.61, "parameters.gated=false", 0.615)],
+    [("context", 0.25, "parameters.gate=none", 0.26), ("diffusion", 0.61, "parameters.gated=false", 0.615)],
 )
 def test_a_gate_is_worth_what_the_law_says(file, most, without, least, seed):
     assert mse(file, seed)[0] <= most

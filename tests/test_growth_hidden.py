@@ -60,6 +60,7 @@ def test_expansions_are_as_frequent_as_beliefs_say():
         assert abs((z[chosen] == 0).mean() - b[chosen].mean()) < error
 
 
+@pytest.mark.slow
 def test_the_grid_solves_the_euler_equation_between_its_points_by_the_trapezoid_rule():
     solution, rng = solve(ECONOMY, 40, 31, 11), np.random.default_rng(1)
     k, b = ECONOMY.typical_capital() * np.exp(rng.uniform(-0.2, 0.25, 60)), rng.uniform(0.02, 0.98, 60)

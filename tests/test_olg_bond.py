@@ -182,7 +182,7 @@ def test_the_conditions_hold_at_the_solution_on_a_grid_where_no_limit_binds():
     assert np.abs(errors["price"]).max() < 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_finer_grid_moves_the_solution_by_less_than_a_thousandth_of_wealth():
     grid, solution = three()
     capital, bonds, shock = grid.simulate(solution, periods=4, tracks=15, seed=4)
