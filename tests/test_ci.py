@@ -57,8 +57,8 @@ def test_make_refuses_a_python_for_which_there_is_no_tensorflow(tmp_path, versio
     assert not (tmp_path / ".venv").exists()
 
 
-CLUSTER = ["build-essential", "cmake", "openmpi-bin", "libopenmpi-dev", "munge", "slurm-wlm"]
-PROGRAMS = ["make", "g++", "cmake", "mpirun", "mpicxx", "munged", "slurmctld", "slurmd", "sbatch"]
+CLUSTER = ["build-essential", "cmake", "openmpi-bin", "libopenmpi-dev", "munge", "slurm-wlm", "chromium"]
+PROGRAMS = ["make", "g++", "cmake", "mpirun", "mpicxx", "munged", "slurmctld", "slurmd", "sbatch", "chromium"]
 
 
 @pytest.mark.parametrize(

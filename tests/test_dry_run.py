@@ -148,7 +148,7 @@ ECONOMIES = [path for path in sorted((ROOT / "models").glob("*/*.yaml")) if "\ne
 
 
 @pytest.mark.parametrize("path", ECONOMIES, ids=lambda path: path.stem)
-def test_every_economy_of_the_library_passes_within_two_seconds_of_processor_time(path):
+def test_every_economy_of_the_library_passes_within_two_seconds_of_processor_time_or_eight_with_a_market(path):
     file = file_of(path)
     economies = [class_of(file)(file.parameters, dtype) for dtype in ("float32", "float64")]
     start = time.process_time()
@@ -156,7 +156,8 @@ def test_every_economy_of_the_library_passes_within_two_seconds_of_processor_tim
         economies[0], file.settings.sampling.every_shock, file.settings.next_period.gradient == "frozen"
     )
     trace(economies[1])
-    assert time.process_time() - start < 2
+    # In olg_bond a threshold and a price are searched for in every successor: about three seconds on a quiet machine.
+    assert time.process_time() - start < (8 if path.parent.name == "olg_bond" else 2)
 
 
 # ---- more than one number a state, more than eight values of a shock

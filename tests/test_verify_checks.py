@@ -432,5 +432,5 @@ def test_what_is_declared_as_evidence_imports_nothing_of_deqn_or_of_the_economy(
             if isinstance(node, ast.ImportFrom):
                 beside = path.parent / f"{node.module}.py"
                 names = [] if node.level and beside in files else ["." * node.level + node.module]
-            assert {name.split(".")[0] for name in names} <= {"numpy", "scipy", "collections", "dataclasses",
+            assert {name.split(".")[0] for name in names} <= {"numpy", "scipy", "collections", "copy", "dataclasses",
                                                                "functools", "typing"}, (path, names)  # fmt: skip

@@ -101,10 +101,11 @@ class Decoupled(keras.Model):
         self.p, self.hops, self.lags = tf.constant(diffusion(a), dtype), hops, lags
         self.gated, self.dynamic = gated, dynamic
         self.nodes = len(a)
-        self.hours, self.places = (
-            keras.layers.Embedding(n, w, keras.initializers.RandomNormal(0.0, 1.0, seed=seed + 50 + k), dtype=dtype)
-            for k, (n, w) in enumerate([(season, width), (self.nodes, 2 * width)])
-        )
+        if gated or dynamic:
+            self.hours, self.places = (
+                keras.layers.Embedding(n, w, keras.initializers.RandomNormal(0.0, 1.0, seed=seed + 50 + k), dtype=dtype)
+                for k, (n, w) in enumerate([(season, width), (self.nodes, 2 * width)])
+            )
         if dynamic:
             self.attention = EdgeAttention(diffusion(a), units, seed + 5, dtype=dtype)
             self.mixed = _dense(units, seed + 8, dtype, "relu")
@@ -116,7 +117,8 @@ class Decoupled(keras.Model):
         self.built = True  # the layers build themselves where they are first called
 
     def call(self, window: tf.Tensor, hour: tf.Tensor) -> tf.Tensor:
-        x, code = window[..., :1], self.code(hour)
+        x = window[..., :1]
+        code = self.code(hour) if self.gated or self.dynamic else None
         p = self.attention(self.mixed(code)) if self.dynamic else None
         forecast = 0.0
         for block in self.blocks:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # slurm/train.sbatch sends USR1 before the time limit; HUP comes when a terminal is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
+POOR = 0.05  # an error of the weights of --from above which the warm start is looked at, too
+
 
 class Request(NamedTuple):
     """What the user asked for beside the parameter file.
@@ -95,6 +97,36 @@ def prepare(file: ParameterFile, request: Request, workers: Workers) -> Problem:
     return problem
 
 
+def _started(
+    file: ParameterFile, request: Request, problem: Problem, workers: Workers, say: Callable[[str], None]
+) -> Problem:
+    """The problem where its training begins: at the warm start, or with the weights of --from.
+
+    Where these are poor, because the other run never saw such states, and the file has a warm start that is better,
+    this is taken: as where the run before in a sweep had another borrowing limit.
+    """
+    if request.start_from is None:
+        problem.warm_start(say)
+        return problem
+    if getattr(file.settings, "warm_start", None) is None or (error := _error(problem, workers)) <= POOR:
+        return problem
+    own = build_problem(file, workers.rank, workers.size)
+    own.warm_start(say)
+    better = _error(own, workers)
+    if error <= better:
+        return problem
+    say(
+        f"training begins at the warm start, whose error is {100 * better:.2g} %: that of the weights of "
+        f"{request.start_from} is {100 * error:.2g} % here"
+    )
+    return own
+
+
+def _error(problem: Problem, workers: Workers) -> float:
+    """The error that decides on fresh data, as rank 0 finds it."""
+    return on_first(workers, lambda: float(next(iter(problem.judged(problem.validate()).values()))))
+
+
 def train_run(
     file: ParameterFile,
     request: Request,
@@ -119,8 +151,11 @@ def train_run(
             reports.append(stack.enter_context(TensorBoard(run.path / "tensorboard", say)).report)
         latest = on_first(workers, lambda: _latest(run, request, say))
         record = _record(run, file, request, workers)
-        if latest is None and request.start_from is None:
-            problem.warm_start(say)
+        if latest is None:
+            started = _started(file, request, problem, workers, say)
+            if record is not None and started is not problem:
+                record["start_from"] = None
+            problem = started
         _begin(run, file, record)  # not before: a mistake that the warm start finds leaves no run behind
 
         def to_all(progress: Progress) -> None:
