@@ -93,7 +93,7 @@ def test_a_household_without_a_solution_is_refused_in_one_line(setting, words):
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_consumption_after_training_is_the_grids_at_all_visited_wealth(tmp_path):
     _, path, _ = train(tmp_path, "consumption/consumption", "phases.0.updates=4000")
     apart = path["c"] / solve(household(), nodes=20_000).consumption(path["w"], path["z"].astype(int)) - 1

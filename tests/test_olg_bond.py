@@ -211,7 +211,7 @@ def trained(folder, file, *settings):
     return errors, path, distances(path, known)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_cohorts_agree_with_the_root_of_one_equation(tmp_path):
     _, path, away = trained(tmp_path, "bond_two", "evaluation.periods=4000")
     assert not np.any(path["d"])

@@ -83,7 +83,7 @@ def test_who_consumes_a_share_more_in_all_years_that_are_left_gains_this_share(r
     np.testing.assert_allclose(table["standard error"], 0, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_gains_of_a_reform_that_changes_nothing_are_none_and_of_pensions_those_of_the_old(tmp_path):
     make_project(tmp_path, "olg")
     for name, rate in (("none", 0.0), ("again", 0.0), ("some", 0.1)):

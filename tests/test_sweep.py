@@ -121,6 +121,6 @@ def test_a_sweep_trains_each_point_from_the_one_before_and_compare_draws_it(tmp_
     assert sorted(set(table["risk_aversion"])) == [2.0, 2.1]
     # The first network never saw a debt: its weights would be a worse beginning than the warm start.
     limit = ["--set", "parameters.borrowing_limit=-0.1"]
-    done = typed(project, "train", words[0], "--run", "debts", "--from", "sweep-risk_aversion=2", *limit, *short)
+    done = typed(project, "train", words[0], "--run", "debts", "--from", "tiny/sweep-risk_aversion=2", *limit, *short)
     assert "training begins at the warm start" in done.stdout, done.stderr
     assert json.loads((project / "runs/tiny/debts/provenance.json").read_text())["start_from"] is None
