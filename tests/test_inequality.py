@@ -34,15 +34,24 @@ def test_the_area_under_the_lorenz_curve_belongs_to_the_gini_coefficient():
     np.testing.assert_allclose(1 - 2 * area, inequality.gini(x), rtol=1e-12)
 
 
+def path_of(folder, k):
+    described = {
+        "letters": {"capital": "k"}, "states": ["capital"], "units": {},
+        "axes": {"labels": {"age": list(range(20, 20 + k.shape[1]))}},
+    }  # fmt: skip
+    (folder / "description.json").write_text(json.dumps(described))
+    np.savez(folder / "simulation.npz", k=k, track=np.zeros(len(k), int))
+
+
+def test_on_a_path_shorter_than_a_life_no_life_is_drawn(tmp_path):
+    path_of(tmp_path, np.random.default_rng(3).exponential(size=(5, 8)))
+    assert {drawing.name for drawing in inequality.drawings(tmp_path)} == {"lorenz", "capital_shares"}
+
+
 def test_shares_add_up_and_a_life_is_the_diagonal_of_the_path(tmp_path):
     T, N = 40, 8
     k = np.random.default_rng(2).exponential(size=(T, N))
-    described = {
-        "letters": {"capital": "k"}, "states": ["capital"], "units": {},
-        "axes": {"labels": {"age": list(range(20, 20 + N))}},
-    }  # fmt: skip
-    (tmp_path / "description.json").write_text(json.dumps(described))
-    np.savez(tmp_path / "simulation.npz", k=k, track=np.zeros(T, int))
+    path_of(tmp_path, k)
     found = {drawing.name: drawing.data for drawing in inequality.drawings(tmp_path)}
     np.testing.assert_allclose(found["capital_shares"].drop(columns="period").sum(axis=1), 1.0, rtol=1e-12)
     last = found["lives"][found["lives"]["born"] == T - N]

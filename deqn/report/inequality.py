@@ -62,14 +62,17 @@ def gini_rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def drawings(folder: Path) -> Iterator[Drawing]:
-    """Yields Lorenz curves, shares over time and lives; nothing without simulation.npz or an axis."""
+    """Yields Lorenz curves, shares over time and lives; nothing without simulation.npz or an axis.
+
+    Lives are drawn where the path is longer than a life: on a shorter one nobody is seen from first to last age.
+    """
     held = list(_held(folder))
     if not held:
         return
     yield _lorenz(held)
     name, _, stock = held[0]
     yield _shares(name, stock, files.description(folder))
-    if stock.dims[1] == "age":
+    if stock.dims[1] == "age" and all(len(each.values) > each.values.shape[1] for _, _, each in held):
         yield _lives(held, files.description(folder))
 
 
