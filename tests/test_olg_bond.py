@@ -27,6 +27,12 @@ def of_size(cohorts, *parameters):
     return economy("bond_six", f"cohorts={cohorts}", labour, *parameters)
 
 
+def illiquid(cohorts, *parameters):
+    labour = [f"parameters.labour={LABOUR[cohorts]}"] if cohorts in LABOUR else ["parameters.labour=[1.2, 1.0, 0.3]"]
+    settings = [f"parameters.{each}" for each in (f"cohorts={cohorts}", *parameters)]
+    return economy_of(FOLDER / "bond_six.yaml", "economy=illiquid.Illiquid", *labour, *settings)
+
+
 class Said(OutputRule):
     """The rule whose outputs are a function of the states, in NumPy."""
 
@@ -93,6 +99,27 @@ def test_the_price_of_two_cohorts_is_the_one_at_which_the_young_want_no_bond():
     errors, policy = conditions_of(one, lambda s: np.tile([0.03, -0.1], (len(s.shock), 1)), state)
     np.testing.assert_allclose(errors["euler_bond"], 0, atol=1e-13)
     assert np.abs(errors["euler"]).max() > 0.01 and np.std(policy.price) > 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+@pytest.mark.parametrize(("cohorts", "spread"), [(3, 0.1), (60, 0.05), (60, 0.1)])
+def test_where_moving_capital_costs_todays_market_is_in_equilibrium_whatever_the_network_says(kind, cohorts, spread):
+    one = illiquid(cohorts, kind)
+    state, policy = random_policy(one, spread)
+    a, d, c, price = arrays(policy)
+    W, V, total, price = np.asarray(policy.liquid), np.asarray(policy.valued), a.sum(1, keepdims=True), price[:, None]
+    np.testing.assert_allclose(d.sum(1), 0, atol=1e-8 * total.max())
+    assert (a >= 0).all() and (3 * d + a >= -1e-12 * total).all() and (c > 0).all()
+    moved, c = np.asarray(one.moved(state, policy.savings)[0])[:, :-1], c[:, :-1]
+    left = np.asarray(one.cash(state))[:, :-1] - a - price * d - moved**2 / (4 * one.psi)
+    np.testing.assert_allclose(c, left, atol=1e-9)
+    # Both conditions in units of u'(c), with the two expectations that W and V stand for; u' = c^-2.
+    marginal = c**2 / W**2
+    m_a, m_v = np.asarray(policy.capital_multiplier), np.asarray(policy.bond_multiplier)
+    pledged = price / 3 * (1 - (1 + m_v) ** -2)
+    np.testing.assert_allclose(marginal + 3 * pledged, price * np.ones_like(c), rtol=1e-9)
+    np.testing.assert_allclose(1 + moved, marginal * V + 1 - (1 + m_a) ** -2 + pledged, rtol=1e-6)
+    assert not np.any(m_a * a) and np.max(m_v * (3 * d + a)) < 1e-9 and np.any(m_v > 0) and np.min(m_v) >= 0
 
 
 # ---- closed forms and other models
@@ -180,6 +207,30 @@ def test_the_conditions_hold_at_the_solution_on_a_grid_where_no_limit_binds():
     for name, most in {"euler": 1e-3, "euler_bond": 1e-3, "excess": 1e-2}.items():
         assert np.abs(errors[name][free.all(1)]).max() < most, name
     assert np.abs(errors["price"]).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_with_the_expectations_of_the_grid_todays_market_is_the_grids():
+    grid, solution = three()
+    capital, bonds, shock = grid.simulate(solution, periods=4, tracks=15, seed=3)
+    a, d, _, p, _ = solution.policies(capital, bonds, shock)
+    one = illiquid(3)
+    paid, capitals = np.zeros_like(a), np.zeros_like(a)
+    for z in range(4):  # tomorrow, by shock: returns and consumption from the grid's rules alone
+        k, b = (np.pad(x, [(0, 0), (1, 0)]) for x in (a, d))
+        at = np.full(len(shock), z)
+        later, _, consumed, _, _ = solution.policies(k, b, at)
+        ratio = k.sum(1, keepdims=True) / 2.5
+        r = 0.3 * TFP[z] * ratio**-0.7 + 1 - DELTA[z]
+        R = (r + np.pad(later, [(0, 0), (0, 1)]) - k)[:, 1:]
+        weight = np.asarray(CHAIN)[shock, z][:, None] * consumed[:, 1:] ** -2.0
+        paid, capitals = paid + weight * np.minimum(3 * r, 1), capitals + weight * R
+    state = one.tensors(one.State(capital, bonds, shock.astype(np.int32)))
+    W, V = (0.95 * paid) ** -0.5, capitals / paid
+    price, chosen = one.cleared(one.cash(state)[:, :-1], one.kept(state)[:, :-1], tf.constant(W), tf.constant(V))
+    np.testing.assert_allclose(price[:, 0], p, rtol=2e-3)
+    np.testing.assert_allclose(chosen.savings, a, atol=2e-3 * a.max())
+    np.testing.assert_allclose(chosen.spent / price, d, atol=2e-3 * a.max())
 
 
 @pytest.mark.long

@@ -55,6 +55,19 @@ def test_validation_and_results_are_of_the_files_own_parameters():
     assert problem.economy.p == problem.parameters
 
 
+def test_a_step_towards_the_files_parameters_goes_on_where_the_rule_cannot_yet_be_judged_by_them(monkeypatch):
+    one, problem = trainer_of(phases("discount_factor: 0.98", ""))
+    judged = problem.validate_from
+
+    def unless_changed(carry):
+        changed = problem.economy.p != problem.parameters
+        return {name: np.nan if changed else value for name, value in judged(carry).items()}
+
+    monkeypatch.setattr(problem, "validate_from", unless_changed)
+    outcome = one.train()
+    assert one.rollbacks == 0 and one.best_update in (30, 40) and np.isfinite(list(outcome.best.values())).all()
+
+
 @pytest.mark.slow
 def test_a_resumed_training_equals_the_uninterrupted_one(tmp_path):
     chosen = phases("discount_factor: 0.98", "discount_factor: 0.985", "", updates=10)

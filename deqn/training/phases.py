@@ -38,6 +38,11 @@ class Phases:
         self.cut = factor
         self.rate_scale.assign(self.base * factor)
 
+    @property
+    def has_own_parameters(self) -> bool:
+        """Whether this phase trains another problem than the file's."""
+        return bool(self.phases[self.number].parameters)
+
     def end(self) -> int:
         """The update after the last one of this phase."""
         return self._end(self.number)

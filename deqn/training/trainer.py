@@ -231,9 +231,12 @@ class Trainer:
         return dict(self.problem.judged(reduced(self.workers, self.problem.validate_from(self.carry))))
 
     def _take(self, errors: Mapping[str, float]) -> str | None:
-        """Keeps the weights if these errors are the best so far; says why if they are a divergence."""
+        """Keeps the weights if these errors are the best so far; says why if they are a divergence.
+
+        In a phase with parameters of its own training is about another problem than validation: its loss alone tells.
+        """
         diverged = self.validations.divergence(errors)
-        if diverged:
+        if diverged and not self.phases.has_own_parameters:
             return f"after update {self.update} {diverged}"
         if self.validations.add(errors, self.cpu_seconds()):
             self.validations.best_weights = position.read(position.network_groups(self.problem))
