@@ -1,5 +1,7 @@
 """Problems on graphs: what is known of made data, measures against scikit-learn, mistakes in files, and gates."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,9 +19,39 @@ SPILLOVERS = ("filter", "context", "diffusion", "switching", "banks")
 def test_who_knows_the_law_of_a_made_panel_is_off_by_its_shocks_alone(file, variance):
     problem, _ = problem_of(f"spillovers/{file}", "parameters.tests=2000")
     part = problem.parts[2]
-    error = problem.panel.best[-len(part.y) :] - part.y
+    error = problem.panel.known["known law"][-len(part.y) :] - part.y
     assert (error**2).mean() == pytest.approx(variance, rel=0.03)
     assert abs((error[1:] * error[:-1]).mean()) < 0.03 * variance  # what is left can't be foreseen
+
+
+def test_what_a_nodes_own_rows_tell_is_the_mean_over_all_paths_of_the_regime():
+    rng = np.random.default_rng(0)
+    x, context = rng.normal(size=(10, 1)), rng.normal(size=(10, 1))
+    total = mean = 0.0
+    for path in itertools.product([0, 1], repeat=5):  # of rows 5 to 9; nothing is told before row 6
+        chance = 0.5 * np.prod([0.95 if a == b else 0.05 for a, b in itertools.pairwise(path)])
+        for t, s in zip((6, 7, 8), path[1:4], strict=True):
+            chance *= stats.norm.pdf(x[t, 0], 0.9 * x[t - (6 if s else 1), 0], 0.436)
+            chance *= stats.norm.pdf(context[t, 0], 2 * s - 1, 1.5)
+        total, mean = total + chance, mean + chance * 0.9 * x[9 - (6 if path[4] else 1), 0]
+    assert module("spillovers", "exact").of_own_rows(x, context)[9, 0] == pytest.approx(mean / total)
+
+
+def test_the_kalman_filter_is_the_conditional_mean_and_without_hours_so_is_the_best_linear_forecast():
+    exact, rng = module("spillovers", "exact"), np.random.default_rng(0)
+    spread = rng.uniform(0, 0.4, size=(3, 2, 2))
+    steps = [np.block([[each, each], [np.zeros((2, 2)), 0.8 * np.eye(2)]]) for each in spread]
+    rows = np.zeros((4, 4, 5, 4))  # of z_t, from the noise of row s, of which the first is before row 0
+    for t, s in itertools.product(range(4), range(5)):
+        if s <= t + 1:
+            rows[t, :, s] = np.linalg.multi_dot([np.eye(4), *(steps[k % 3] for k in range(t, s - 1, -1)), np.eye(4)])
+    sees = 0.5 * (rows[:, :2] + rows[:, 2:]).reshape(8, -1)
+    covariance, x = sees @ sees.T, rng.normal(size=(4, 2))
+    wanted = covariance[6:, :6] @ np.linalg.solve(covariance[:6, :6], x[:3].ravel())
+    np.testing.assert_allclose(exact.kalman(x, spread, 0.8)[3], wanted)
+    long = rng.normal(size=(60, 2))
+    filtered = exact.kalman(long, spread[:1], 0.8)[40:]
+    np.testing.assert_allclose(exact.without_hour(long, spread[:1], 0.8, 30)[40:], filtered, atol=1e-3)
 
 
 def test_a_window_ends_so_many_rows_before_the_row_that_is_forecast():
@@ -61,6 +93,16 @@ def test_a_mistake_in_a_file_of_edges_is_told(edges, words, tmp_path):
         settings.append(f"parameters.edges={tmp_path / 'edges.csv'}")
     with pytest.raises(UserError, match=words):
         problem_of("spillovers/banks", *settings)
+
+
+@pytest.mark.parametrize("file", SPILLOVERS)
+def test_every_network_on_panels_reads_a_file_of_ones_own(file, tmp_path):
+    (tmp_path / "panel.csv").write_text(PANEL)
+    (tmp_path / "edges.csv").write_text("from,to,weight\na,b,1\nb,c,2\n")
+    settings = [f"parameters.file={tmp_path / 'panel.csv'}", f"parameters.edges={tmp_path / 'edges.csv'}"]
+    problem, _ = problem_of(f"spillovers/{file}", *settings)
+    assert problem.forecast(problem.parts[2]).shape == (12, 3)
+    assert "known law" not in {row["forecast"] for row in problem.results().tables["forecasts"]}
 
 
 def test_the_likelihood_ratio_of_graphs_counts_every_pair_once():
@@ -170,12 +212,18 @@ def test_exposures_that_carry_losses_are_found_and_responses_are_better_than_a_v
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("file", "most", "without", "least"),
-    [("context", 0.25, "parameters.gate=none", 0.26), ("diffusion", 0.61, "parameters.gated=false", 0.61)],
+    ("file", "most", "without", "least", "bound"),
+    [
+        ("context", 0.25, "parameters.gate=none", 0.26, "law, own rows"),
+        ("diffusion", 0.61, "parameters.gated=false", 0.61, "law, no hour, linear"),
+    ],
 )
-def test_a_gate_is_worth_what_the_law_says(file, most, without, least, seed):
-    assert mse(file, seed)[0] <= most
-    assert mse(file, seed, without)[0] > least
+def test_with_a_gate_a_forecast_is_better_than_any_that_is_not_told_what_the_gate_is(
+    file, most, without, least, bound, seed
+):
+    error, rows = mse(file, seed)
+    assert error <= min(most, rows[bound])
+    assert mse(file, seed, without)[0] > max(least, rows[bound])
 
 
 @pytest.mark.long
