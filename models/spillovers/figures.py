@@ -29,6 +29,7 @@ def drawings(folder: Path) -> Iterator[Drawing]:
     for panel, (name, each) in zip(panels, responses.items(), strict=True):
         image = panel.imshow(np.abs(each[:, 1]), cmap="Greys", vmin=0, vmax=most)
         panel.set(title=name, xlabel="node that responds")
+        panel.locator_params(integer=True)
         panel.grid(visible=False)
     panels[0].set_ylabel("shocked node")
     above.colorbar(image, ax=panels, label="|response| after two rows", shrink=0.9)
