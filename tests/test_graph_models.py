@@ -133,6 +133,8 @@ def test_made_flows_are_mostly_zero_and_their_coarsening_loses_no_trip():
     )
     counts = problem.flows.counts
     assert (counts == 0).mean() > 0.9
+    for rates in problem.flows.rates.values():
+        assert counts[1:].sum() == pytest.approx(rates[1:].sum(), rel=0.03)
     np.testing.assert_allclose(problem.network.coarsened(counts).sum(axis=(1, 2)), counts.sum(axis=(1, 2)))
     first = counts[:, [0, 1, 10, 11]][:, :, [0, 1, 10, 11]].sum(axis=(1, 2))  # two by two cells are a region
     np.testing.assert_allclose(problem.network.coarsened(counts)[:, 0, 0], first)
