@@ -9,7 +9,7 @@ from deqn.graph import graphs
 from deqn.graph.attention import fast_attention, random_directions, softmax_attention
 from deqn.graph.layers import Chebyshev, EdgeAttention, Edges
 from deqn.graph.networks import ContextGated, Decoupled, Filter, SpatioTemporal
-from deqn.graph.pooling import PlaceConvolution, consistency_loss, pooling_loss
+from deqn.graph.pooling import BrainGNN, PlaceConvolution, consistency_loss, pooling_loss
 from deqn.graph.total_activation import convolution, gradient, total_activation
 
 NODES = 7
@@ -171,6 +171,24 @@ def test_a_place_convolution_is_its_equation_summed_by_hand():
     own = np.einsum("ifg,bif->big", weights, x)
     wanted = own + np.einsum("ij,bjg->big", graphs.diffusion(DIRECTED), own)
     np.testing.assert_allclose(layer(tf.constant(a), tf.constant(x)).numpy(), np.maximum(wanted, 0), atol=1e-12)
+
+
+def test_pooling_reads_the_nodes_with_the_largest_scores_or_all_by_their_links_to_parts_and_their_own():
+    part = np.arange(NODES) % 2
+    network = BrainGNN(np.eye(2)[part] / np.bincount(part), 3, 4, 0, "float64")
+    a = np.repeat(A[None, None], 2, axis=0)
+    network(tf.constant(a))
+    x = np.stack([A[:, part == 0].mean(axis=1), A[:, part == 1].mean(axis=1)], axis=-1)
+    x = np.concatenate([x, x[np.arange(NODES), part][:, None]], axis=-1)[None]
+    h = network.convolution(tf.constant(A[None]), tf.constant(x)).numpy()[0]
+    w = network.direction.kernel.numpy()[:, 0]
+    score = 1 / (1 + np.exp(-(h @ w + network.direction.bias.numpy()) / np.linalg.norm(w)))
+    for every, kept in ((False, np.argsort(-score)[:3]), (True, np.arange(NODES))):
+        odds, found = network(tf.constant(a), every=every)
+        read = (score[:, None] * h)[kept]
+        read = np.concatenate([read.sum(axis=0) / 3, read.max(axis=0)])[None]
+        np.testing.assert_allclose(found[1], score)
+        np.testing.assert_allclose(odds[1], network.out(network.hidden(tf.constant(read)))[0, 0])
 
 
 def test_the_losses_of_pooling_are_smallest_where_scores_are_sure_and_alike_within_a_class():

@@ -46,28 +46,37 @@ class BrainGNN(keras.Model):
         s_i = sigma(h_i' w / |w|),  of the nodes with the largest s:  mean and largest s_i h_i,  a dense layer
 
     (Li et al. 2021, equations 4 to 7), but with the gradient of a readout of all nodes, which reaches those that are
-    dropped, too. A node's features are its mean links to each part of an atlas, `parts`
-    [nodes, parts], whose columns sum to one; with the rows of the graph themselves every node would tell of all others.
+    dropped, too. A node's features are its mean links to each part of an atlas and to its own part. parts: [nodes,
+    parts], whose columns sum to one. With the rows of the graph themselves every node would tell of all others; without
+    its own part each part has to learn a direction by itself, and a node that is the only one of its part that tells is
+    dropped.
     """
 
-    def __init__(self, parts: np.ndarray, keep: int, units: int, communities: int, seed: int, dtype: str) -> None:
+    def __init__(self, parts: np.ndarray, keep: int, units: int, seed: int, dtype: str) -> None:
         super().__init__(dtype=dtype)
         self.keep, self.parts = keep, tf.constant(parts, dtype)
-        self.convolution = PlaceConvolution(len(parts), parts.shape[1], units, communities, seed, dtype)
+        self.convolution = PlaceConvolution(len(parts), parts.shape[1] + 1, units, parts.shape[1], seed, dtype)
+        self.member = tf.constant(parts > 0, dtype)
         self.direction = _dense(1, seed + 2, dtype)
         self.hidden, self.out = _dense(units, seed + 3, dtype, "relu"), _dense(1, seed + 4, dtype)
 
-    def call(self, graphs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(self, graphs: tf.Tensor, every: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads the nodes that are kept, or with `every` all of them."""
         a = graphs[:, -1]
-        h = self.convolution(a, tf.matmul(a, self.parts))
+        h = self.convolution(a, self.features(a))
         length = tf.norm(self.direction.kernel) if self.direction.built else 1.0
         score = tf.nn.sigmoid(self.direction(h)[..., 0] / length)
-        least = tf.math.top_k(score, self.keep).values[:, -1:]
+        least = tf.math.top_k(score, score.shape[1] if every else self.keep).values[:, -1:]
         weighted = score[..., None] * h
         dropped = tf.where((score < least)[..., None], weighted, 0.0)
         kept = weighted - tf.stop_gradient(dropped)  # the gradient reaches the others too: a node can come back
         read = tf.concat([tf.reduce_sum(kept, axis=1) / self.keep, tf.reduce_max(kept, axis=1)], axis=-1)
         return self.out(self.hidden(read))[:, 0], score
+
+    def features(self, a: tf.Tensor) -> tf.Tensor:
+        """Returns [batch, nodes, parts + 1]: mean links to each part, and to the node's own part."""
+        links = tf.matmul(a, self.parts)
+        return tf.concat([links, tf.reduce_sum(links * self.member, axis=-1, keepdims=True)], axis=-1)
 
 
 def pooling_loss(score: tf.Tensor, keep: int) -> tf.Tensor:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deqn.graph.graphs import adjacency
+from deqn.graph.files import read_edges
 from deqn.graph.total_activation import total_activation
 from deqn.project.errors import UserError
 from deqn.project.tables import read_table
@@ -66,13 +66,7 @@ def of_files(panel: str, edges: str, response: str, time: float, space: float) -
     first = pd.read_csv(panel, nrows=0).columns[0]
     frame = read_table(panel, None, texts=[first])
     values = frame.drop(columns=first)
-    place = {name: number for number, name in enumerate(values)}
-    pairs = read_table(edges, [], texts=["from", "to"])
-    for row, pair in enumerate(pairs[["from", "to"]].itertuples(index=False)):
-        for name in pair:
-            if name not in place:
-                raise UserError(f"{edges}, line {row + 2}: no region {name!r}, expected a column of {panel}")
-    a = adjacency(len(place), [(place[f], place[t], 1.0) for f, t in pairs[["from", "to"]].itertuples(index=False)])
+    a = read_edges(edges, list(values), weighted=False)
     try:
         lags = np.array([float(each) for each in response.split(",")])
     except ValueError as error:

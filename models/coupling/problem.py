@@ -9,8 +9,10 @@ import numpy as np
 import tensorflow as tf
 from sklearn.linear_model import LogisticRegressionCV
 
+from deqn.graph.files import read_edges, read_panels, split
 from deqn.graph.graphs import adjacency
 from deqn.graph.networks import SpatioTemporal
+from deqn.project.errors import UserError
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
 
@@ -27,15 +29,29 @@ class Coupling(Problem):
         p = self.p = parameters
         self.seed, self.rank, self.dtype = settings.seed, rank, settings.precision
         rng = np.random.default_rng([settings.seed, 0])
+        self.laws, self.differs, self.names = [], None, range(p.nodes)
+        if p.file:
+            x, label, self.names = read_panels(p.file)
+            if x.shape[1] < p.window:
+                raise UserError(f"parameters.window: {p.window}, expected at most the {x.shape[1]} rows of a panel")
+            x = (x - x.mean(axis=(0, 1))) / np.maximum(x.std(axis=(0, 1)), 1e-12)
+            self.a = read_edges(p.edges_file, self.names)
+            self.parts = split(x, label, p.validation, p.tests, rng)
+        else:
+            self._make(rng)
+        self.network = SpatioTemporal(self.a, p.units, p.kernel, settings.seed, self.dtype)
+        self.network(tf.zeros([1, p.window, len(self.a), 1], self.dtype))
+        self.networks = {"class": self.network}
+
+    def _make(self, rng: np.random.Generator) -> None:
+        """Draws the edges, those that tell the classes apart, and panels of both laws."""
+        p = self.p
         pairs = np.argwhere(np.triu(np.ones((p.nodes, p.nodes)), 1))
         chosen = pairs[rng.permutation(len(pairs))[: p.edges]]
         self.a = adjacency(p.nodes, [(i, j, 1.0) for i, j in chosen])
         self.differs = adjacency(p.nodes, [(i, j, 1.0) for i, j in chosen[: p.different]]) > 0
         self.laws = [p.weak * self.a, np.where(self.differs, p.strong, p.weak * self.a)]
         self.parts = [self._panels(count, rng) for count in (p.panels, p.validation, p.tests)]
-        self.network = SpatioTemporal(self.a, p.units, p.kernel, settings.seed, self.dtype)
-        self.network(tf.zeros([1, p.window, p.nodes, 1], self.dtype))
-        self.networks = {"class": self.network}
 
     def _panels(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Panels [count, rows, nodes], every second one of the second class, and their classes [count]."""
@@ -47,10 +63,11 @@ class Coupling(Problem):
         return x[burn_in:].transpose(1, 0, 2), label
 
     def describe(self) -> Mapping[str, str]:
-        p = self.p
+        (panels, rows, nodes), p = self.parts[0][0].shape, self.p
+        made = f"{p.different} of {p.edges} edges tell the classes apart"
         return {
-            "data": f"{p.panels} panels of {p.rows} rows and {p.nodes} nodes to train, {p.validation} to validate, "
-            f"{p.tests} to test; {p.different} of {p.edges} edges tell the classes apart",
+            "data": f"{panels} panels of {rows} rows and {nodes} nodes to train, {p.validation} to validate, "
+            f"{p.tests} to test; {p.file or made}",
             "network": f"ST-GCN, {self.network.count_params():,} weights",
         }
 
@@ -59,7 +76,7 @@ class Coupling(Problem):
         rng = np.random.default_rng([self.seed, 1, self.rank, episode])
         for _ in range(20):
             panel = rng.integers(len(x), size=self.p.batch)
-            begin = rng.integers(self.p.rows - self.p.window + 1, size=self.p.batch)
+            begin = rng.integers(x.shape[1] - self.p.window + 1, size=self.p.batch)
             rows = begin[:, None] + np.arange(self.p.window)
             yield tf.constant(x[panel[:, None], rows][..., None], self.dtype), tf.constant(label[panel], self.dtype)
 
@@ -71,8 +88,8 @@ class Coupling(Problem):
 
     def votes(self, x: np.ndarray) -> np.ndarray:
         """Returns the mean log-odds over a panel's sub-sequences [panels], which do not overlap."""
-        count = self.p.rows // self.p.window
-        cut = x[:, : count * self.p.window].reshape(-1, self.p.window, self.p.nodes, 1)
+        count = x.shape[1] // self.p.window
+        cut = x[:, : count * self.p.window].reshape(-1, self.p.window, x.shape[2], 1)
         odds = [self.network(tf.constant(cut[k : k + 500], self.dtype)).numpy() for k in range(0, len(cut), 500)]
         return np.concatenate(odds).reshape(len(x), count).mean(axis=1)
 
@@ -87,22 +104,27 @@ class Coupling(Problem):
         found = {
             "ST-GCN, votes": self.votes(x) > 0,
             "ST-GCN, one sub-sequence": self._odds_of_first(x) > 0,
-            "likelihood ratio": self._likelihood_ratio(x) > 0,
-            "likelihood ratio, one sub-sequence": self._likelihood_ratio(x[:, : self.p.window]) > 0,
             "logistic regression on correlations": self._on_correlations(x),
         }
+        if self.laws:
+            found["likelihood ratio"] = self._likelihood_ratio(x) > 0
+            found["likelihood ratio, one sub-sequence"] = self._likelihood_ratio(x[:, : self.p.window]) > 0
         rows = [{"who": name, "accuracy": float((each == label).mean())} for name, each in found.items()]
         weight = self.network.importance().numpy().astype(float)
         weight = np.triu(weight + weight.T)
         order = sorted(np.argwhere(weight > 0), key=lambda edge: -weight[tuple(edge)])
         edges: list[dict[str, Any]] = [
-            {"from": int(i), "to": int(j), "importance": weight[i, j] / 2, "differs": bool(self.differs[i, j])}
-            for i, j in order
+            {"from": self.names[i], "to": self.names[j], "importance": weight[i, j] / 2} for i, j in order
         ]
-        among = sum(row["differs"] for row in edges[: 2 * self.p.different])
+        headline = f"accuracy {rows[0]['accuracy']:.3f}"
+        if self.differs is not None:
+            for row, (i, j) in zip(edges, order, strict=True):
+                row["differs"] = bool(self.differs[i, j])
+            most = 2 * self.p.different
+            among = sum(row["differs"] for row in edges[:most])
+            headline += f", likelihood ratio {rows[3]['accuracy']:.3f}; {among} of {most // 2} among {most} edges"
         return Results(
-            f"accuracy {rows[0]['accuracy']:.3f}, likelihood ratio {rows[2]['accuracy']:.3f}; {among} of "
-            f"{self.p.different} edges among the {2 * self.p.different} largest",
+            headline,
             {"accuracy": rows, "edges": edges},
             {"importance": weight},
             printed=["accuracy"],
@@ -117,7 +139,7 @@ class Coupling(Problem):
 
     def _on_correlations(self, x: np.ndarray) -> np.ndarray:
         """The classes that a logistic regression on all correlations finds, its penalty by cross-validation."""
-        upper = np.triu_indices(self.p.nodes, 1)
+        upper = np.triu_indices(len(self.a), 1)
 
         def of(panels: np.ndarray) -> np.ndarray:
             return np.stack([np.corrcoef(each.T)[upper] for each in panels])

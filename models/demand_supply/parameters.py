@@ -6,10 +6,15 @@ from deqn.project.schema import Section, setting
 
 
 class Parameters(Section):
-    """Parameters of made demand and supply by region and hour, and of the three networks that forecast them."""
+    """Parameters of demand and supply by region and hour, made or of a file, and of the networks that forecast them.
 
+    A file has a row for each hour and region. Its last hours are the tests, those before them validate.
+    """
+
+    file: str = setting("", source="CSV or Parquet of one's own: time (a count of hours), region, demand, supply")
+    known: list[str] = setting([], source="columns of the file that are known ahead, such as weather")
     nodes: int = setting(25, unit="regions", ge=2)
-    rows: int = setting(1500, unit="hours to train on", ge=100)
+    rows: int = setting(1500, unit="made hours to train on; of a file all that are left", ge=100)
     validation: int = setting(300, unit="hours that validate", ge=50)
     tests: int = setting(700, unit="hours to test on", ge=50)
     weather: float = setting(1.0, unit="trips by a unit of weather, which is known ahead")

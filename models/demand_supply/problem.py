@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from deqn.graph.attention import AttentionForecast
 from deqn.mlp.minibatches import minibatches
+from deqn.project.errors import UserError
+from deqn.project.tables import read_table
 from deqn.sequence.quantiles import QUANTILES, coverage, mean_quantile_loss, risk
 from deqn.training.problem import Batch, Carry, Losses, Problem, Results
 from deqn.training.settings import TrainingSettings
@@ -22,7 +24,7 @@ MEDIAN = QUANTILES.index(0.5)
 
 
 def made(p: Parameters, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Returns demand, supply, weather [hours, nodes] and the hour's sine and cosine.
+    """Returns demand, supply [hours, nodes] and what is known ahead [hours, nodes, 1], the weather.
 
     x = 15 + 4 sin(hour) + weather_v z_t + u_vt, u_vt = persistence u_{v,t-1} + e + a shock that neighbours share;
     y = 2 + own y_{t-1} + answer x_t + e'.
@@ -39,9 +41,32 @@ def made(p: Parameters, rng: np.random.Generator) -> dict[str, np.ndarray]:
         u[t] = p.persistence * u[t - 1] + p.sd_demand * (rng.normal(size=p.nodes) + shared) / np.sqrt(2)
         x[t] = 15 + 4 * np.sin(2 * np.pi * t / DAY) + p.weather * loading * z[t] + u[t]
         y[t] = 2 + p.own * y[t - 1] + p.answer * x[t] + p.sd_supply * rng.normal(size=p.nodes)
-    turns = 2 * np.pi * np.arange(hours) / DAY
-    season = np.stack([np.sin(turns), np.cos(turns)], axis=-1)[:, None].repeat(p.nodes, axis=1)
-    return {"demand": x[100:], "supply": y[100:], "weather": z[100:], "season": season[100:]}
+    return {"demand": x[100:], "supply": y[100:], "known": z[100:, :, None]}
+
+
+def of_file(p: Parameters) -> dict[str, np.ndarray]:
+    """Returns the same of a file, what is known ahead in units of its standard deviation."""
+    columns = ["demand", "supply", *p.known]
+    table = read_table(p.file, ["time", *columns], texts=["region"])
+    wide = table.pivot_table(index="time", columns="region", values=columns, sort=True)
+    hours, twice = np.arange(len(wide)), table.duplicated(["time", "region"]).any()
+    if twice or wide.isna().any(axis=None) or not np.array_equal(wide.index, hours):
+        raise UserError(f"parameters.file: {p.file}: expected each region once at each time 0, 1, ... {len(wide) - 1}")
+    if len(wide) < p.history + p.horizon + p.validation + p.tests:
+        raise UserError(
+            f"parameters.file: {p.file}: {len(wide)} hours leave none to train on beside {p.validation} to "
+            f"validate and {p.tests} to test"
+        )
+    demand, supply, *known = (wide[name].to_numpy(float) for name in columns)
+    ahead = [(each - each.mean()) / max(each.std(), 1e-12) for each in known]
+    nothing = np.zeros((*demand.shape, 0))
+    return {"demand": demand, "supply": supply, "known": np.stack(ahead, axis=-1) if ahead else nothing}
+
+
+def _hours(hours: int, nodes: int) -> np.ndarray:
+    """Sine and cosine of the hour [hours, nodes, 2]."""
+    turns = 2 * np.pi * (np.arange(hours) + 100) / DAY
+    return np.stack([np.sin(turns), np.cos(turns)], axis=-1)[:, None].repeat(nodes, axis=1)
 
 
 @final
@@ -51,16 +76,17 @@ class DemandSupply(Problem):
     def __init__(self, parameters: Parameters, settings: TrainingSettings, rank: int = 0, ranks: int = 1) -> None:
         p = self.p = parameters
         self.seed, self.rank, self.dtype = settings.seed, rank, settings.precision
-        data = made(p, np.random.default_rng([settings.seed, 0]))
-        self.scale = {name: (data[name][: p.rows].mean(), data[name][: p.rows].std()) for name in ("demand", "supply")}
+        data = of_file(p) if p.file else made(p, np.random.default_rng([settings.seed, 0]))
+        rows = self.rows = len(data["demand"]) - p.validation - p.tests
+        self.scale = {name: (data[name][:rows].mean(), data[name][:rows].std()) for name in ("demand", "supply")}
         x, y = ((data[name] - mean) / sd for name, (mean, sd) in self.scale.items())
-        known = np.concatenate([data["weather"][..., None], data["season"]], axis=-1)
+        known = np.concatenate([data["known"], _hours(*x.shape)], axis=-1)
         self.of = {
             "demand": (x[..., None], known, x),
             "supply": (np.stack([y, x], axis=-1), np.concatenate([known, x[..., None]], axis=-1), y),
             "supply_alone": (y[..., None], known, y),
         }
-        cuts = (p.history, p.rows, p.rows + p.validation, len(x))
+        cuts = (p.history, rows, rows + p.validation, len(x))
         self.origins = [np.arange(a, b - p.horizon + 1) for a, b in itertools.pairwise(cuts)]
         self.networks = {
             name: AttentionForecast(past.shape[-1], ahead.shape[-1], p.horizon, QUANTILES, p.units, p.features,
@@ -86,7 +112,8 @@ class DemandSupply(Problem):
         p, weights = self.p, sum(each.count_params() for each in self.networks.values())
         kind = f"fast, {p.features} random features" if p.features else "exact"
         return {
-            "data": f"{p.rows} hours of demand and supply in {p.nodes} regions to train, {p.validation} to validate, "
+            "data": f"{self.rows} hours of demand and supply in {self.of['demand'][2].shape[1]} regions to train, "
+            f"{p.validation} to validate, "
             f"{p.tests} to test",
             "network": f"three with attention over time and between regions ({kind}), {weights:,} weights in all",
         }

@@ -22,10 +22,10 @@ DAY = 24
 
 
 class Flows(NamedTuple):
-    """counts: [hours, from, to]. rates: the same of who knows the law, if there is one."""
+    """counts: [hours, from, to]. rates: the same of who knows the law, by name, if there is one."""
 
     counts: np.ndarray
-    rates: np.ndarray | None
+    rates: Mapping[str, np.ndarray]
 
 
 def made(p: Parameters, rng: np.random.Generator) -> Flows:
@@ -38,11 +38,17 @@ def made(p: Parameters, rng: np.random.Generator) -> Flows:
     for t in range(1, hours):
         shocks = rng.normal(size=states[:, 0].shape)
         states[:, t] = p.persistence * states[:, t - 1] + p.sd * np.sqrt(1 - p.persistence**2) * shocks
-    out, into = (each[:, regions(p)] for each in states)
-    log = (m + daily + out)[:, :, None] + (n + into)[:, None] - distances(p) / 2
-    rates = np.exp(log)
-    rates *= p.mean / rates.mean()
-    return Flows(rng.poisson(rates).astype(float), rates)
+
+    def rates(states: np.ndarray) -> np.ndarray:
+        out, into = (each[:, regions(p)] for each in states)
+        return np.exp((m + daily + out)[:, :, None] + (n + into)[:, None] - distances(p) / 2)
+
+    now = rates(states)
+    level = p.mean / now.mean()
+    before = p.persistence * np.roll(states, 1, axis=1)  # what is expected of states after those of an hour ago
+    ahead = rates(before) * np.exp(p.sd**2 * (1 - p.persistence**2))
+    counts = rng.poisson(now * level).astype(float)
+    return Flows(counts, {"states of an hour ago known": ahead * level, "known rates": now * level})
 
 
 def regions(p: Parameters) -> np.ndarray:
@@ -70,7 +76,7 @@ def of_file(p: Parameters) -> Flows:
     where = table.astype(int)
     counts = np.zeros((where["time"].max() + 1, cells, cells))
     np.add.at(counts, (where["time"], where["from"], where["to"]), where["count"])
-    return Flows(counts, None)
+    return Flows(counts, {})
 
 
 @final
@@ -139,12 +145,11 @@ class FlowForecast(Problem):
             "average of all hours": np.broadcast_to(before.mean(axis=0), counts[rows].shape),
             "persistence": counts[rows - 1],
         }
-        if self.flows.rates is not None:
-            found["known rates"] = self.flows.rates[rows]
+        found |= {name: each[rows] for name, each in self.flows.rates.items()}
         measured = [{"forecast": name, **measures(each, counts[rows])} for name, each in found.items()]
         tables: dict[str, Any] = {"forecasts": measured}
         headline = ", ".join(f"{name} {measured[0][name]:.3f}" for name in ("wmape", "rmse", "cpc"))
-        if self.flows.rates is not None:
+        if self.flows.rates:
             first, average, best = measured[0], measured[1], measured[-1]
             way = {
                 name: (first[name] - average[name]) / (best[name] - average[name]) for name in ("wmape", "rmse", "cpc")

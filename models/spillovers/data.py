@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from deqn.graph import graphs
-from deqn.project.errors import UserError, nearest
-from deqn.project.tables import read_series, read_table
+from deqn.graph.files import read_edges
+from deqn.project.errors import UserError
+from deqn.project.tables import read_series
 
+from . import exact
 from .parameters import Parameters
 
 
 class Panel(NamedTuple):
     """Rows of nodes. values: [rows, nodes, features], of which the first feature is forecast.
 
-    graphs: adjacencies [graphs, nodes, nodes]. hour: [rows]. cuts: rows at which validation and tests begin. best: the
-    forecast of who knows the law [rows, nodes], if there is one. carries: bool [nodes, nodes] or [season, nodes,
+    graphs: adjacencies [graphs, nodes, nodes]. hour: [rows]. cuts: rows at which validation and tests begin. known:
+    forecasts by who knows the law [rows, nodes], by name. carries: bool [nodes, nodes] or [season, nodes,
     nodes], the edges that carry something. law: A of x_t = A x_{t-1} + e_t. names: of nodes.
     """
 
@@ -25,7 +28,7 @@ class Panel(NamedTuple):
     graphs: np.ndarray
     hour: np.ndarray
     cuts: tuple[int, int]
-    best: np.ndarray | None = None
+    known: Mapping[str, np.ndarray] = {}
     carries: np.ndarray | None = None
     law: np.ndarray | None = None
     names: tuple[str, ...] = ()
@@ -45,6 +48,7 @@ def make_panel(p: Parameters, rng: np.random.Generator) -> Panel:
 
 
 BURN_IN = 200  # rows before the first one
+LAW = "known law"
 
 
 def _filtered(p: Parameters, rng: np.random.Generator, cuts: tuple[int, int], rows: int) -> Panel:
@@ -65,7 +69,7 @@ def _linear(p: Parameters, x: np.ndarray, edges: np.ndarray, cuts: tuple[int, in
     best = x @ np.linalg.matrix_power(a, p.horizon).T
     best = np.roll(best, p.horizon, axis=0)[BURN_IN:]
     x = x[BURN_IN:]
-    return Panel(x[..., None], edges, np.arange(len(x)) % p.season, cuts, best, law=a, **more)
+    return Panel(x[..., None], edges, np.arange(len(x)) % p.season, cuts, {LAW: best}, law=a, **more)
 
 
 def _autoregression(a: np.ndarray, shocks: np.ndarray) -> np.ndarray:
@@ -87,7 +91,8 @@ def _with_context(p: Parameters, rng: np.random.Generator, cuts: tuple[int, int]
     seen = 2.0 * s[:, None] - 1 + 1.5 * rng.normal(size=x.shape)
     values = np.stack([x, seen], axis=-1)[BURN_IN:]
     ring = graphs.adjacency(p.nodes, [(i, (i + 1) % p.nodes, 1.0) for i in range(p.nodes)])
-    known = best[BURN_IN:] if p.horizon == 1 else None
+    known = {LAW: best[BURN_IN:], "law, own rows": exact.of_own_rows(*values.transpose(2, 0, 1))}
+    known = known if p.horizon == 1 else {}
     return Panel(values, ring[None], np.arange(rows) % p.season, cuts, known)
 
 
@@ -106,8 +111,13 @@ def _diffusing(p: Parameters, rng: np.random.Generator, cuts: tuple[int, int], r
     """D_t = .95 g(h_t) P (D + I)_{t-1} + .5 e, g = .5 + .45 sin(2 pi h / 24), I_t = .8 I_{t-1} + .5 e'."""
     a = graphs.near(rng.uniform(size=(p.nodes, 2)), 0.35)
     g = 0.5 + 0.45 * np.sin(2 * np.pi * np.arange(p.season) / p.season)
-    x, best = _spreading(p, rng, rows, 0.95 * g[:, None, None] * graphs.diffusion(a), 0.8)
-    return Panel(x[..., None], a[None], np.arange(rows) % p.season, cuts, best if p.horizon == 1 else None)
+    spread = 0.95 * g[:, None, None] * graphs.diffusion(a)
+    x, best = _spreading(p, rng, rows, spread, 0.8)
+    known = {
+        LAW: best, "law, x alone": exact.kalman(x, spread, 0.8),
+        "law, no hour, linear": exact.without_hour(x, spread, 0.8, p.history),
+    } if p.horizon == 1 else {}  # fmt: skip
+    return Panel(x[..., None], a[None], np.arange(rows) % p.season, cuts, known)
 
 
 def _switching(p: Parameters, rng: np.random.Generator, cuts: tuple[int, int], rows: int) -> Panel:
@@ -124,7 +134,7 @@ def _switching(p: Parameters, rng: np.random.Generator, cuts: tuple[int, int], r
     for t in range(1, total):
         best[t] = law[(t - BURN_IN) % p.season] @ x[t - 1]
         x[t] = best[t] + 0.5 * rng.normal(size=p.nodes)
-    hour, known = np.arange(rows) % p.season, best[BURN_IN:] if p.horizon == 1 else None
+    hour, known = np.arange(rows) % p.season, {LAW: best[BURN_IN:]} if p.horizon == 1 else {}
     return Panel(x[BURN_IN:, :, None], a[None], hour, cuts, known, carries)
 
 
@@ -146,20 +156,7 @@ def _of_file(p: Parameters) -> Panel:
         raise UserError("parameters.edges: got none, expected a CSV with columns from, to and weight")
     values = read_series(p.file, p.columns or None, date=p.date, date_format=p.date_format).values
     names = tuple(p.columns) or tuple(name for name in _columns(p) if name != (p.date or _columns(p)[0]))
-    table = read_table(p.edges, ["weight"], texts=["from", "to"])
-    for column in ("from", "to"):
-        for row, name in enumerate(table[column]):
-            if name not in names:
-                raise UserError(f"parameters.edges: {p.edges}, line {row + 2}: no node {name!r};{nearest(name, names)}")
-    place = {name: number for number, name in enumerate(names)}
-    try:
-        a = graphs.adjacency(
-            len(names),
-            [(place[f], place[t], w) for f, t, w in table[["from", "to", "weight"]].itertuples(index=False)],
-            p.directed,
-        )
-    except ValueError as error:
-        raise UserError(f"parameters.edges: {p.edges}: {error}; nodes count from 0 as the file's columns") from error
+    a = read_edges(p.edges, names, p.directed)
     tests = round(len(values) * (1 - p.test_share))
     cuts = round(tests * (1 - p.validation_share)), tests
     return Panel(values[..., None], a[None], np.arange(len(values)) % p.season, cuts, names=names)

@@ -100,8 +100,7 @@ class GraphForecast(Problem):
         """Reports errors of all forecasts on the rows to test, and how well the edges that carry are found."""
         train, validation, test = self.parts
         found = {"network": self.forecast(test), **forecasts(train, validation, test)}
-        if self.panel.best is not None:
-            found["known law"] = self.panel.best[-len(test.y) :]
+        found |= {name: each[-len(test.y) :] for name, each in self.panel.known.items()}
         rows = [row(name, each, test.y) for name, each in found.items()]
         tables: dict[str, Any] = {"forecasts": rows}
         arrays = {"truth": test.y, "forecast": found["network"]}
