@@ -151,7 +151,11 @@ def _against(subject: Subject, others: Sequence[RunFolder], as_trained: bool) ->
     from deqn.equilibrium.evidence.check import not_applicable
     from deqn.equilibrium.evidence.subject import policies_at
     from deqn.equilibrium.evidence.truths import distances
+    from deqn.equilibrium.memory import Remembering
 
+    if isinstance(subject.rule.economy, Remembering):
+        yield not_applicable("other seeds", "rules of two seeds remember in numbers of their own each")
+        return
     if not others:
         yield not_applicable("other seeds", "there is no run of another seed; --seeds 3 trains what is missing")
     compared = [name for name in subject.measured.policy if name != subject.rule.economy.report.binding]

@@ -124,8 +124,8 @@ class HiddenGrowth(Economy):
         return {"K": state.capital, "C": policy.consumption, "Y": y, "r": gross_return, "b": state.belief}
 
     def is_inside(self, state: State) -> tf.Tensor:
-        """Whether capital is between a third of balanced growth's and three times it."""
-        return tf.abs(self.deviation(state)) < math.log(3)
+        """Whether capital is between a third of balanced growth's and three times it, and the belief a probability."""
+        return (tf.abs(self.deviation(state)) < math.log(3)) & (state.belief >= 0) & (state.belief <= 1)
 
     def initial_states(self, count: int, generator: np.random.Generator) -> State:
         """Capital around balanced growth, growth of one quarter, and the belief from it; the first is as usual."""
