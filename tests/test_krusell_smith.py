@@ -11,8 +11,10 @@ from oracles.krusell_smith_grid import (
     with_labour,
     with_unemployment,
 )
-from small import ROOT, economy_of, file_of, rule_of, states_of
+from projects import typed
+from small import ROOT, economy_of, file_of, rule_of, states_of, train
 
+from deqn.equilibrium.implied import unaffordable
 from deqn.project.errors import UserError
 from deqn.tasks.build import build_problem
 
@@ -149,6 +151,21 @@ def test_a_file_chooses_what_the_network_sees_of_the_distribution(told, inputs):
         np.testing.assert_allclose(seen[:, 0, 2:7].sum(axis=1), mass[:, :, 0].sum(axis=1), rtol=1e-12)
 
 
+def test_learned_moments_are_sums_over_cells_of_a_network_of_wealth_and_type():
+    settings = ["parameters.told=bins", "network.kind=network.GeneralisedMoments", "network.hidden=[6]"]
+    problem = build_problem(file_of(KRUSELL_SMITH, *SMALL, *settings, "precision=float64"))
+    network, sample = problem.network.one, np.random.default_rng(0).uniform(size=(9, 12))
+    first, last = network.layers_moments
+    moments = np.zeros((9, 2))
+    for s, cell in np.ndindex(2, 5):
+        point = np.array([-1 + cell / 2, s == 0, s == 1])  # the place of a cell from -1 to 1, and its type
+        basis = np.tanh(point @ first.kernel.numpy() + first.bias.numpy()) @ last.kernel.numpy() + last.bias.numpy()
+        share = sample[:, 2 + 5 * s + cell] - network.mean.numpy()[5 * s + cell]
+        moments += share[:, None] * basis / network.scale.numpy()
+    expected = network.rule(np.column_stack([sample[:, :2], moments]))
+    np.testing.assert_allclose(network(sample), expected, rtol=1e-9, atol=1e-12)
+
+
 def test_rates_of_unemployment_that_the_employed_cannot_bring_about_are_refused_in_one_line():
     with pytest.raises(UserError, match="which the employed who lose work can't bring about") as told:
         economy_of(KRUSELL_SMITH, "parameters.unemployment=[0.1, 0.001]")
@@ -157,6 +174,21 @@ def test_rates_of_unemployment_that_the_employed_cannot_bring_about_are_refused_
 
 def test_an_economy_that_says_so_is_not_compiled_by_xla():
     assert build_problem(file_of(AIYAGARI, *SMALL)).compiler == "graph"
+
+
+def test_implied_errors_that_would_take_hours_are_left_out_with_the_reason():
+    assert "would ask the network 14,745,600 times" in unaffordable(economy_of(KRUSELL_SMITH, "parameters.bins=60"))
+    assert unaffordable(economy_of(KRUSELL_SMITH, *SMALL)) == ""
+
+
+@pytest.mark.slow
+def test_the_command_writes_errors_and_path_of_an_economy_without_implied_errors(tmp_path):
+    settings = ["parameters.bins=60", "phases.0.updates=20", "evaluation.periods=60", "evaluation.burn_in=10"]
+    errors, path, run = train(tmp_path, "krusell_smith/krusell_smith", *settings, command=typed)
+    assert errors.loc["optimality", "n"] == 50 * 120 * 2
+    assert not (run / "implied.csv").exists()
+    K = np.einsum("tjs,j->t", path["m"], wealth_grid(60, 200.0, 1.5))
+    np.testing.assert_allclose(path["K"], K, rtol=1e-10)
 
 
 # --- the grids -----------------------------------------------------------------------------------------------------
