@@ -88,6 +88,8 @@ class Economy(abc.ABC):
         nature draws; by default the same. Its shocks are as those of `shocks`, its weights may depend on the state.
     outputs: how many numbers `policy` takes from the network for a state; or by name, such as {"bonds": N, "price": 1},
         and `policy` takes output.bonds [batch, N] and output.price [batch] (see `deqn.equilibrium.outputs`).
+    xla: False (for a class) of an economy that moves many numbers one by one, as a histogram from bin to bin: XLA takes
+        ten times as long for it on a CPU, so that TensorFlow's graphs run instead, whatever the file's `compiler`.
     own: for each output the index of the feature nearest to it (a cohort's own wealth), or None.
     axes: the labels, in order, of each axis of the economy's fields: {"age": ages} for fields [batch, N] and
         [batch, N-1], {"country": names}; numbers, or names. Results are written along them.
@@ -97,6 +99,7 @@ class Economy(abc.ABC):
     State: ClassVar[Any]
     Policy: ClassVar[Any]
     report: ClassVar[Report] = Report()
+    xla: ClassVar[bool] = True
 
     shocks: Exogenous
     perceived: Exogenous | None = None

@@ -16,6 +16,7 @@ from deqn.equilibrium.exogenous import shock_of
 from deqn.project.errors import UserError
 
 _CHUNK = 1024  # states evaluated at a time: bounds the memory of the expectation
+_DECISIONS = 1 << 16  # and as many decisions: of an economy of many agents these are fewer states
 
 
 class Evaluation(NamedTuple):
@@ -97,7 +98,7 @@ def simulated_states(
         path = tf.nest.map_structure(lambda x: x[burn_in:], followed(start, happening))
         return tf.nest.map_structure(lambda x: np.swapaxes(x.numpy(), 0, 1).reshape(-1, *x.shape[2:]), path)
 
-    @tf.function(jit_compile=True, autograph=False)
+    @tf.function(jit_compile=economy.xla, autograph=False)
     def run(start: Any, key: tf.Tensor) -> Any:
         path, _ = simulation.simulate(economy, economy.shocks, rule, start, periods, key, burn_in)
         return path
@@ -144,7 +145,9 @@ def at_states(rule: DecisionRule, state: Any) -> tuple[Any, Any, dict, dict, dic
             flags_of(economy, state, policy),
         )
 
-    pieces = map_chunks(tf.function(everything, jit_compile=True, autograph=False), state)
+    decisions = economy.width if economy.taken.agents else 1
+    most = max(1, min(_CHUNK, 1 << (_DECISIONS // decisions).bit_length() >> 1))
+    pieces = map_chunks(tf.function(everything, jit_compile=economy.xla, autograph=False), state, most)
     return (state, *pieces)
 
 
@@ -165,13 +168,13 @@ def largest_error(economy: Economy, errors: Mapping[str, np.ndarray]) -> np.ndar
     return np.max([np.abs(values).reshape(len(values), -1).max(axis=1) for values in relative.values()], axis=0)
 
 
-def map_chunks(f: Callable[[Any], Any], state: Any) -> Any:
+def map_chunks(f: Callable[[Any], Any], state: Any, most: int = _CHUNK) -> Any:
     """A compiled f at all states of NumPy arrays, a chunk at a time; NumPy arrays in the structure f returns.
 
-    Chunks have few sizes (1, 2, 4, ... 1024), because f is compiled for each.
+    Chunks have few sizes (1, 2, 4, ... `most`), because f is compiled for each.
     """
     total = len(state[0])
-    size = min(_CHUNK, 1 << (total - 1).bit_length())
+    size = min(most, 1 << (total - 1).bit_length())
     pieces = []
     for begin in range(0, total, size):
         # The last chunk is filled with copies of its last state, so that no second shape is compiled.

@@ -20,6 +20,7 @@ however the economy makes them of o.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
 from deqn.equilibrium.decision_rule import OutputRule
+from deqn.equilibrium.economy import Economy
 from deqn.equilibrium.fixed_point import Equations, solve, thinned
 from deqn.equilibrium.linearized import Conditions, Seen
 from deqn.equilibrium.memory import AFTER
@@ -36,6 +38,7 @@ from deqn.project.errors import UserError, nearest
 
 STATES, FEWEST_STATES = 2048, 512
 _DIRECTIONS = 32768  # derivatives of the conditions taken in all: bounds the states of an economy of many decisions
+_EVALUATIONS = 1 << 22  # of a network, for one derivative of each condition at the fewest states: hours beyond
 _SUCCESSORS = 16384  # to which errors are carried: bounds the states of an economy of many quadrature nodes
 _FAR = 64  # successors far from all states that the regression has too,
 _GENERATIONS = 3  # and as many of theirs, and of these: with one a tree's errors come out a third as large
@@ -75,11 +78,23 @@ class ImpliedError(NamedTuple):
     doubts: tuple[str, ...]
 
 
+def unaffordable(economy: Economy) -> str:
+    """Why an economy has no implied error, "" if it has: one network decides for so many agents that it takes hours."""
+    agents = math.prod(economy.taken.agents)
+    asked = FEWEST_STATES * economy.width * agents
+    if agents == 1 or asked <= _EVALUATIONS:
+        return ""
+    return (
+        f"derivatives of {economy.width} decisions of {agents} agents at {FEWEST_STATES} states would ask the network "
+        f"{asked:,} times, more than {_EVALUATIONS:,}"
+    )
+
+
 def implied_error(rule: OutputRule, state: Any) -> ImpliedError:
     """The implied error at a sub-sample, evenly spaced, of states of NumPy arrays [T, ...] that a rule visits.
 
     2,048 states; fewer, but at least 512, for an economy of more than 16 decisions (32,768 over their number) or more
-    than 8 successors a state (16,384 over their number).
+    than 8 successors a state (16,384 over their number). `unaffordable` economies have none.
     """
     conditions = Conditions(rule)
     affordable = min(STATES, _DIRECTIONS // rule.economy.width, _SUCCESSORS // conditions.count)

@@ -55,7 +55,7 @@ class Conditions:
         self._by_condition: Callable[..., Any] = self._with_slopes
         self._compiled = self.economy.width * self.count > _COMPILED
         if self._compiled:
-            self._by_condition = tf.function(self._with_slopes, jit_compile=True, autograph=False)
+            self._by_condition = tf.function(self._with_slopes, jit_compile=self.economy.xla, autograph=False)
 
     def seen(self, state: Any) -> Seen:
         """Outputs and what a network sees."""

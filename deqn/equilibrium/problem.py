@@ -44,7 +44,8 @@ class Equilibrium(Problem):
             economy_type = with_memory(economy_type, settings.memory)
         self.economy_type, self.parameters, self.settings = economy_type, parameters, settings
         self.rank, self.ranks = rank, ranks
-        self.compiler, self.updates_per_call = settings.compiler, settings.updates_per_call
+        self.compiler = settings.compiler if economy_type.xla else "graph"
+        self.updates_per_call = settings.updates_per_call
         self.economy = economy = economy_type(parameters, settings.precision)
         sampling = of_one_worker(settings.sampling, ranks if settings.workers.scaling == "strong" else 1)
         check_sampling(sampling, settings.network, economy)
@@ -66,9 +67,10 @@ class Equilibrium(Problem):
         shown = varied(self.pool, np.random.default_rng([settings.seed, 3]))
         self.network.adapt(np.asarray(economy.features(economy.tensors(shown))))
         self.copy_to_target()
-        self._visited = tf.function(visited_by, jit_compile=True, autograph=False)
-        self._validation = tf.function(self._errors_on_fresh_paths, jit_compile=True, autograph=False)
-        self._episode_validation = tf.function(self._errors_on_new_episode, jit_compile=True, autograph=False)
+        self._visited, self._validation, self._episode_validation = (
+            tf.function(f, jit_compile=economy.xla, autograph=False)
+            for f in (visited_by, self._errors_on_fresh_paths, self._errors_on_new_episode)
+        )
 
     def _use(self, economy: Economy, heads: bool, sampling: SamplingSettings) -> None:
         """Trains in this economy."""

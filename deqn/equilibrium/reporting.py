@@ -36,17 +36,17 @@ def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
     if moments:
         tables["moments"] = moments
     implied_errors, about = _implied(rule, evaluation)
-    tables["implied"] = implied.rows(implied_errors)
+    archives = {"simulation": arrays_by_letter(economy, evaluation)}
+    if implied_errors is not None:
+        tables["implied"] = implied.rows(implied_errors)
+        archives["implied"] = implied.arrays(implied_errors, report.letters)
     constrained, guards = shares(economy, evaluation)
     lacking = [int(z) + 1 for z in np.unique(unvisited[0])]
     return Results(
         headline=_headline(worst_row([row for row in errors if row["group"] == "all"]), report.condition_names),
         tables=tables,
-        archives={
-            "simulation": arrays_by_letter(economy, evaluation),
-            "implied": implied.arrays(implied_errors, report.letters),
-        },
-        printed=("errors", "implied"),
+        archives=archives,
+        printed=[name for name in ("errors", "implied") if name in tables],
         description={
             **description_of(economy),
             "aggregates": dict(report.aggregates) or {name: name for name in _series(evaluation)},
@@ -54,7 +54,7 @@ def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
             "shares_at_constraints": constrained,
             "shares_of_active_guards": guards,
             "unvisited_shocks": lacking,
-            "implied_error": about,
+            **({} if implied_errors is None else {"implied_error": about}),
             **_where(rule, evaluation),
         },
         notes=[
@@ -69,8 +69,10 @@ def results_of(rule: OutputRule, path: EvaluationSettings) -> Results:
     )
 
 
-def _implied(rule: OutputRule, evaluation: Evaluation) -> tuple[implied.ImpliedError, dict[str, Any]]:
-    """The implied error at a sub-sample of the path's states, and what description.json says of it."""
+def _implied(rule: OutputRule, evaluation: Evaluation) -> tuple[implied.ImpliedError | None, dict[str, Any]]:
+    """The implied error at a sub-sample of the path's states, and what description.json says of it; or why none."""
+    if said := implied.unaffordable(rule.economy):
+        return None, {"none": said}
     start = time.process_time()
     found = implied.implied_error(rule, evaluation.state)
     return found, {
@@ -83,6 +85,8 @@ def _implied(rule: OutputRule, evaluation: Evaluation) -> tuple[implied.ImpliedE
 
 
 def _implied_notes(about: Mapping[str, Any]) -> list[str]:
+    if "none" in about:
+        return [f"no implied errors: {about['none']}"]
     return [
         "followed: next period's decisions, and those of all periods after it, are corrected too; an error of next "
         f"period's decisions moves today's by {about['modulus']:.3f} times as much where errors die out most slowly",

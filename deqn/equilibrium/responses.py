@@ -100,7 +100,7 @@ def _of_one_kind(
     strata = 1 if chain is None else len(chain.transition)
     waiting = 0 if start is None else plan.period - 1  # of the ergodic distribution all periods are alike
 
-    @tf.function(jit_compile=True, autograph=False)
+    @tf.function(jit_compile=economy.xla, autograph=False)
     def before(state: Any, key: tf.Tensor) -> tuple[Any, tf.Tensor, Any]:
         """The stratum of each track before the shock, the weights [A, G, batch] of its forks, and their states."""
         last = state
@@ -112,7 +112,7 @@ def _of_one_kind(
         stratum = tf.zeros_like(weights[0, 0], tf.int32) if chain is None else last.shock
         return tf.one_hot(stratum, strata, dtype=weights.dtype), weights, forks
 
-    follow = tf.function(_follower(rule, plan.periods - plan.period - 1), jit_compile=True, autograph=False)
+    follow = tf.function(_follower(rule, plan.periods - plan.period - 1), jit_compile=economy.xla, autograph=False)
     blocks: list[Sums] = []
     counts: list[np.ndarray] = []
     along: list[str] = []
@@ -260,7 +260,7 @@ def _starts(rule: DecisionRule, plan: Plan, start: Any) -> Iterator[Any]:
         taken = tf.nest.map_structure(lambda x: tf.reshape(x[::_APART], [-1, *x.shape[2:]])[:size], path)
         return taken, following
 
-    run = tf.function(visited, jit_compile=True, autograph=False)
+    run = tf.function(visited, jit_compile=economy.xla, autograph=False)
     now = economy.tensors(economy.initial_states(tracks, np.random.default_rng(plan.seed)))
     if plan.burn_in:
         _, now = run(now, tf.constant([plan.seed, 0], tf.int32), plan.burn_in - 1, 1)

@@ -48,7 +48,7 @@ class Sampler:
             chain = MarkovChain(settings.chain)
             self.chain = self.chain.with_chain(chain) if isinstance(self.chain, Joint) else chain
         # Compiled even where the update is not: one operation at a time, a period of one track takes twice as long.
-        self._simulated_episode = tf.function(self.episode, jit_compile=True, autograph=False)
+        self._simulated_episode = tf.function(self.episode, jit_compile=self.economy.xla, autograph=False)
 
     def start(self, pool: Any, key: tf.Tensor) -> Tracks:
         """Tracks drawn from the pool; the first episode is simulated by the first update."""

@@ -59,7 +59,7 @@ def _take_linear_solution(problem: Equilibrium, settings: WarmStartSettings, say
     solution = (linear_solution if linear else constant_solution)(problem.economy_type, problem.parameters)
     _set_wide(one, solution)
     pool = economy.tensors(problem.pool)
-    advance = tf.function(problem.sampler.advance, jit_compile=True, autograph=False)
+    advance = tf.function(problem.sampler.advance, jit_compile=economy.xla, autograph=False)
     generator = np.random.default_rng([problem.settings.seed, 2])
     state = economy.tensors(economy.initial_states(settings.tracks, generator))
     for count in range(settings.settling):
@@ -88,7 +88,7 @@ def _iterate(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[s
     _check(economy, network, problem.settings.network, settings)
     pool = economy.tensors(problem.pool)
 
-    @tf.function(jit_compile=True, autograph=False)
+    @tf.function(jit_compile=economy.xla, autograph=False)
     def iterate(state: Any, key: tf.Tensor) -> tuple[tf.Tensor, Any]:
         """Changes of the outputs under every shock [M, S, outputs], and the states one period later."""
         output = tf.concat(network.by_head(economy.features(state)), axis=0)  # [S * M, outputs]

@@ -77,7 +77,7 @@ class Solution:
         self.rule = problem.rule()
         self.economy = self.rule.economy
         self._compiled_rule = tf.function(
-            lambda state: self.rule.completed(state)[0], jit_compile=True, autograph=False
+            lambda state: self.rule.completed(state)[0], jit_compile=self.economy.xla, autograph=False
         )
         self._policy_type = _with_evidence(self.economy.Policy)
 

@@ -90,7 +90,7 @@ def _innovations(rule: Any, now: Any, following: Any, least: float) -> tuple[lis
         above, below, centre = residuals(_STEP), residuals(-_STEP), residuals(0.0)
         return {name: (r, (above[name] - below[name]) / (2 * _STEP)) for name, r in centre.items()}
 
-    found = map_chunks(tf.function(moved, jit_compile=True, autograph=False), [*now, *following])
+    found = map_chunks(tf.function(moved, jit_compile=economy.xla, autograph=False), [*now, *following])
     moving = {}
     for name, parts in found.items():
         r, slope = (each.reshape(len(each), -1) for each in parts)

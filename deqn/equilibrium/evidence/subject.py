@@ -12,7 +12,7 @@ import tensorflow as tf
 from deqn.equilibrium.decision_rule import OutputRule
 from deqn.equilibrium.evaluation import Evaluation, evaluate, map_chunks
 from deqn.equilibrium.fixed_point import thinned
-from deqn.equilibrium.implied import STATES, ImpliedError, Measured, implied_error, measured
+from deqn.equilibrium.implied import STATES, ImpliedError, Measured, implied_error, measured, unaffordable
 from deqn.equilibrium.settings import EvaluationSettings, VerifySettings
 from deqn.project.errors import UserError
 
@@ -34,6 +34,8 @@ class Subject:
     @functools.cached_property
     def implied(self) -> ImpliedError | UserError:
         """The implied error at a sample of the path's states; a UserError that says why there is none."""
+        if said := unaffordable(self.rule.economy):
+            return UserError(said)
         try:
             return implied_error(self.rule, self.path.state)
         except np.linalg.LinAlgError as error:
@@ -78,5 +80,5 @@ def subject_of(rule: OutputRule, path: EvaluationSettings, settings: VerifySetti
 
 def policies_at(rule: OutputRule, state: Any) -> dict[str, np.ndarray]:
     """The policies of a rule at states of NumPy arrays, by field."""
-    compiled = tf.function(lambda at: rule.completed(at)[0], jit_compile=True, autograph=False)
+    compiled = tf.function(lambda at: rule.completed(at)[0], jit_compile=rule.economy.xla, autograph=False)
     return dict(map_chunks(compiled, state)._asdict())

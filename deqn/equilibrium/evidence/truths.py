@@ -102,7 +102,7 @@ def _at_rest(rule: Any, near: WithoutShocks, path: Any) -> Any:
     economy = rule.economy
     certain = near.economy.shocks
 
-    @tf.function(jit_compile=True, autograph=False)
+    @tf.function(jit_compile=economy.xla, autograph=False)
     def follow(state: Any) -> Any:
         key = tf.zeros([2], tf.int32)
 
@@ -143,12 +143,12 @@ def _along_tracks(subject: Subject, paid: Callable[..., Any]) -> dict[str, list[
     chosen = np.linspace(0, len(subject.path.track) - 1, _STATES).round().astype(int)
     state = tf.nest.map_structure(lambda x: np.repeat(x[chosen], _REPLICATIONS, axis=0), subject.path.state)
 
-    @tf.function(jit_compile=True, autograph=False)
+    @tf.function(jit_compile=economy.xla, autograph=False)
     def follow(now: Any, key: tf.Tensor) -> tuple[Any, Any]:
         following = economy.transition(now, rule(now), economy.shocks.draw(now, key))
         return following, rule.completed(following)[0]
 
-    compiled = tf.function(lambda now: rule.completed(now)[0], jit_compile=True, autograph=False)
+    compiled = tf.function(lambda now: rule.completed(now)[0], jit_compile=economy.xla, autograph=False)
     policy = tf.nest.map_structure(lambda x: x.numpy(), compiled(economy.tensors(state)))
     first, ones = policy._asdict(), np.ones(_STATES * _REPLICATIONS)
     value: dict[str, Any] = {}
