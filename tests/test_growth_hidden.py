@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from numpy.polynomial.hermite_e import hermegauss
 from oracles.hidden_growth_grid import HiddenGrowth, bayes, solve
-from small import ROOT, economy_of, rule_of, states_of
+from small import ROOT, economy_of, rule_of, states_of, train
 
 from deqn.equilibrium.evaluation import evaluate
 from deqn.sequence.hmm import forward
@@ -79,6 +79,20 @@ def test_the_grid_solves_the_euler_equation_between_its_points_by_the_trapezoid_
             c = solution.consumption(later, first / (first + second))
             value += chance * share * np.exp(-2 * g) * (0.36 * later**-0.64 + 0.975) * c**-2.0
     np.testing.assert_allclose((0.99 * value) ** -0.5, solution.consumption(k, b), rtol=5e-6)
+
+
+@pytest.mark.slow
+def test_households_that_follow_bayes_rule_consume_as_on_the_grid(tmp_path):
+    errors, path, _ = train(tmp_path, "growth_hidden/belief", "evaluation.periods=4000")
+    assert errors.loc["euler", "mean"] < 5e-5 and errors.loc["euler", "p99.9"] < 5e-4
+    away = np.abs(path["c"] / solve(ECONOMY, 40, 31, 9).consumption(path["k"], path["b"]) - 1)
+    assert away.mean() < 1e-4 and away.max() < 2e-4  # nearly all of it is the file's five quadrature nodes
+
+
+def test_a_belief_that_is_no_probability_is_outside_of_the_economy():
+    state = states_of(economy_of(FILE), 3)
+    belief = tf.constant([0.5, -0.01, 1.01], state.belief.dtype)
+    np.testing.assert_array_equal(economy_of(FILE).is_inside(state._replace(belief=belief)), [True, False, False])
 
 
 def test_who_cannot_learn_anything_consumes_as_if_growth_were_independent_over_time():

@@ -122,6 +122,26 @@ def test_where_moving_capital_costs_todays_market_is_in_equilibrium_whatever_the
     assert not np.any(m_a * a) and np.max(m_v * (3 * d + a)) < 1e-9 and np.any(m_v > 0) and np.min(m_v) >= 0
 
 
+def test_the_price_moves_with_the_networks_answers_as_finite_differences_say():
+    one, step = illiquid(3, "adjustment=proceeds"), 1e-6
+    state, output = states_of(one, 20), tf.constant(0.05 * np.random.default_rng(4).standard_normal((20, 4)))
+
+    @tf.function(jit_compile=True)
+    def price(output):
+        return one.decide(output, state).price
+
+    with tf.GradientTape() as tape:
+        tape.watch(output)
+        total = tf.reduce_sum(price(output))
+    found = tape.gradient(total, output).numpy()
+    for column in range(4):
+        away = step * tf.one_hot(column, 4, dtype=tf.float64)
+        np.testing.assert_allclose(
+            found[:, column], (price(output + away) - price(output - away)) / (2 * step), atol=1e-6
+        )
+    assert np.abs(found).max() > 0.1
+
+
 # ---- closed forms and other models
 
 

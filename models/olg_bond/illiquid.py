@@ -28,7 +28,7 @@ from deqn.project.errors import UserError
 
 from .economy import CapitalAndBond, State, _bent
 
-_STEPS = 8  # of Newton for the price: four leave twelve digits with sixty cohorts, three cohorts may need more
+_STEPS = 12  # of Newton for the price, at most: four leave twelve digits with sixty cohorts, three may need more
 _STEP, _RANGE = 0.3, 3.0  # the largest of them, and how far from the price without risk it may be, in ln p
 _FOUND = 1e-6  # in ln p: after so small a step the next one is rounding
 _LEAST = 0.3  # of 1 + an output: far from what it was trained on, a network may say anything
@@ -128,15 +128,18 @@ class Illiquid(CapitalAndBond):
         """
         known = [tf.stop_gradient(x) for x in (cash, kept, W, V)]
         log_price = tf.fill([tf.shape(cash)[0], 1], tf.constant(np.log(self.price_guess), cash.dtype))
-        low, high, start = log_price - _RANGE, log_price + _RANGE, tf.nn.relu(known[1])
-        for _ in range(_STEPS):
-            chosen, start = self.chosen(tf.exp(log_price), start, *known)
+
+        def better(log_price, low, high, pledged, _):
+            chosen, pledged = self.chosen(tf.exp(log_price), pledged, *known)
             step = _newton(chosen)
             low, high = tf.where(step < 0, log_price, low), tf.where(step < 0, high, log_price)
-            tried = log_price - step
-            outside = ((tried <= low) | (tried >= high)) & (tf.abs(step) > _FOUND)
-            log_price = tf.where(outside, (low + high) / 2, tried)
-        log_price = tf.stop_gradient(log_price)
+            tried, is_far = log_price - step, tf.abs(step) > _FOUND
+            outside = ((tried <= low) | (tried >= high)) & is_far
+            return tf.where(outside, (low + high) / 2, tried), low, high, pledged, tf.reduce_any(is_far)
+
+        first = (log_price, log_price - _RANGE, log_price + _RANGE, tf.nn.relu(known[1]), tf.constant(True))
+        log_price, *_, start, _ = tf.while_loop(lambda *now: now[-1], better, first, maximum_iterations=_STEPS)
+        log_price, start = tf.stop_gradient(log_price), tf.stop_gradient(start)
         for _ in range(2):
             _, start = self.chosen(tf.exp(log_price), start, *known)
         chosen, _ = self.chosen(tf.exp(log_price), start, cash, kept, W, V)
