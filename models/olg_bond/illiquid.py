@@ -12,8 +12,8 @@ q = 1 + 2 psi (a - m k) is p V; what is left is spent on bonds. Where collateral
     (q - p/kappa) u'(c) = u'(W) (V - 1/kappa).
 
 The price is where all bonds add up to zero. So budgets, limits, multipliers and the market hold at every state whatever
-the network says, and the errors are those of W and V alone. With few cohorts each of them moves next period's return by
-so much that training on W and V does not settle: `CapitalAndBond` is for these, and for psi = 0.
+the network says, and the errors are those of W and V alone. With three cohorts training on W and V has not settled
+(README.md): `CapitalAndBond` is for few cohorts, and for psi = 0.
 """
 
 from __future__ import annotations
