@@ -308,7 +308,7 @@ def test_finish_counts_the_processor_time_and_memory_of_this_process_alone():
     subprocess.check_call([sys.executable, "-c", "sum(range(40_000_000)); b'x' * 200_000_000"])
     began = time.process_time()
     held = np.ones(4_000_000)  # 32 MB
-    while time.process_time() - began < 0.1:
+    while time.process_time() - began < 0.11:  # longer than is asked for below, as figures are rounded to milliseconds
         held.sum()
     after = provenance.record_of_end(record, 75)
     assert 0.1 <= after["cpu_seconds"] - before["cpu_seconds"] < 0.5
