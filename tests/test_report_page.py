@@ -11,11 +11,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import yaml
+from latex import complaints
 from projects import ROOT, make_project, typed
 from statsmodels.tsa.filters.hp_filter import hpfilter
 
 from deqn.project.user_code import load_module
-from deqn.report import cycles, mathematics, sheets, source
+from deqn.report import cycles, latex, mathematics, sheets, source
 
 SOLUTION = "models/olg/solutions/benchmark60"
 BOTH = ("models/growth/solutions/growth", "models/olg/solutions/three")
@@ -74,34 +75,53 @@ def test_the_tables_are_the_same_cells_in_csv_and_latex(project):
     with (ROOT / SOLUTION / "errors.csv").open() as file:
         wanted = {row["condition"]: float(row["mean"]) for row in csv.DictReader(file) if row["group"] == "all"}
     assert [float(row["mean"]) for row in rows] == pytest.approx([100 * x for x in wanted.values()], rel=0.03)
-    latex = (folder / "errors.tex").read_text()
-    body = latex[latex.index("\\midrule") : latex.index("\\bottomrule")].splitlines()[1:]
+    text = (folder / "errors.tex").read_text()
+    body = text[text.index("\\midrule") : text.index("\\bottomrule")].splitlines()[1:]
     assert [re.sub(r"[$\\]", "", line).split(" & ")[2].strip() for line in body] == [row["mean"] for row in rows]
 
 
 @pytest.mark.parametrize(
-    ("text", "latex"),
-    [("a & b_c 5%", r"a \& b\_c 5\%"), ("1.3e-05", r"$1.3 \times 10^{-5}$"), ("-.5 (.02)", "$-.5$ $(.02)$")],
-)
-def test_a_cell_is_escaped_and_its_numbers_are_mathematics(text, latex):
-    assert sheets.cell(text) == latex
+    ("text", "wanted"),
+    [("a & b_c 5%", r"a \& b\_c $5$\%"), ("1.3e-05", r"$1.3 \times 10^{-5}$"), ("-.5 (.02)", "$-.5$ ($.02$)"),
+     ("F(4, 25) ≤ α", r"F(4, $25$) $\le$ $\alpha$"), ("abcdefghij" * 2 + "z", r"abcdefghij\allowbreak{}" * 2 + "z")],
+)  # fmt: skip
+def test_a_cell_is_escaped_and_its_numbers_are_mathematics(text, wanted):
+    assert latex.cell(text) == wanted
+
+
+def test_every_table_compiles_and_fits_the_page_of_an_article(project, tmp_path):
+    done = typed(project, "report", SOLUTION, *BOTH, "models/irbc/solutions/irbc10", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    paths = sorted((tmp_path / "tables").glob("*.tex"))
+    assert len(paths) > 30
+    assert complaints(tmp_path, paths) == []
+
+
+def test_a_table_that_is_too_wide_is_parted_and_one_that_is_too_long_runs_over_pages(tmp_path):
+    columns = ["shock", *(f"a number called {n}" for n in range(20))]
+    rows = [[f"row{n}", *[f"{n + 0.123456:.6f}"] * 20] for n in range(80)]
+    latex.write([sheets.Sheet("large", "Large", columns, rows, [False] + [True] * 20)], tmp_path)
+    text = (tmp_path / "large.tex").read_text()
+    assert complaints(tmp_path, [tmp_path / "large.tex"]) == []
+    assert all(text.count(f"row{n} &") == text.count("\\bottomrule") > 1 for n in range(80))
 
 
 @pytest.mark.parametrize(
-    ("text", "latex"),
+    ("text", "wanted"),
     [
         ("u'(c^h) = beta E[ r' u'(c'^{h+1}) ]",
          r"u^{\prime}(c^{h})=\beta\operatorname{E}[r^{\prime}u^{\prime}(c^{\prime\,h+1})]"),
         ("k'_j^(alpha-1) / tau_j", r"k_{j}^{\prime\,\alpha-1}/\tau_{j}"),
-        ("ln A = ln A_ + g", r"\ln A=\ln A_{-1}+g"),
+        ("ln A = rho ln A_ + g", r"\ln\,A=\rho\,\ln\,A_{-1}+g"),
         ("0 <= mu  ⟂  a >= a_low", r"0\le\mu\;\perp\;a\ge a_{\mathrm{low}}"),
         ("w = 1,      h = 1..N-1", r"w=1,\qquad h=1,\dots,N-1"),
         ("khat' = cash s", r"\hat{k}^{\prime}=\;\text{cash}\;s"),
+        ("phi/2 k_j^2 + w / (k h)", r"\tfrac{\phi}{2}k_{j}^{2}+w/(kh)"),
         ("m^-(1-gamma)", r"m^{-(1-\gamma)}"),
     ],
 )  # fmt: skip
-def test_the_notation_of_docstrings_becomes_latex(text, latex):
-    assert mathematics.latex(text).replace(" ", "") == latex.replace(" ", "")
+def test_the_notation_of_docstrings_becomes_latex(text, wanted):
+    assert mathematics.latex(text).replace(" ", "") == wanted.replace(" ", "")
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("models/*/economy.py")), ids=lambda path: path.parent.name)

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from deqn.project.errors import CannotWrite
 from deqn.project.writing import write_atomically
+from deqn.report.latex import PACKAGES, escaped, latex
 from deqn.report.paper import Drawing, paper_style, save
+from deqn.report.sheets import Sheet
 
 COLUMNS = ("paper", "ours", "standard error", "difference")
 
@@ -50,8 +52,8 @@ def write(title: str, exhibits: Iterable[Exhibit], folder: Path, name: str) -> I
             save(folder, drawing)
     lines = [f"# {title}", "", *(line for exhibit in all_of_them for line in _markdown(exhibit))]
     write_atomically(folder / f"{name}.md", "\n".join(lines) + "\n")
-    latex = "\n".join(line for exhibit in all_of_them for line in _latex(exhibit))
-    write_atomically(folder / f"{name}.tex", f"% needs \\usepackage{{booktabs,graphicx}}\n{latex}\n")
+    text = "\n".join(line for exhibit in all_of_them for line in _latex(exhibit))
+    write_atomically(folder / f"{name}.tex", f"% needs \\usepackage{{{','.join(PACKAGES)},graphicx}}\n{text}\n")
     yield from lines
 
 
@@ -75,24 +77,10 @@ def _markdown(exhibit: Exhibit) -> Iterator[str]:
 
 def _latex(exhibit: Exhibit) -> Iterator[str]:
     if exhibit.rows:
-        yield "\\begin{table}\n\\centering\\small"
-        yield f"\\caption{{{_escaped(exhibit.title)}}}"
-        yield "\\begin{tabular}{p{.34\\textwidth}p{.13\\textwidth}rrrr}\n\\toprule"
-        yield f" & unit & {' & '.join(COLUMNS).replace('standard error', 's.e.')} \\\\\n\\midrule"
-        for row in exhibit.rows:
-            numbers = (f"${cell}$" if cell else "" for cell in row.cells())
-            yield f"{_escaped(row.what)} & {_escaped(row.unit)} & {' & '.join(numbers)} \\\\"
-        yield "\\bottomrule\n\\end{tabular}"
-        if exhibit.note:
-            yield f"\n\\footnotesize {_escaped(exhibit.note)}"
-        yield "\\end{table}\n"
+        cells = [(row.what, row.unit, *row.cells()) for row in exhibit.rows]
+        right = [False, False] + [True] * len(COLUMNS)
+        yield latex(Sheet("", exhibit.title, ("", "unit", *COLUMNS), cells, right, exhibit.note))
     for drawing in exhibit.drawings:
         yield "\\begin{figure}\n\\centering"
         yield f"\\includegraphics[width=\\textwidth]{{figures/{drawing.name}.pdf}}"
-        yield f"\\caption{{{_escaped(exhibit.title)}}}\n\\end{{figure}}\n"
-
-
-def _escaped(text: str) -> str:
-    for sign in "&%_#$":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+        yield f"\\caption{{{escaped(exhibit.title)}}}\n\\end{{figure}}\n"

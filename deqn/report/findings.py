@@ -138,10 +138,10 @@ def _series(run: RunFolder, described: Mapping[str, Any]) -> tuple[dict[str, np.
 def figures_of(run: RunFolder) -> Section:
     with paper_style():
         pictures = [_picture(drawing) for drawing in drawings_of_library(run.path)]
-        known = {name for name, _ in pictures}
-        own = [(path.stem.replace("_", " "), f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}")
+        known = {caption for caption, _ in pictures}
+        own = [(_caption(path.stem), f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}")
                for path in sorted(run.figures.glob("*.png"))
-               if path.stem.replace("_", " ") not in known and not path.stem.startswith("responses")]  # fmt: skip
+               if _caption(path.stem) not in known and not path.stem.startswith("responses")]  # fmt: skip
     return Section("Figures", "figures", pictures=[*pictures, *own])
 
 
@@ -159,9 +159,23 @@ def responses_of(run: RunFolder, name: str) -> Section:
     return Section("Impulse responses", "responses", sheets=[sheet], pictures=pictures)
 
 
+_CAPTIONS = {
+    "lorenz": "Lorenz curves",
+    "lives": "lives of single generations",
+    "stages": "distributions by stage of the training",
+    "path": "a part of the simulated path",
+    "training": "loss and errors while training",
+}
+
+
+def _caption(stem: str) -> str:
+    """Of the figure in this file."""
+    return _CAPTIONS.get(stem, stem.replace("_", " "))
+
+
 def _picture(drawing: Drawing) -> tuple[str, str]:
     """Caption and data URI of a figure, as SVG: sharp in print and at every size."""
     out = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": drawing.name}):
         drawing.figure.savefig(out, format="svg", dpi=150, metadata={"Date": None, "Creator": None})
-    return drawing.name.replace("_", " "), f"data:image/svg+xml;base64,{base64.b64encode(out.getvalue()).decode()}"
+    return _caption(drawing.name), f"data:image/svg+xml;base64,{base64.b64encode(out.getvalue()).decode()}"

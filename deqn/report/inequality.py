@@ -120,7 +120,9 @@ def _lorenz(held: list[tuple[str, str, tidy.Labelled]]) -> Drawing:
 def _groups(each: tidy.Labelled) -> dict[str, slice]:
     """Up to six groups of neighbours on the axis, by their names."""
     labels = list(each.coords[each.dims[1]])
-    edges = np.unique(np.linspace(0, len(labels), min(_GROUPS, len(labels)) + 1).round().astype(int))
+    count = min(_GROUPS, len(labels))
+    count = next((n for n in range(count, count // 2, -1) if len(labels) % n == 0), count)  # alike in size, if they can
+    edges = np.unique(np.linspace(0, len(labels), count + 1).round().astype(int))
     places = [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
     named = [labels[place] for place in places]
     return {

@@ -1,8 +1,9 @@
 """Equations as a docstring has them, such as u'(c) = beta E[ r' u'(c') ], as LaTeX and as MathML.
 
 What is understood: Greek letters by name, k^h, k'_j^(alpha-1), c'^{h+1}, x_low, a_ (a period ago), E[ ... ], sum_j, ln,
-min, khat, fractions with a slash, 1..N, the signs <= >= != -> ~ ⟂ and words. Three blanks or more part two equations of
-a line. A line with a backslash is LaTeX already. What is not understood stays as it was written.
+min, khat, fractions with a slash (phi/2 k is half of phi k), 1..N, the signs <= >= != -> ~ ⟂ and words. Three blanks or
+more part two equations of a line. A line with a backslash is LaTeX already. What is not understood stays as it was
+written.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _GREEK_LETTERS = (
 GREEK = frozenset(_GREEK_LETTERS.split())
 _FUNCTIONS = {name: f"\\{name}" for name in ("ln", "log", "exp", "min", "max", "sum", "prod", "sin", "cos", "lim")}
 _FUNCTIONS |= {name: f"\\mathrm{{{name}}}" for name in ("Var", "Cov", "Corr")}
-_SIGNS = {
+SIGNS = {
     "<=": "\\le ", ">=": "\\ge ", "!=": "\\ne ", "->": "\\to ", "~": "\\sim ", "⟂": "\\;\\perp\\; ", "...": "\\dots ",
     "..": ",\\dots,", "*": "\\cdot ", "{": "\\{", "}": "\\}", "%": "\\%", "·": "\\cdot ",
     "≤": "\\le ", "≥": "\\ge ", "×": "\\times ", "∞": "\\infty ", "−": "-",
@@ -127,8 +128,13 @@ def _latex(tokens: list[_Token]) -> str:
         if words:
             out.append(f"\\;\\text{{{' '.join(words)}}}\\;")
             words = []
+        if (below := stream.divides(token)) is not None:
+            out.append(f"\\tfrac{{{_symbol(token.text, stream)}}}{{{_symbol(below.text, stream)}}}")
+            continue
         base = _symbol(token.text, stream)
-        out.append(_with_scripts(base, stream))
+        named = token.text in ("ln", "log", "exp", "min", "max")
+        before = "\\," * (named and re.search(r"[\w})]$", "".join(out[-1:])) is not None)
+        out.append(before + _with_scripts(base, stream) + "\\," * (named and stream.peek() not in ("", "(", "[")))
     if words:
         out.append(f"\\;\\text{{{' '.join(words)}}}")
     return " ".join(out)
@@ -151,6 +157,16 @@ class _Stream:
         """Whether nothing is attached to the token that was read last."""
         rest = self.tokens[self.place :]
         return not rest or rest[0].spaced or rest[0].text in ",.;:)]="
+
+    def divides(self, above: _Token) -> _Token | None:
+        """The denominator of phi/2 k, which is phi/2 times k; it has been read then. None for any other slash."""
+        rest = self.tokens[self.place : self.place + 3]
+        if len(rest) < 3 or rest[0].text != "/" or rest[0].spaced or rest[1].spaced or not rest[2].spaced:
+            return None
+        if not (above.text.isalnum() and rest[1].text.isalnum() and (rest[2].text.isalnum() or rest[2].text in "([")):
+            return None
+        self.place += 2
+        return rest[1]
 
     def group(self, closing: str) -> list[_Token]:
         """The tokens up to the bracket that closes one which has been read."""
@@ -183,7 +199,7 @@ def _symbol(text: str, stream: _Stream) -> str:
     numbered = re.fullmatch(r"([^\W\d_]+)(\d+)", text)
     if numbered:
         return f"{_symbol(numbered[1], stream)}_{{{numbered[2]}}}"
-    return _FUNCTIONS.get(text) or _accent(text) or _SIGNS.get(text) or (text if len(text) == 1 else _upright(text))
+    return _FUNCTIONS.get(text) or _accent(text) or SIGNS.get(text) or (text if len(text) == 1 else _upright(text))
 
 
 def _upright(text: str) -> str:

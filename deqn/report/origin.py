@@ -52,6 +52,8 @@ def what(
 
 def in_words(value: Any) -> str:
     """A setting's value on one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list) and value and isinstance(value[0], list):
         return "; ".join(map(in_words, value))
     if isinstance(value, list):

@@ -15,7 +15,8 @@ from deqn.project.parameter_yaml import read_yaml
 from deqn.project.run import RunFolder, distinct_names
 from deqn.project.writing import write_atomically
 from deqn.report import certificate, files, findings, origin, tables
-from deqn.report.sheets import Section, Sheet, of_rows, templates, write
+from deqn.report.latex import write
+from deqn.report.sheets import Section, Sheet, of_rows, templates
 
 
 class Chapter(NamedTuple):

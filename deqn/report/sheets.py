@@ -1,4 +1,4 @@
-"""A table once, for every reader: as HTML in a page, as LaTeX with booktabs, and as CSV, of the same cells."""
+"""A table once, for every reader: as HTML in a page, as CSV, and (in latex.py) as LaTeX, of the same cells."""
 
 from __future__ import annotations
 
@@ -14,16 +14,9 @@ import jinja2
 from markupsafe import Markup
 from rich.table import Table
 
-from deqn.project.errors import CannotWrite
-from deqn.project.writing import write_atomically
-
 _LONG = 34  # letters of a cell, beyond which its column breaks its lines, and is wide
 _SHORT = 20  # up to which it never does
-_NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?")
-_SPECIAL = {sign: f"\\{sign}" for sign in "&%_#${}"} | {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$",
-    "|": "$|$", "⟂": r"$\perp$",
-}  # fmt: skip
+NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?")
 
 
 class Sheet(NamedTuple):
@@ -76,22 +69,13 @@ def of_rows(
     every = [{key: str(value) for key, value in row.items()} for row in rows]
     columns = [key for key in (every[0] if every else ()) if any(row[key] for row in every)]
     every = [{key: row[key] for key in columns} for row in every]
-    right = [c not in left and all(_NUMBER.match(row[c]) or not row[c] for row in every) for c in columns]
+    right = [c not in left and all(_is_number(row[c]) or not row[c] for row in every) for c in columns]
     return Sheet(name, title, columns, [list(row.values()) for row in every], right, note)
 
 
-def write(sheets: Iterable[Sheet], folder: Path) -> list[str]:
-    """Writes NAME.tex and NAME.csv of each sheet into the folder; the names. Raises CannotWrite."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotWrite(f"{folder}: cannot make this folder ({error.strerror}); choose another --out") from error
-    names = []
-    for sheet in sheets:
-        write_atomically(folder / f"{sheet.name}.tex", latex(sheet))
-        write_atomically(folder / f"{sheet.name}.csv", as_csv(sheet))
-        names.append(sheet.name)
-    return names
+def _is_number(text: str) -> bool:
+    """Also one with its standard error; no list of numbers, whose lines have to be broken."""
+    return NUMBER.match(text) is not None and len(text) <= _SHORT
 
 
 def as_csv(sheet: Sheet) -> str:
@@ -101,43 +85,13 @@ def as_csv(sheet: Sheet) -> str:
     return text.getvalue()
 
 
-def latex(sheet: Sheet) -> str:
-    """A table environment for booktabs."""
-    wide = sum(sheet.long)
-    letters = [
-        "r" if right else f"p{{{0.7 / wide:.2g}\\textwidth}}" if long else "l"
-        for right, long in zip(sheet.right, sheet.long, strict=True)
-    ]
-    return templates().get_template("table.tex").render(sheet=sheet, letters="".join(letters))
-
-
 @functools.cache
 def templates() -> jinja2.Environment:
-    """The templates beside this file; HTML is escaped by itself, LaTeX by the filters `escaped` and `cell`."""
-    environment = jinja2.Environment(
+    """The templates beside this file; HTML is escaped by itself."""
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=jinja2.select_autoescape(["html"]),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"escaped": escaped, "cell": cell}
-    return environment
-
-
-def escaped(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    return "".join(_SPECIAL.get(sign, sign) for sign in text)
-
-
-def cell(text: str) -> str:
-    """A cell in LaTeX, its numbers as mathematics: -.5 has a minus, 1.3e-05 a power of ten."""
-    return " ".join(_word(word) for word in text.split(" "))
-
-
-def _word(word: str) -> str:
-    match = re.fullmatch(rf"(\(?)({_NUMBER.pattern})(\)?)", word)
-    if match is None:
-        return escaped(word)
-    digits, _, power = match[2].partition("e")
-    return f"${match[1]}{digits}" + (f" \\times 10^{{{int(power)}}}" if power else "") + f"{match[3]}$"
