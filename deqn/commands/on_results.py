@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Annotated
@@ -75,7 +76,8 @@ def welfare(
     tracks: Annotated[int, typer.Option("--tracks", help="states in which the change comes, a multiple of 20")] = 1000,
     births: Annotated[int, typer.Option("--births", min=1, help="generations born after the change")] = 60,
     risk_aversion: Annotated[
-        float | None, typer.Option("--risk-aversion", min=0.0, help="where the economy has no such parameter; 1 is log")
+        str | None,
+        typer.Option("--risk-aversion", help="where the economy has no such parameter; 1 is log; 4,1 by country"),
     ] = None,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FOLDER", help="by default runs/welfare/ and the runs' names")
@@ -93,15 +95,32 @@ def welfare(
     folders = [solved_run(run, as_trained, trust) for run in (before, after)]
     names = "_".join(name.replace("/", "-") for name in distinct_names(folders))
     place = Path(out) if out else project_of(folders[0].path).runs / "welfare" / names
-    _welfare(folders, place, tracks, births, risk_aversion, as_trained)
+    _welfare(folders, place, tracks, births, _gammas(risk_aversion), as_trained)
+
+
+def _gammas(text: str | None) -> float | tuple[float, ...] | None:
+    """A number, or one for each member of the axis of consumption. Raises UserError."""
+    try:
+        found = tuple(map(float, text.split(","))) if text is not None else ()
+    except ValueError:
+        found = (-1.0,)
+    if not all(0 <= gamma < math.inf for gamma in found):
+        raise UserError(f"--risk-aversion {text}: expected a number from 0, or several with commas between them")
+    return found if len(found) > 1 else found[0] if found else None
 
 
 @with_tensorflow
 def _welfare(
-    folders: list[RunFolder], place: Path, tracks: int, births: int, risk_aversion: float | None, as_trained: bool
+    folders: list[RunFolder],
+    place: Path,
+    tracks: int,
+    births: int,
+    risk_aversion: float | tuple[float, ...] | None,
+    as_trained: bool,
 ) -> None:
     from deqn.project.writing import write_csv
-    from deqn.report.sheets import of_rows, write
+    from deqn.report.latex import write
+    from deqn.report.sheets import of_rows
     from deqn.report.welfare import draw
     from deqn.tasks.welfare import welfare as compute
 
@@ -117,6 +136,8 @@ def _welfare(
     write([of_rows("welfare", f"Gains in consumption, {words}", chosen)], place / "tables")
     for row in chosen:
         print("  ".join(f"{key} {value}" for key, value in row.items() if value != ""))
-    print(f"beta {found.tastes.discount_factor:g}, gamma {found.tastes.risk_aversion:g}, {tracks} states at date 0; "
+    given = found.tastes.risk_aversion
+    gammas = ", ".join(f"{gamma:g}" for gamma in (given if isinstance(given, tuple) else [given]))
+    print(f"beta {found.tastes.discount_factor:g}, gamma {gammas}, {tracks} states at date 0; "
           f"{time.process_time() - start:.0f} CPU-seconds")  # fmt: skip
     print(f"welfare.csv, transition.csv, tables and figures (welfare, transition) in {shown(place)}")

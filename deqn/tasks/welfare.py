@@ -1,8 +1,8 @@
 """`deqn welfare`: what a change of the economy, for ever and by surprise, is worth to whom.
 
 The change comes at date 0, in a state of the first economy's ergodic distribution. From there both go on under the same
-shocks. The gain is the share of consumption, in every period that is left, that a household would have to be given
-without the change to be as well off as with it:
+shocks: the same values of a chain, the same innovations of what is continuous. The gain is the share of consumption, in
+every period that is left, that a household would have to be given without the change to be as well off as with it:
 
     (1 + g)^(1-gamma) E[ sum_j beta^j u(c_j) | without ] = E[ sum_j beta^j u(c_j) | with ],
     u(c) = c^(1-gamma) / (1-gamma)
@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from deqn.equilibrium.economy import axes_of
 from deqn.project.errors import UserError
@@ -41,10 +42,14 @@ class Paths(NamedTuple):
 
 
 class Tastes(NamedTuple):
-    """beta and gamma of the utility above."""
+    """beta and gamma of the utility above; of several gammas each member of the axis of consumption has its own."""
 
     discount_factor: float
-    risk_aversion: float
+    risk_aversion: float | tuple[float, ...]
+
+    def gamma(self, place: int = 0) -> float:
+        """Of the member at this place."""
+        return self.risk_aversion[place] if isinstance(self.risk_aversion, tuple) else self.risk_aversion
 
 
 class Welfare(NamedTuple):
@@ -56,7 +61,12 @@ class Welfare(NamedTuple):
 
 
 def welfare(
-    before: RunFolder, after: RunFolder, tracks: int, births: int, risk_aversion: float | None, as_trained: bool
+    before: RunFolder,
+    after: RunFolder,
+    tracks: int,
+    births: int,
+    risk_aversion: float | tuple[float, ...] | None,
+    as_trained: bool,
 ) -> Welfare:
     """What the change from one economy to the other is worth. Raises UserError where they cannot be compared."""
     solutions = [opened(run, as_trained) for run in (before, after)]
@@ -71,6 +81,9 @@ def welfare(
         )
     paths = both_ways(first, second, tastes, tracks, births)
     economy, report = first.economy, first.economy.report
+    members = 1 if "age" in economy.axes else math.prod(paths[0].consumption.shape[2:])
+    if isinstance(tastes.risk_aversion, tuple) and len(tastes.risk_aversion) != members:
+        raise UserError(f"--risk-aversion: got {len(tastes.risk_aversion)} numbers, expected one or {members}")
     if "age" in economy.axes:
         rows = gains(np.asarray(economy.axes["age"]), tastes, *paths)
     else:
@@ -90,6 +103,7 @@ def both_ways(before: Solution, after: Solution, tastes: Tastes, tracks: int, bi
     letters = before.economy.report.letters
     first = before.simulate(1, seed=7, burn_in=SETTLING, tracks=tracks)
     start = {name: first[letters.get(name, name)] for name in before.economy.State._fields}
+    _check_innovations(before, after, start)
     without = before.simulate(periods, seed=8, tracks=tracks, initial_state=start)
     reformed = after.simulate(periods, seed=8, tracks=tracks, initial_state=start)
     shock = letters.get("shock", "shock")
@@ -98,19 +112,31 @@ def both_ways(before: Solution, after: Solution, tastes: Tastes, tracks: int, bi
     return paths_of(without, before, tracks), paths_of(reformed, before, tracks)
 
 
-def tastes_of(solution: Solution, risk_aversion: float | None) -> Tastes:
+def _check_innovations(before: Solution, after: Solution, start: Mapping[str, np.ndarray]) -> None:
+    """Raises UserError if one draw leads to other innovations in one economy than in the other."""
+    drawn = []
+    for each in (before, after):
+        state = each.economy.tensors(each.economy.check_states(start))
+        drawn.append([x.numpy() for x in tf.nest.flatten(each.economy.shocks.draw(state, tf.constant([8, 1])))])
+    if len(drawn[0]) != len(drawn[1]) or not all(map(np.array_equal, *drawn)):
+        raise UserError(f"{after.run}: its shocks follow another law than those of {before.run}; they have to be alike")
+
+
+def tastes_of(solution: Solution, risk_aversion: float | tuple[float, ...] | None) -> Tastes:
     """risk_aversion: for an economy without such a parameter. Raises UserError where something is lacking."""
     p = solution.economy.p
     if not hasattr(p, "discount_factor"):
         raise UserError(f"{solution.run}: has no parameter discount_factor, by which later utility counts less")
-    own = getattr(p, "risk_aversion", risk_aversion)
-    if not isinstance(own, int | float):
+    own = getattr(p, "risk_aversion", None)
+    if isinstance(own, int | float) and risk_aversion not in (None, own):
+        raise UserError(f"--risk-aversion: got {risk_aversion}, that of {solution.run} is {own:g}; leave it out")
+    gamma = own if isinstance(own, int | float) else risk_aversion if own is None else None
+    if gamma is None:
         raise UserError(
-            f"{solution.run}: its parameters say no risk aversion (one number); add --risk-aversion 1 for log"
+            f"{solution.run}: its parameters say no risk aversion (one number); add --risk-aversion 1 for log, or a "
+            "number for each country, such as 4,1"
         )
-    if risk_aversion is not None and own != risk_aversion:
-        raise UserError(f"--risk-aversion {risk_aversion:g}: that of {solution.run} is {own:g}; leave it out")
-    return Tastes(float(p.discount_factor), float(own))
+    return Tastes(float(p.discount_factor), gamma)
 
 
 def horizon(tastes: Tastes) -> int:
@@ -138,15 +164,15 @@ def gains(ages: np.ndarray, tastes: Tastes, without: Paths, reformed: Paths) -> 
 
     ages: [N] of the cohorts.
     """
-    N, periods = len(ages), without.consumption.shape[1]
+    beta, gamma, N, periods = tastes.discount_factor, tastes.gamma(), len(ages), without.consumption.shape[1]
     rows = []
     for birth in range(1 - N, periods - N + 1):
         lived = range(max(0, -birth), N)  # cohorts, from 0, in which it lives on after the change
         first, second = (
-            _value(np.stack([each.consumption[:, birth + cohort, cohort] for cohort in lived], axis=1), tastes)
+            _value(np.stack([each.consumption[:, birth + cohort, cohort] for cohort in lived], axis=1), beta, gamma)
             for each in (without, reformed)
         )
-        whole, error = _with_error(first, second, len(lived), tastes)
+        whole, error = _with_error(first, second, len(lived), beta, gamma)
         age = float(ages[-birth]) if birth <= 0 else ""
         rows.append({"birth": birth, "age at the change": age, "gain %": whole, "standard error": error})
     return rows
@@ -159,25 +185,27 @@ def gains_for_ever(labels: Mapping[str, Any], tastes: Tastes, without: Paths, re
     consumption = [each.consumption.reshape(*each.consumption.shape[:2], -1) for each in (without, reformed)]
     rows = []
     for place, member in enumerate(members):
-        first, second = (_value(each[..., place], tastes) for each in consumption)
-        whole, error = _with_error(first, second, periods, tastes)
+        beta, gamma = tastes.discount_factor, tastes.gamma(place)
+        first, second = (_value(each[..., place], beta, gamma) for each in consumption)
+        whole, error = _with_error(first, second, periods, beta, gamma)
         rows.append({axis: text(member), "gain %": whole, "standard error": error})
     return rows
 
 
-def _value(consumption: np.ndarray, tastes: Tastes) -> np.ndarray:
+def _value(consumption: np.ndarray, beta: float, gamma: float) -> np.ndarray:
     """Discounted utility of each track, [tracks], of consumption [tracks, years]."""
-    gamma = tastes.risk_aversion
     u = np.log(consumption) if gamma == 1 else consumption ** (1 - gamma) / (1 - gamma)
-    return np.asarray(u @ tastes.discount_factor ** np.arange(consumption.shape[1]))
+    return np.asarray(u @ beta ** np.arange(consumption.shape[1]))
 
 
-def _with_error(without: np.ndarray, reformed: np.ndarray, years: int, tastes: Tastes) -> tuple[float, float]:
+def _with_error(
+    without: np.ndarray, reformed: np.ndarray, years: int, beta: float, gamma: float
+) -> tuple[float, float]:
     """The gain in %, and its standard error over batches of tracks."""
-    left = float((tastes.discount_factor ** np.arange(years)).sum())
-    whole = _gain(without.mean(), reformed.mean(), left, tastes.risk_aversion)
+    left = float((beta ** np.arange(years)).sum())
+    whole = _gain(without.mean(), reformed.mean(), left, gamma)
     batches = zip(*(v.reshape(BATCHES, -1).mean(axis=1) for v in (without, reformed)), strict=True)
-    parts = [_gain(a, b, left, tastes.risk_aversion) for a, b in batches]
+    parts = [_gain(a, b, left, gamma) for a, b in batches]
     return 100 * whole, 100 * float(np.std(parts, ddof=1)) / math.sqrt(BATCHES)
 
 
