@@ -15,12 +15,14 @@ from test_phase_parameters import live_weights
 from test_several_networks import Agents
 
 from deqn.equilibrium import Economy
-from deqn.equilibrium.evaluation import evaluate
+from deqn.equilibrium.evaluation import evaluate, simulated_states
 from deqn.equilibrium.implied import implied_error
-from deqn.equilibrium.memory import remembered, with_memory
+from deqn.equilibrium.memory import as_seen_by, remembered, with_memory
+from deqn.equilibrium.settings import EvaluationSettings
 from deqn.project.errors import UserError
 from deqn.project.run import RunFolder
 from deqn.tasks.build import build_problem
+from deqn.tasks.compare import Solved, _check_alike, compared
 from deqn.training.trainer import Trainer
 
 SMALL = [
@@ -64,6 +66,25 @@ def test_a_simulation_begins_with_nothing_remembered_and_keeps_what_the_gates_le
     output = rule.output(rule.economy.tensors(found.state)).numpy()
     np.testing.assert_allclose(found.state.memory[1:], kept(output, found.state.memory)[:-1], rtol=1e-12)
     assert np.abs(np.diff(found.state.memory, axis=0)).min(axis=0).max() > 0
+
+
+def test_a_rule_that_goes_along_another_rules_path_remembers_what_its_own_simulation_of_it_does(rule):
+    states = simulated_states(rule, 30, 0, seed=3, tracks=2)
+    forgotten = as_seen_by(rule, states._replace(memory=None), tracks=2)
+    np.testing.assert_allclose(forgotten.memory, states.memory, rtol=1e-12, atol=1e-15)
+    assert np.abs(states.memory).max() > 0.1
+
+
+def test_rules_with_and_without_memory_are_compared_at_the_same_states(rule, hidden, tmp_path):
+    plain = build_problem(file_of(hidden, *(each for each in SMALL if not each.startswith("memory")))).rule()
+    path = EvaluationSettings(periods=40, burn_in=10, seed=3)
+    two = [Solved(RunFolder(tmp_path / name), name, each, 1) for name, each in (("plain", plain), ("own", rule))]
+    _check_alike(two)
+    found = compared(two, path).arrays
+    wanted = evaluate(rule, 40, 10, seed=3)  # here the state is exogenous: its own path is the same one
+    letters = rule.economy.report.letters
+    np.testing.assert_array_equal(found[letters.get("growth", "growth")], wanted.state.growth)
+    np.testing.assert_allclose(found[f"2/{letters.get('price', 'price')}"], wanted.policy.price, rtol=1e-12)
 
 
 def test_a_state_that_is_given_without_memory_has_nothing_behind_it(rule):

@@ -118,6 +118,31 @@ def remembered(rule: Any, states: Sequence[Any]) -> list[Any]:
     return found
 
 
+def as_seen_by(rule: Any, states: Any, tracks: int) -> Any:
+    """The states of a path [tracks * periods], a track after the other, as a rule has them that has gone along.
+
+    Without a memory they are what they are; else each has the memory of those before it on its track, at first zero.
+    """
+    economy = rule.economy
+    own = economy.State(*(getattr(states, name) for name in economy.State._fields if name != MEMORY))
+    if MEMORY not in economy.State._fields:
+        return own
+    none = np.zeros((tracks, economy.units_remembered))
+    by_period = [np.swapaxes(np.reshape(x, (tracks, -1, *x.shape[1:])), 0, 1) for x in own if x is not None]
+    path = economy.tensors(economy.State(*by_period, np.broadcast_to(none, (len(by_period[0]), *none.shape))))
+
+    @tf.function(autograph=False)
+    def along(path: Any) -> tf.Tensor:
+        def after(memory: tf.Tensor, now: Any) -> tf.Tensor:
+            now = now._replace(memory=memory)
+            return economy.kept(rule.output(now), now)
+
+        return tf.scan(after, path, path.memory[0])
+
+    before = np.concatenate([none[None], along(path).numpy()[:-1]])
+    return own._replace(memory=np.swapaxes(before, 0, 1).reshape(-1, none.shape[1]))
+
+
 def _longer(part: Any, name: str) -> Any:
     """The NamedTuple with one field more, which the economy's own file leaves out."""
     return collections.namedtuple(part.__name__, [*part._fields, name], defaults=[None])  # type: ignore[misc]

@@ -13,6 +13,7 @@ from deqn.equilibrium import accuracy
 from deqn.equilibrium.constraints import products_of
 from deqn.equilibrium.economy import axes_of
 from deqn.equilibrium.evaluation import at_states, simulated_states
+from deqn.equilibrium.memory import AFTER, MEMORY, as_seen_by
 from deqn.equilibrium.settings import EvaluationSettings
 from deqn.project.errors import CannotWrite, UserError
 from deqn.project.json_files import read_json
@@ -113,15 +114,17 @@ def evaluation_of(file: ParameterFile) -> EvaluationSettings:
 def compared(all_solved: Sequence[Solved], path: EvaluationSettings) -> Comparison:
     """Errors, policies, moments and cost of solutions of one kind of economy."""
     first = all_solved[0].rule
-    states = _path(first, path)
+    whole = simulated_states(first, path.periods, 0, path.seed, path.tracks)
+    states = _after_burn_in(whole, path)
     _check_finite(all_solved[0].name, "its own path", state=states._asdict())
     letters = first.economy.report.letters
-    arrays = {letters.get(name, name): value for name, value in states._asdict().items()}
+    arrays = {letters.get(name, name): value for name, value in states._asdict().items() if name != MEMORY}
     errors, policies, moments, costs = Rows(), Rows(), Rows(), Rows()
     reference: dict[str, np.ndarray] = {}
     for number, each in enumerate(all_solved, start=1):
-        _, policy, _, conditions, _, _ = at_states(each.rule, states)
-        policy = policy._asdict()
+        seen = states if number == 1 else _after_burn_in(as_seen_by(each.rule, whole, path.tracks), path)
+        _, policy, _, conditions, _, _ = at_states(each.rule, seen)
+        policy = {name: values for name, values in policy._asdict().items() if name != AFTER}
         _check_finite(each.name, f"the path of {all_solved[0].name}", policy=policy, condition=conditions)
         reference = reference or policy
         errors += _errors(each.name, conditions, products_of(each.rule.economy))
@@ -135,6 +138,13 @@ def compared(all_solved: Sequence[Solved], path: EvaluationSettings) -> Comparis
 
 def _path(rule: DecisionRule, path: EvaluationSettings) -> Any:
     return simulated_states(rule, path.periods - path.burn_in, path.burn_in, path.seed, path.tracks)
+
+
+def _after_burn_in(states: Any, path: EvaluationSettings) -> Any:
+    """Of states [tracks * periods] those after the burn-in of each track."""
+    shape = (path.tracks, path.periods)
+    kept = (x.reshape(*shape, *x.shape[1:])[:, path.burn_in :].reshape(-1, *x.shape[1:]) for x in states)
+    return type(states)(*kept)
 
 
 def differing_parameters(runs: Sequence[RunFolder]) -> Iterator[str]:
@@ -171,13 +181,14 @@ def _write(comparison: Comparison, description: Mapping[str, Any], folder: Path)
 
 
 def _check_alike(all_solved: Sequence[Solved]) -> None:
-    """Refuses solutions whose states or policies have other names or sizes than the first one's."""
+    """Refuses solutions whose states or policies have other names or sizes than the first one's, memories aside."""
 
     def shapes(each: Solved) -> dict[str, tuple[Any, ...]]:
         economy = each.rule.economy
         state = economy.initial_states(1, np.random.default_rng(0))
         policy, _ = each.rule.completed(economy.tensors(state))
-        return {name: tuple(x.shape[1:]) for name, x in (*state._asdict().items(), *policy._asdict().items())}
+        fields = {**state._asdict(), **policy._asdict()}
+        return {name: tuple(x.shape[1:]) for name, x in fields.items() if name not in (MEMORY, AFTER)}
 
     def words(name: str, found: Mapping[str, tuple[Any, ...]]) -> str:
         if name not in found:
