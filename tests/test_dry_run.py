@@ -157,7 +157,8 @@ def test_every_economy_of_the_library_passes_within_two_seconds_of_processor_tim
     )
     trace(economies[1])
     # In olg_bond a threshold and a price are searched for in every successor: about three seconds on a quiet machine.
-    assert time.process_time() - start < (8 if path.parent.name == "olg_bond" else 2)
+    # In continuum a histogram moves in each of six successors: about three seconds on a busy machine.
+    assert time.process_time() - start < (8 if path.parent.name in ("olg_bond", "continuum") else 2)
 
 
 # ---- more than one number a state, more than eight values of a shock

@@ -1,5 +1,7 @@
 """Parameters of an economy that change from phase to phase, each phase from the last one's weights."""
 
+import functools
+
 import numpy as np
 import pytest
 from small import ROOT, file_of
@@ -17,8 +19,11 @@ SMALL = [
 ADAM = "optimizer: {name: Adam, learning_rate: 0.01}"
 
 
-def trainer_of(*settings, folder=None, should_stop=lambda: False):
-    file = file_of(FILE, *SMALL, *settings)
+TINY = ["warm_start={iterations: 15, stages: [[2, 0], [5, 0]]}", "parameters.borrowing_limit=-0.04"]
+
+
+def trainer_of(*settings, folder=None, should_stop=lambda: False, source=FILE):
+    file = file_of(source, *SMALL, *settings)
     problem = build_problem(file)
     return Trainer(problem, file.settings, folder, should_stop=should_stop), problem
 
@@ -69,19 +74,40 @@ def test_a_step_towards_the_files_parameters_goes_on_where_the_rule_cannot_yet_b
 
 
 @pytest.mark.slow
-def test_a_resumed_training_equals_the_uninterrupted_one(tmp_path):
-    chosen = phases("discount_factor: 0.98", "discount_factor: 0.985", "", updates=10)
-    whole, _ = trainer_of(chosen)
+@pytest.mark.parametrize(
+    ("file", "steps", "settings"),
+    [
+        ("growth/growth_ar1", ["discount_factor: 0.98", "discount_factor: 0.985"], []),
+        ("olg/tiny", ["borrowing_limit: 0.0", "borrowing_limit: -0.02"], TINY),
+    ],
+)
+def test_a_resumed_training_equals_the_uninterrupted_one(tmp_path, file, steps, settings):
+    chosen = phases(*steps, "", updates=10).replace("0.01}", "0.0001}")
+    trainer = functools.partial(trainer_of, chosen, *settings, source=ROOT / f"models/{file}.yaml")
+    whole, _ = trainer()
     whole.train()
     with RunFolder(tmp_path / "growth" / "run").open() as folder:
-        begun, _ = trainer_of(chosen, folder=folder, should_stop=lambda: begun.update >= 15)
+        begun, _ = trainer(folder=folder, should_stop=lambda: begun.update >= 15)
         assert begun.train().stopped
-        resumed, problem = trainer_of(chosen, folder=folder)
+        resumed, problem = trainer(folder=folder)
         resumed.resume(*begun.state())
-        assert problem.economy.p.discount_factor == 0.985
+        assert steps[1] in f"{problem.economy.p}".replace("=", ": ")
         resumed.train()
     for (name, one), other in zip(live_weights(whole).items(), live_weights(resumed).values(), strict=True):
         np.testing.assert_array_equal(one, other, err_msg=name)
+
+
+def test_a_looser_limit_is_taken_up_by_the_warm_start_from_the_rule_of_the_tighter_one():
+    # Errors under the looser limit: 1e16 with the rule of the tighter one; .0003 by a warm start that begins there.
+    chosen = phases("borrowing_limit: 0.0", "")
+    file = file_of(ROOT / "models/olg/tiny.yaml", "parameters.borrowing_limit=-0.1", "compiler=graph", chosen)
+    problem = build_problem(file)
+    problem.enter_phase({}, file.settings.phases[0].parameters)
+    problem.warm_start(lambda line: None)
+    problem.enter_phase({}, {})
+    before = problem.validate()["optimality.mean"]
+    problem.follow_parameters(lambda line: None)
+    assert problem.validate()["optimality.mean"] < 0.001 < 1 < before
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from deqn.equilibrium.reporting import at_stage, results_of
 from deqn.equilibrium.sampling import Sampler, Tracks, check_sampling, drawn, of_one_worker
 from deqn.equilibrium.settings import NextPeriodSettings, SamplingSettings, in_phase
 from deqn.equilibrium.visited import TRACKS, Visited, visited_by
-from deqn.equilibrium.warm_start import fit_wide_part
+from deqn.equilibrium.warm_start import fit_wide_part, follow_parameters
 from deqn.project.errors import UserError
 from deqn.training.problem import Losses, Problem, Results
 
@@ -146,13 +146,21 @@ class Equilibrium(Problem):
     def enter_phase(self, settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
         """A phase may change `gradient` and `average` of the next period, and parameters of the economy.
 
-        Tracks go on where they are. Validation, its best weights and all results are of the file's own parameters.
+        Validation, its best weights and all results are of the file's own parameters.
         """
         self.next_period = NextPeriodSettings(**{**self.settings.next_period.model_dump(), **settings})
         chosen = in_phase(self.parameters, parameters)
         if chosen != self.economy.p:
             self._use(self.economy_type(chosen, self.economy.dtype), self.policy_rule.heads, self.sampler.settings)
         self.copy_to_target()
+
+    def follow_parameters(self, say: Callable[[str], None]) -> bool:
+        """If the file has a warm start, its iteration begins anew from the present rule, and tracks where it ends."""
+        if self.settings.warm_start is None or self.settings.warm_start.guess != "iterated":
+            return False
+        follow_parameters(self, self.settings.warm_start, say)
+        self.copy_to_target()
+        return True
 
     def validate(self) -> Mapping[str, float]:
         """Mean, 99.9th percentile and maximum of every condition on fresh paths under the true process, fractions."""

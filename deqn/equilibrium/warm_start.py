@@ -47,7 +47,26 @@ def fit_wide_part(problem: Equilibrium, settings: WarmStartSettings, say: Callab
     if settings.guess != "iterated":
         _take_linear_solution(problem, settings, say)
     else:
-        _iterate(problem, settings, say)
+        _check(problem.economy, problem.network, problem.settings.network, settings)
+        generator = np.random.default_rng([problem.settings.seed, 2])
+        _iterate(problem, settings, problem.economy.initial_states(settings.tracks, generator), say)
+
+
+def follow_parameters(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
+    """The same iteration, from the rule and the states that the parameters before have led to.
+
+    The wide part takes over what the network said there, and the head of the hidden layers is zero again: what these
+    have learned of kinks belongs to other limits. The statistics of the inputs may be a hundred times too small: where
+    nobody may borrow, the young own next to nothing.
+    """
+    _check(problem.economy, problem.network, problem.settings.network, settings)  # after --from nothing has yet
+    network, state = problem.network, tf.nest.map_structure(lambda x: x[: settings.tracks], problem.pool)
+    inputs = problem.economy.features(problem.economy.tensors(state))
+    output = network(inputs).numpy()
+    for weight in (network.head.kernel, network.head.bias):
+        weight.assign(tf.zeros_like(weight))
+    _fit(network, inputs, output, settings.ridge)
+    _iterate(problem, settings, state, say)
 
 
 def _take_linear_solution(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
@@ -83,9 +102,9 @@ def _set_wide(network: WideAndDeep, solution: LinearSolution) -> None:
     network.wide.bias.assign(at_mean)
 
 
-def _iterate(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
+def _iterate(problem: Equilibrium, settings: WarmStartSettings, begin: Any, say: Callable[[str], None]) -> None:
+    """Time iteration on the wide part from the states `begin`, of as many tracks as the settings say."""
     network, rule, economy = problem.network, problem.policy_rule, problem.economy
-    _check(economy, network, problem.settings.network, settings)
     pool = economy.tensors(problem.pool)
 
     @tf.function(jit_compile=economy.xla, autograph=False)
@@ -104,9 +123,7 @@ def _iterate(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[s
         change, following = iterate(state, tf.constant([problem.settings.seed, count], tf.int32))
         return change.numpy(), following
 
-    generator = np.random.default_rng([problem.settings.seed, 2])
-    state = economy.tensors(economy.initial_states(settings.tracks, generator))
-    count = 0
+    state, count = economy.tensors(begin), 0
     with threadpool_limits(1, "blas"):  # small matrices: a second thread doubles the CPU time
         # The first guess moves the economy far from the steady state: its statistics say little.
         for count in range(settings.settling):
@@ -117,7 +134,7 @@ def _iterate(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[s
             for _ in range(settings.iterations):
                 change, following = changes(state, count)
                 wanted = np.clip(change, -_LARGEST_CHANGE, _LARGEST_CHANGE)
-                _correct(network, _features(network, economy, state), columns, wanted, settings)
+                _correct(network, _features(network, economy.features(state)), columns, wanted, settings)
                 state, count = following, count + 1
             say(
                 f"warm start, {components} components, {quadratics} with products: "
@@ -165,9 +182,9 @@ def _products(network: WideAndDeep) -> int:
     return int(network.pairs.max(initial=-1)) + 1
 
 
-def _features(network: WideAndDeep, economy: Economy, state: Any) -> np.ndarray:
-    """A constant and the wide features at each state, [M, 1 + components + pairs], float64."""
-    wide = network.wide_features(network.components(economy.features(state))).numpy().astype(np.float64)
+def _features(network: WideAndDeep, inputs: tf.Tensor) -> np.ndarray:
+    """A constant and the wide features at these inputs, [M, 1 + components + pairs], float64."""
+    wide = network.wide_features(network.components(inputs)).numpy().astype(np.float64)
     return np.concatenate([np.ones((len(wide), 1)), wide], axis=1)
 
 
@@ -192,9 +209,15 @@ def _correct(
 def _restandardize(network: WideAndDeep, economy: Economy, state: Any) -> None:
     """New statistics of the inputs from these states; the coefficients are fitted anew to the same outputs."""
     inputs = economy.features(state)
-    output = network(inputs).numpy().reshape(len(inputs), -1)
+    output = network(inputs).numpy()
     network.adapt(inputs.numpy().astype(np.float64))
-    coefficients = _ridge(_features(network, economy, state), output.astype(np.float64), 1e-9) / network.output_scale
+    _fit(network, inputs, output, 1e-9)
+
+
+def _fit(network: WideAndDeep, inputs: tf.Tensor, output: np.ndarray, ridge: float) -> None:
+    """The wide part becomes the least squares of outputs [M, heads, outputs] at these inputs."""
+    F = _features(network, inputs)
+    coefficients = _ridge(F, output.reshape(len(F), -1).astype(np.float64), ridge) / network.output_scale
     network.wide.bias.assign(coefficients[0])
     network.wide.kernel.assign(coefficients[1:])
 

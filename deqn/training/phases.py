@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import keras
@@ -60,10 +60,15 @@ class Phases:
         for name, each in self.optimizers.items():
             each.build(list(self.problem.trainable[name]))  # variables can't be made while tracing
 
-    def follow(self, number: int) -> None:
-        """Enters a phase from the end of the one before it: from the weights that its optimisers mean for use."""
+    def follow(self, number: int, say: Callable[[str], None]) -> bool:
+        """Enters a phase from the end of the one before it: from the weights that its optimisers mean for use.
+
+        Returns whether its parameters are others and the problem has changed its networks for them.
+        """
         use_averages(self.optimizers, self.problem.trainable)
+        before = self.phases[self.number].parameters
         self.enter(number)
+        return self.phases[number].parameters != before and self.problem.follow_parameters(say)
 
     def _end(self, number: int) -> int:
         return sum(phase.updates for phase in self.phases[: number + 1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from deqn.project.errors import UserError
@@ -121,6 +121,13 @@ class Problem(abc.ABC):
         if settings or parameters:
             changes = {**settings, **parameters}
             raise ValueError(f"phases: {type(self).__name__} has nothing that a phase can change, got {changes}")
+
+    def follow_parameters(self, say: Callable[[str], None]) -> bool:
+        """Runs when a phase with other parameters than the last one's begins; what it has to tell goes to `say`.
+
+        Returns whether networks were changed and what `start` gives begins anew; by default nothing follows.
+        """
+        return False
 
     def validate(self) -> Mapping[str, float]:
         """Errors on data that training never sees; the first decides which weights are best, or what `judged` says.

@@ -13,7 +13,7 @@ from deqn.workers.workers import Workers
 
 
 def begin_alike(workers: Workers, plan: Mapping[str, Any], variables: Mapping[str, Sequence[Any]]) -> None:
-    """Gives every rank the values of rank 0's variables.
+    """Gives every rank the values of rank 0's variables, if all have the same plan.
 
     plan: what decides how many updates a rank makes. Raises UserError if ranks differ in it: they would wait for each
     other for ever.
@@ -21,6 +21,11 @@ def begin_alike(workers: Workers, plan: Mapping[str, Any], variables: Mapping[st
     for rank, other in enumerate(plans := workers.gather(plan)):
         if other != plans[0]:
             raise UserError(f"rank {rank} has {other}, rank 0 {plans[0]}: give all ranks the same parameter file")
+    make_alike(workers, variables)
+
+
+def make_alike(workers: Workers, variables: Mapping[str, Sequence[Any]]) -> None:
+    """Gives every rank the values of rank 0's variables."""
     if workers.size > 1:
         assign(variables, workers.broadcast(read(variables)))
 

@@ -149,7 +149,9 @@ class Trainer:
         begun, sums, largest, is_validated, self.errors = self.update, dict[str, float](), -math.inf, False, {}
         for batch in self.problem.batches(self.episode):
             if self.phases.due(self.update) != self.phases.number:
-                self.phases.follow(self.phases.due(self.update))
+                if self.phases.follow(self.phases.due(self.update), self.say):
+                    several_ranks.make_alike(self.workers, self._variables())
+                    self.carry = self._start()
                 self._advance = None
             count = min(self.problem.updates_per_call, self._next_boundary() - self.update)
             if count <= 0:
