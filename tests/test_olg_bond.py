@@ -9,6 +9,7 @@ from oracles.of_models import grid_of
 from small import CHAIN, ROOT, economy_of, states_of, train
 
 from deqn.equilibrium.decision_rule import OutputRule
+from deqn.equilibrium.simulation import along
 from deqn.project.user_code import load_module
 
 FOLDER = ROOT / "models/olg_bond"
@@ -200,6 +201,21 @@ def test_without_adjustment_cost_and_with_boundless_collateral_the_economy_is_th
 
 
 # ---- the grid
+
+
+def test_what_the_network_sees_by_moments_leaves_a_difference_of_one_cohort_alone_to_die_out():
+    one, random = economy_of(FOLDER / "ags22.yaml"), np.random.default_rng(0)
+    state = states_of(one, 8, seed=3)
+    alone = 0.1 * random.standard_normal(state.capital.shape) * one.guess
+    alone -= alone @ one.moments @ one.moments.T  # what no moment shows
+    seen = one.features(state).numpy()
+    np.testing.assert_allclose(one.features(state._replace(capital=state.capital + alone)), seen, atol=1e-10)
+    slopes = 0.002 * random.standard_normal((seen.shape[1], one.width)) / seen.std(0)[:, None]
+    rule = Said(one, lambda s: (one.features(one.tensors(s)).numpy() - seen.mean(0)) @ slopes)
+    shocks = tf.constant(random.integers(4, size=(15, 8)), tf.int32)
+    here, there = (along(one, rule, state._replace(capital=state.capital + x), shocks) for x in (0.0, alone))
+    capital, bonds = (np.abs(np.asarray(x)).sum(2).mean(1) for x in (here[0] - there[0], here[1] - there[1]))
+    assert capital[6] < 0.1 * capital[0] and bonds.max() < 2 * capital[0]  # a bond is spent over the rest of life
 
 
 @functools.cache

@@ -5,6 +5,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from latex import complaints
 from projects import make_project, typed
 from small import trained_project
 
@@ -71,12 +72,14 @@ def test_responses_that_are_there_are_not_computed_again(project):
     assert (project / "runs/tiny/one/responses.csv").stat().st_mtime_ns == before
 
 
-def test_the_latex_file_has_the_same_rows_in_booktabs(project):
+def test_the_latex_file_has_the_same_rows_in_booktabs_and_compiles(project, tmp_path):
     text = (project / "runs/reproduce/toy/toy.tex").read_text()
     ours = cells(project, "mean")
     assert f"mean & \\% & $0.0600$ & ${ours[1]}$ &  & ${ours[3]}$ \\\\" in text
     assert text.count("\\toprule") == text.count("\\bottomrule") == 2
     assert "\\includegraphics[width=\\textwidth]{figures/figure1.pdf}" in text
+    shutil.copytree(project / "runs/reproduce/toy", tmp_path / "toy")
+    assert complaints(tmp_path / "toy", [tmp_path / "toy/toy.tex"]) == []
 
 
 def test_without_the_run_our_column_is_empty_and_the_paper_stands(project, tmp_path):
@@ -118,6 +121,7 @@ def test_ags19_without_runs_has_every_published_number_and_none_of_ours(tmp_path
         assert f"## {title}: " in text
     rows = [line.split("|")[2:-1] for line in text.splitlines() if re.match(r"\| (?!\| unit)", line)]
     assert len(rows) == 14 + 14 + 2 + 1 + 8 + 4 + 12
+    assert complaints(tmp_path, [tmp_path / "runs/reproduce/ags19/ags19.tex"]) == []
     assert all(not "".join(row[2:]).strip() for row in rows)
     assert cells(tmp_path, "shock 3, limit 0", "ags19")[0] == "-17.10"
 

@@ -90,27 +90,30 @@ def _errors(run: Path | None) -> Exhibit:
 
 
 def _by_age(name: str, run: Path) -> Exhibit:
-    """Moments of aggregates, holdings at every fifth age, and how often each limit binds there."""
+    """Moments of aggregates and of holdings at every fifth age, and how often each limit binds there."""
     path = _path(run)
     rows = [
         Row(f"{words}, {what}", "", None, float(of(path[letter])), decimals=4)
         for letter, words in _MOMENTS.items()
         for what, of in (("mean", np.mean), ("standard deviation", np.std))
     ]
-    table = profiles(run / "by_age.csv")
-    table = table[table["shock"] == "all"].set_index(["variable", "age"])["mean"]
-    ages = sorted({age for variable, age in table.index if variable == "savings"})
-    for place, age in enumerate(ages):
-        if place % _AGES == 0:
-            rows += [
-                Row(f"{words} at age {age:g}", "units of the good", None, float(table[variable, age]), decimals=4)
-                for variable, words in (("capital", "capital"), ("bonds", "bonds"))
-                if (variable, age) in table.index
-            ]
-            rows += [
-                Row(f"{words} at age {age:g}", "% of periods", None, 100 * float(np.mean(path[letter][:, place] > 0)))
-                for letter, words in (("m_a", "limit of capital binds"), ("m_v", "collateral binds"))
-            ]
+    ages = sorted(profiles(run / "by_age.csv").query("variable == 'savings'")["age"].unique())
+    for place, age in list(enumerate(ages))[::_AGES]:
+        rows += [
+            Row(
+                f"{words} at age {age:g}, {what}",
+                "units of the good",
+                None,
+                float(of(path[letter][:, place])),
+                decimals=4,
+            )
+            for letter, words in (("k", "capital"), ("b", "bonds"))
+            for what, of in (("mean", np.mean), ("standard deviation", np.std))
+        ]
+        rows += [
+            Row(f"{words} at age {age:g}", "% of periods", None, 100 * float(np.mean(path[letter][:, place] > 0)))
+            for letter, words in (("m_a", "limit of capital binds"), ("m_v", "collateral binds"))
+        ]
     return Exhibit(f"Moments, holdings by age and limits, {name}", rows)
 
 
@@ -125,7 +128,7 @@ def _premium(there: Mapping[str, Path]) -> Exhibit:
 
 def _path(run: Path) -> Mapping[str, np.ndarray]:
     with np.load(run / "simulation.npz") as arrays:
-        return {name: arrays[name] for name in ("K", "Y", "r", "w", "K_over_Y", "clearing", "premium", "m_a", "m_v")}
+        return {name: arrays[name] for name in arrays.files if not name.endswith("_next")}
 
 
 def _response(what: str, published: float | None, table, shock: str) -> Row:
