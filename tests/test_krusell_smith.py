@@ -130,6 +130,44 @@ def test_goods_that_are_made_are_consumed_or_saved():
     np.testing.assert_allclose(defined["C"], eaten, rtol=1e-6)  # a lognormal tail beyond the richest is cut
 
 
+def test_the_average_error_is_that_of_households_that_save_between_the_nodes_weighted_by_what_they_consume():
+    economy = economy_of(KRUSELL_SMITH, *SMALL)
+    state, rule = states_of(economy, 5), rule_of(economy, heads=False, scale=0.5)
+    policy, E = rule.completed(state)
+    found = economy.residuals(state, policy, E)
+    mass, bins, nodes = state.histogram.numpy(), economy.bins.wealth, economy.nodes.wealth
+    consumed = np.where(policy.savings > 0, policy.consumption, 0)
+    total, weighted = np.zeros(5), np.zeros(5)
+    for b, j, s in np.ndindex(mass.shape):
+        total[b] += mass[b, j, s] * np.interp(bins[j], nodes, consumed[b, :, s])
+        product = consumed[b, :, s] * found["euler"].numpy()[b, :, s]
+        weighted[b] += mass[b, j, s] * np.interp(bins[j], nodes, product)
+    np.testing.assert_allclose(found["average"], weighted / total, rtol=1e-9)
+    np.testing.assert_allclose(economy.errors(state, policy, E)["average"], weighted / total, rtol=1e-6)
+
+
+def test_means_by_rank_of_wealth_add_up_and_are_those_of_households_in_order():
+    economy = economy_of(KRUSELL_SMITH, *SMALL)
+    state, rule = states_of(economy, 4), rule_of(economy, heads=False, scale=0.5)
+    policy, E = rule.completed(state)
+    defined = economy.definitions(state, policy, E)
+    shares = [0.1, 0.4, 0.4, 0.09, 0.01]
+    np.testing.assert_allclose(defined["mean_consumption"] @ np.array(shares)[:, None], defined["C"][:, None], 1e-6)
+    wealth = np.repeat(np.tile(economy.bins.wealth[:, None], 2)[None], 4, axis=0)
+    by_rank = economy.by_rank(state, tf.constant(wealth)).numpy()
+    for b in range(4):  # a million households in order of wealth
+        people = np.repeat(
+            economy.bins.wealth, np.diff(np.round(1e6 * np.cumsum(mass_of(state, b))), prepend=0).astype(int)
+        )
+        groups = np.split(people, np.cumsum(np.multiply(shares[:-1], len(people))).round().astype(int))
+        np.testing.assert_allclose(by_rank[b], [group.mean() for group in groups], rtol=1e-3)
+
+
+def mass_of(state, number):
+    """Households in each bin, [bins]."""
+    return state.histogram.numpy()[number].sum(axis=1)
+
+
 @pytest.mark.parametrize(("told", "inputs"), [("mean", 3), ("moments", 6), ("bins", 12)])
 def test_a_file_chooses_what_the_network_sees_of_the_distribution(told, inputs):
     economy = economy_of(KRUSELL_SMITH, *SMALL, f"parameters.told={told}")
@@ -164,6 +202,19 @@ def test_learned_moments_are_sums_over_cells_of_a_network_of_wealth_and_type():
         moments += share[:, None] * basis / network.scale.numpy()
     expected = network.rule(np.column_stack([sample[:, :2], moments]))
     np.testing.assert_allclose(network(sample), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_cells_that_were_empty_at_first_are_not_blown_up_once_households_enter_them():
+    network = build_problem(file_of(KRUSELL_SMITH, *SMALL, "parameters.told=bins", "precision=float64")).network.one
+    sample = np.random.default_rng(0).uniform(size=(200, 12))
+    sample[:, 2:] *= 0.1
+    sample[:, 7] = 1e-9 * sample[:, 7]
+    network.adapt(sample)
+    entered = sample[:1].copy()
+    entered[0, 7] = 0.1
+    assert np.abs(network.standardize(entered)).max() < 3
+    told = network.standardize(sample).numpy()[:, 2:]
+    np.testing.assert_allclose(told.var(axis=0).sum(), 1, rtol=1e-6)  # together they vary as one input does
 
 
 def test_rates_of_unemployment_that_the_employed_cannot_bring_about_are_refused_in_one_line():

@@ -148,6 +148,19 @@ class MLP(keras.Model):
         if self.standardized:
             self.standardize.adapt(sample)
 
+    def spread_bends(self, sample: np.ndarray) -> None:
+        """The first layer bends evenly over what a sample [n, inputs] has of the first input, to both sides in turn.
+
+        Keras begins with constants of zero: all units then bend at the mean, and training has to move them apart.
+        """
+        first = self.layers_hidden[0]
+        own = self.standardize(sample.astype(self.dtype)).numpy()[:, 0]
+        side = np.where(np.arange(first.units) % 2, -1.0, 1.0)
+        kernel = first.kernel.numpy()
+        kernel[0] = side
+        first.kernel.assign(kernel)
+        first.bias.assign(-side * np.linspace(own.min(), own.max(), first.units))
+
     def call(self, inputs: tf.Tensor, key: tf.Tensor | None = None) -> tf.Tensor:
         """[batch, inputs] -> [batch, heads, outputs].
 

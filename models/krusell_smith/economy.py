@@ -16,6 +16,7 @@ linear, and c = min(c_u, R a + w y). Its Euler equation holds at every node, so 
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from .parameters import AiyagariParameters, KrusellSmithParameters
 
 _LITTLE = 1 / 40  # of the yardstick's capital: wealth that is much smaller hardly differs from none
 _EMPTY = 1e-4  # share of households at the largest wealth which says that `richest` is too small
+_RANKS = (0, 0.1, 0.5, 0.9, 0.99, 1)  # shares of households, the poorest first, between which means are taken
 _GOODS, _FLOW = "units of the good", "units of the good per period"
 
 
@@ -80,16 +82,25 @@ class ManyHouseholds(Economy):
         letters={
             "histogram": "m", "shock": "z", "consumption": "c", "savings": "a", "multiplier": "lam",
         },
-        units={"consumption": _FLOW, "savings": _GOODS, "K": _GOODS, "Y": _FLOW, "C": _FLOW, "r": "per period"},
+        units={
+            "consumption": _FLOW, "savings": _GOODS, "K": _GOODS, "Y": _FLOW, "C": _FLOW, "r": "per period",
+            "mean_consumption": _FLOW, "mean_savings": _GOODS,
+        },
         dims={
             "histogram": ("bin", "type"),
             **dict.fromkeys(("consumption", "savings", "unconstrained", "multiplier"), ("wealth", "type")),
             "optimality": ("wealth", "type"),
+            **dict.fromkeys(("mean_consumption", "mean_savings"), ("rank",)),
         },
-        axis_labels={"wealth": "wealth [units of the good]", "bin": "wealth [units of the good]"},
+        axis_labels={
+            "wealth": "wealth [units of the good]", "bin": "wealth [units of the good]",
+            "rank": "households [%], poorest first",
+        },
         output="Y",
         aggregates={"K": "capital", "Y": "output", "C": "consumption", "gini": "Gini coefficient of wealth"},
-        condition_names={"optimality": "Euler error, multiplier-free"},
+        condition_names={
+            "optimality": "Euler error, multiplier-free", "average": "Euler error, signed mean of all households",
+        },
         binding="multiplier",
     )  # fmt: skip
 
@@ -117,12 +128,16 @@ class ManyHouseholds(Economy):
         self.shares = stationary_distribution(joint).reshape(Z, S)
         self.shares = self.shares / self.shares.sum(axis=1, keepdims=True)  # of types, [Z, S]
         self.axes = {"wealth": self.nodes.wealth, "type": self.type_names(), "bin": self.bins.wealth}
+        self.axes["rank"] = [f"{100 * low:g}-{100 * high:g}" for low, high in itertools.pairwise(_RANKS)]
         edges = np.linspace(0, 1, p.cells + 1)[1:-1] ** 2 * 3 * self.typical
         self.cell = np.searchsorted(edges, self.bins.wealth)  # of each bin
         # Where the bins lie between the nodes.
         self.node_below = np.clip(np.searchsorted(self.nodes.wealth, self.bins.wealth, "right") - 1, 0, p.nodes - 2)
         low, high = self.nodes.wealth[self.node_below], self.nodes.wealth[self.node_below + 1]
         self.node_above_share = (self.bins.wealth - low) / (high - low)
+        self.around = np.zeros((p.bins, p.nodes))
+        np.put_along_axis(self.around, self.node_below[:, None], 1 - self.node_above_share[:, None], axis=1)
+        np.put_along_axis(self.around, self.node_below[:, None] + 1, self.node_above_share[:, None], axis=1)
 
     def type_names(self) -> list[str]:
         """What the types are called in tables and figures."""
@@ -204,11 +219,15 @@ class ManyHouseholds(Economy):
         Z, S = self.income.shape
         return tf.gather(tf.constant(self.types.reshape(Z * Z, S, S), self.dtype), shock * Z + shock_ahead)
 
-    def moved(self, state: State, policy: Policy) -> tf.Tensor:
-        """The histogram after savings, by the types that saved, [batch, bins, types]."""
+    def savings(self, state: State, policy: Policy) -> tf.Tensor:
+        """a' of the households of each bin, [batch, bins, types]."""
         below, share = self.node_below, tf.constant(self.node_above_share, self.dtype)[:, None]
         low, high = (tf.gather(policy.unconstrained, i, axis=1) for i in (below, below + 1))
-        savings = tf.nn.relu(self.cash(state, self.bins.tensor()) - (low + share * (high - low)))
+        return tf.nn.relu(self.cash(state, self.bins.tensor()) - (low + share * (high - low)))
+
+    def moved(self, state: State, policy: Policy) -> tf.Tensor:
+        """The histogram after savings, by the types that saved, [batch, bins, types]."""
+        savings = self.savings(state, policy)
         bin_below, above = self.bins.lottery(savings)  # [batch, bins, types]
         J, S = self.p.bins, self.outputs
         batch = tf.shape(savings)[0]
@@ -238,9 +257,21 @@ class ManyHouseholds(Economy):
         return {"euler": self.wanted(state, policy, E) / policy.unconstrained - 1}
 
     def errors(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
-        """Zero where all of optimality holds, the limit included: min(c_wanted/c - 1, a'/c)."""
+        """Zero where all of optimality holds, the limit included: min(c_wanted/c - 1, a'/c); and its average."""
         c = policy.consumption
-        return {"optimality": tf.minimum(self.wanted(state, policy, E) / c - 1, policy.savings / c)}
+        optimality = tf.minimum(self.wanted(state, policy, E) / c - 1, policy.savings / c)
+        return {"optimality": optimality, "average": self.average(state, policy, optimality)}
+
+    def average(self, state: State, policy: Policy, euler: tf.Tensor) -> tf.Tensor:
+        """The signed mean [batch] of Euler errors over households that save, weighted by their consumption.
+
+        A mean e is as another beta, so that capital's level is off by e / ((1-alpha) (r + delta)), 45 e where r + delta
+        is .035 a quarter: errors too small to be seen in any household's budget add up there if they are of one sign.
+        Each node stands for the households around it, as a lottery over nodes would place them.
+        """
+        there = tf.einsum("bjs,jn->bns", state.histogram, tf.constant(self.around, self.dtype))
+        weight = tf.stop_gradient(there * policy.consumption * tf.cast(policy.savings > 0, self.dtype))
+        return tf.reduce_sum(weight * euler, axis=(1, 2)) / tf.reduce_sum(weight, axis=(1, 2))
 
     def definitions(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
         K, (R, _) = self.capital(state), self.prices(state)
@@ -249,7 +280,23 @@ class ManyHouseholds(Economy):
         mass = tf.reduce_sum(state.histogram, axis=2)  # [batch, bins]
         poorer = tf.cumsum(mass, axis=1) - mass / 2
         gini = 2 * tf.einsum("bj,bj,j->b", mass, poorer, self.bins.tensor()) / K - 1
-        return {"K": K, "Y": y, "C": y + (1 - self.p.depreciation) * K - ahead, "r": R - 1, "gini": gini}
+        savings = self.savings(state, policy)
+        return {
+            "K": K, "Y": y, "C": y + (1 - self.p.depreciation) * K - ahead, "r": R - 1, "gini": gini,
+            "mean_consumption": self.by_rank(state, self.cash(state, self.bins.tensor()) - savings),
+            "mean_savings": self.by_rank(state, savings),
+        }  # fmt: skip
+
+    def by_rank(self, state: State, values: tf.Tensor) -> tf.Tensor:
+        """Means of `values` [batch, bins, types] over the households of each rank of wealth, [batch, ranks]."""
+        mass = tf.reduce_sum(state.histogram, axis=2)  # [batch, bins]
+        upto = tf.cumsum(mass, axis=1)
+        of_bin = tf.einsum("bjs,bjs->bj", state.histogram, values) / tf.maximum(mass, 1e-30)
+        means = []
+        for low, high in itertools.pairwise(_RANKS):
+            inside = tf.nn.relu(tf.minimum(upto, high) - tf.maximum(upto - mass, low))
+            means.append(tf.einsum("bj,bj->b", inside, of_bin) / tf.reduce_sum(inside, axis=1))
+        return tf.stack(means, axis=1)
 
     def flags(self, state: State, policy: Policy) -> dict[str, tf.Tensor]:
         return {"richest": tf.reduce_sum(state.histogram[:, -1], axis=1) > _EMPTY}
@@ -305,6 +352,11 @@ class KrusellSmith(ManyHouseholds):
         tax = p.benefit * u / (p.hours * (1 - u))
         income = np.stack([np.full(len(u), p.benefit), (1 - tax) * p.hours], axis=1)
         self._begin(p.transition, p.productivity, income, types, p.hours * (1 - u))
+
+    def residuals(self, state: State, policy: Policy, E) -> dict[str, tf.Tensor]:
+        """Beside the Euler equation its signed mean, on which capital's level hangs."""
+        euler = super().residuals(state, policy, E)["euler"]
+        return {"euler": euler, "average": self.average(state, policy, euler)}
 
     def type_names(self) -> list[str]:
         return ["unemployed", "employed"]

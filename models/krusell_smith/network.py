@@ -16,21 +16,18 @@ _OWN, _TYPES, _MOMENTS, _HIDDEN = 2, 2, 2, 16  # inputs before the cells: own we
 class Household(MLP):
     """A perceptron whose first input is own wealth, in which the rule bends most.
 
-    Keras begins with constants of zero: all units of the first layer then bend at the mean wealth. Here they bend
-    evenly over the sample's range, and the network begins near zero, where consumption is the yardstick's.
+    Its first layer bends evenly over the sample's range, and it begins near zero, where consumption is the yardstick's.
     """
 
     def adapt(self, sample: np.ndarray) -> None:
-        """Standardises from a sample [n, inputs], spreads the bends of the first layer over the first input."""
+        """Standardises from a sample [n, inputs], what is told of the distribution by one scale; spreads the bends."""
         super().adapt(sample)
-        first = self.layers_hidden[0]
-        own = self.standardize(sample.astype(self.dtype)).numpy()[:, 0]
-        bends = np.linspace(own.min(), own.max(), first.units)
-        side = np.where(np.arange(first.units) % 2, -1.0, 1.0)
-        kernel = first.kernel.numpy()
-        kernel[0] = side
-        first.kernel.assign(kernel)
-        first.bias.assign(-side * bends)
+        told = sample[:, _OWN:].std(axis=0)
+        if len(told) > 1:  # each by its own spread, cells empty in the sample would count too much as they fill
+            scale = self.standardize.scale.numpy()
+            scale[_OWN:] = np.linalg.norm(told)
+            self.standardize.scale.assign(scale)
+        self.spread_bends(sample)
         self.head.kernel.assign(0.1 * self.head.kernel.numpy())
 
 
