@@ -115,6 +115,13 @@ def test_complementarity_holds_and_errors_are_those_of_the_printed_equations():
     np.testing.assert_allclose(economy.errors(state, policy, E)["optimality"], expected, rtol=1e-9, atol=1e-12)
 
 
+def test_between_nodes_rules_are_lines_and_the_last_line_goes_on_beyond_the_richest_node():
+    nodes = economy_of(KRUSELL_SMITH, *SMALL).nodes
+    wealth = np.array([0, 1e-9, 0.3, 30, 200, 260])
+    below, share = (x.numpy() for x in nodes.lottery(tf.constant(wealth)))
+    np.testing.assert_allclose(nodes.wealth[below] + share * np.diff(nodes.wealth)[below], wealth, rtol=1e-12)
+
+
 def test_goods_that_are_made_are_consumed_or_saved():
     economy = economy_of(KRUSELL_SMITH, *SMALL)
     state, rule = states_of(economy, 8), rule_of(economy, heads=False)
@@ -168,7 +175,7 @@ def mass_of(state, number):
     return state.histogram.numpy()[number].sum(axis=1)
 
 
-@pytest.mark.parametrize(("told", "inputs"), [("mean", 3), ("moments", 6), ("bins", 12)])
+@pytest.mark.parametrize(("told", "inputs"), [("mean", 3), ("spread", 4), ("moments", 6), ("bins", 12)])
 def test_a_file_chooses_what_the_network_sees_of_the_distribution(told, inputs):
     economy = economy_of(KRUSELL_SMITH, *SMALL, f"parameters.told={told}")
     state = states_of(economy, 7)
@@ -179,6 +186,11 @@ def test_a_file_chooses_what_the_network_sees_of_the_distribution(told, inputs):
     if told == "mean":
         K = np.einsum("bjs,j->b", mass, wealth)
         np.testing.assert_allclose(np.exp(seen[:, 0, 2] / 10) * economy.typical, K, rtol=1e-10)
+    if told == "spread":
+        everyone = mass.sum(axis=2)
+        np.testing.assert_allclose(np.exp(seen[:, 0, 2] / 10) * economy.typical, everyone @ wealth, rtol=1e-10)
+        spread = np.sqrt(everyone @ wealth**2 - (everyone @ wealth) ** 2)
+        np.testing.assert_allclose(seen[:, 0, 3] * economy.typical, spread, rtol=1e-8)
     if told == "moments":
         unemployed = mass[:, :, 0] / mass[:, :, 0].sum(axis=1, keepdims=True)
         mean = unemployed @ wealth

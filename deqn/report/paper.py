@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,19 @@ def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], 
     rows = math.ceil(len(labels) / columns)
     figure.set_figheight(figure.get_figheight() + 0.17 * max(0, rows - 1))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, **options)
+
+
+def line_drawing(name: str, across: str, up: str, curves: Mapping[str, tuple[Any, Any]]) -> Drawing:
+    """A panel of curves, each with its points (x, y), its own colour and dashes. across, up: labels of the axes."""
+    figure = Figure(figsize=(4.8, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for number, (label, (x, y)) in enumerate(curves.items()):
+        axes.plot(x, y, color=COLOURS[number % len(COLOURS)], linestyle=DASHES[number % len(DASHES)], label=label)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    figure.legend(*axes.get_legend_handles_labels(), ncols=2, loc="outside lower center")
+    rows = [pd.DataFrame({"curve": label, across: x, up: y}) for label, (x, y) in curves.items()]
+    return Drawing(name, figure, pd.concat(rows, ignore_index=True))
 
 
 @contextmanager

@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 from scipy.sparse import coo_array, eye_array
 from scipy.sparse.linalg import spsolve
 
 import deqn
 from deqn.project.errors import UserError
 from deqn.project.user_code import load_module
-from deqn.report.paper import COLOURS, DASHES, Drawing, paper_style, save
+from deqn.report.paper import Drawing, line_drawing, paper_style, save
 from deqn.tasks.solution import Solution
 
 BURN_IN, PERIODS, EVERY = 500, 2500, 25
@@ -184,7 +182,7 @@ def drawings(solution: Solution, mine: Along, theirs: Any, known: Any, bins: np.
     """Prices of a hundred periods, the mean distribution of wealth, consumption by wealth and type."""
     last = slice(len(mine.price) - 100, None)
     periods = np.arange(1, 101)
-    yield _lines("price_path", "period", "price of the bond", {
+    yield line_drawing("price_path", "period", "price of the bond", {
         "network": (periods, mine.price[last]), "grid": (periods, theirs["price"][last]),
     })  # fmt: skip
     few = bins <= 4 * solution.economy.p.supply
@@ -197,21 +195,8 @@ def drawings(solution: Solution, mine: Along, theirs: Any, known: Any, bins: np.
             curves[f"{label}, {name}"] = (bins[few], path[BURN_IN:, s].mean(axis=0)[few])
         rules[f"{label}, network"] = (bins[few], policy.consumed.numpy()[-1, few, s])
         rules[f"{label}, grid"] = (bins[few], c[s, few])
-    yield _lines("distribution", "wealth [bonds]", "share of households in a bin", curves)
-    yield _lines("consumption_by_wealth", "wealth [bonds]", "consumption [goods]", rules)
-
-
-def _lines(name: str, across: str, up: str, curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> Drawing:
-    """A figure of some curves, each with its points, and its data frame."""
-    figure = Figure(figsize=(4.8, 3.2), layout="constrained")
-    axes = figure.subplots()
-    for number, (label, (x, y)) in enumerate(curves.items()):
-        axes.plot(x, y, color=COLOURS[number % len(COLOURS)], linestyle=DASHES[number % len(DASHES)], label=label)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
-    figure.legend(*axes.get_legend_handles_labels(), ncols=2, loc="outside lower center")
-    rows = [pd.DataFrame({"curve": label, across: x, up: y}) for label, (x, y) in curves.items()]
-    return Drawing(name, figure, pd.concat(rows, ignore_index=True))
+    yield line_drawing("distribution", "wealth [bonds]", "share of households in a bin", curves)
+    yield line_drawing("consumption_by_wealth", "wealth [bonds]", "consumption [goods]", rules)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,10 @@ class Grid:
         return tf.constant(self.wealth, self.dtype)
 
     def lottery(self, wealth: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The point below, int32, and the share that goes to the one above: the mean of both is wealth again."""
+        """The point below, int32, and the share that goes to the one above: the mean of both is wealth again.
+
+        Beyond the richest point the share is above 1, so that the line through the last two points goes on.
+        """
         points, last = self.tensor(), self.count - 2
         position = (self.count - 1) * power(tf.maximum(wealth / self.richest, 1e-12), 1 / self.power)
         below = tf.clip_by_value(tf.cast(tf.stop_gradient(position), tf.int32), 0, last)
@@ -66,7 +69,7 @@ class Grid:
         below -= tf.cast((wealth < tf.gather(points, below)) & (below > 0), tf.int32)
         below += tf.cast((wealth >= tf.gather(points, below + 1)) & (below < last), tf.int32)
         low, high = tf.gather(points, below), tf.gather(points, below + 1)
-        return below, tf.clip_by_value((wealth - low) / (high - low), 0, 1)
+        return below, tf.nn.relu((wealth - low) / (high - low))
 
 
 class ManyHouseholds(Economy):
@@ -189,6 +192,8 @@ class ManyHouseholds(Economy):
         mean = 10 * tf.math.log(self.capital(state) / self.typical)[:, None]
         if self.p.told == "mean":
             return mean
+        if self.p.told == "spread":
+            m = tf.reduce_sum(m, axis=2, keepdims=True)  # all types alike
         mass = tf.reduce_sum(m, axis=1)  # [batch, types]
         of_type = tf.einsum("bjs,j->bs", m, wealth) / mass
         square = tf.einsum("bjs,bjs->bs", m, (wealth[None, :, None] - of_type[:, None]) ** 2) / mass
@@ -228,7 +233,7 @@ class ManyHouseholds(Economy):
     def moved(self, state: State, policy: Policy) -> tf.Tensor:
         """The histogram after savings, by the types that saved, [batch, bins, types]."""
         savings = self.savings(state, policy)
-        bin_below, above = self.bins.lottery(savings)  # [batch, bins, types]
+        bin_below, above = self.bins.lottery(tf.minimum(savings, self.p.richest))  # [batch, bins, types]
         J, S = self.p.bins, self.outputs
         batch = tf.shape(savings)[0]
         first = (tf.range(batch)[:, None, None] * J + bin_below) * S + tf.range(S)

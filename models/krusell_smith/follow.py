@@ -5,8 +5,9 @@
 
 Aiyagari's economy: the interest rate and the quantiles of wealth at rest. Krusell and Smith's: aggregate capital along
 the same 10,000 quarters of booms and recessions, after 1,000; the law ln K' = b_0(z) + b_1(z) ln K that fits the
-network's own path, with its R squared; and den Haan's (2010, JEDC 34) test of it, which follows the law alone, from the
-first quarter on, and compares with the path. Figures, with their numbers as .csv, are written into the run's `figures`.
+network's own path, with its R squared; den Haan's (2010, JEDC 34) test of it, which follows the law alone, from the
+first quarter on, and compares with the path; and the distribution of wealth in the last quarter. Figures, with their
+numbers as .csv, are written into the run's `figures`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
 import deqn
 from deqn.project.errors import UserError
 from deqn.project.user_code import load_module
-from deqn.report.paper import COLOURS, DASHES, Drawing, paper_style, save
+from deqn.report.paper import Drawing, line_drawing, paper_style, save
 from deqn.tasks.solution import Solution
 
 BURN_IN, QUARTERS = 1000, 10_000
@@ -61,10 +60,14 @@ def at_rest(solution: Solution, evidence: Any, grid: Any, periods: int = 2000) -
     print(f"interest {100 * (R - 1):.4f} %, on the grid {100 * (known.gross_return - 1):.4f} %: "
           f"{1e4 * (R - known.gross_return):+.3f} basis points")  # fmt: skip
     mine = grid.quantiles(economy.bins.wealth, state.histogram.numpy()[0].sum(axis=1), SHARES)
-    theirs = known.quantiles(SHARES)
+    print_quantiles(mine, known.quantiles(SHARES))
+    draw(solution, {"at rest": state})
+
+
+def print_quantiles(mine: np.ndarray, theirs: np.ndarray) -> None:
+    """Wealth below which the SHARES of households are, beside that of the grid."""
     for share, here, there in zip(SHARES, mine, theirs, strict=True):
         print(f"wealth at {share:.0%}: {here:.4f}, on the grid {there:.4f}: {100 * (here / there - 1):+.3f} %")
-    draw(solution, {"at rest": state})
 
 
 def over_the_cycle(solution: Solution, evidence: Any, grid: Any, quarters: int) -> None:
@@ -77,8 +80,8 @@ def over_the_cycle(solution: Solution, evidence: Any, grid: Any, quarters: int) 
     start = np.zeros((len(coarse), fine))
     start[:, ::2] = coarse
     known = grid.krusell_smith(economy, start, shocks, bins=fine, richest=p.richest)
-    theirs, _ = grid.follow(known, start, shocks, fine, p.richest)
-    _, mine, by_shock = path_of(solution, shocks.astype(np.int32), coarse)
+    theirs, their_last = grid.follow(known, start, shocks, fine, p.richest)
+    state, mine, by_shock = path_of(solution, shocks.astype(np.int32), coarse)
     apart = 100 * np.abs(mine / theirs - 1)[BURN_IN:]
     print(f"capital in {len(apart)} quarters: apart by {apart.mean():.4f} % on average, {apart.max():.4f} % at most")
     for name, path in (("network", mine[BURN_IN:]), ("grid", theirs[BURN_IN:])):
@@ -87,6 +90,10 @@ def over_the_cycle(solution: Solution, evidence: Any, grid: Any, quarters: int) 
         print(f"{name}: mean capital {path.mean():.4f}, standard deviation {path.std():.4f}")
         print(f"{name}: ln K' = {' or '.join(f'{a:.5f} + {b:.5f} ln K' for a, b in law)}; R squared {r2.round(7)}")
         print(f"{name}: den Haan's test: mean {error.mean():.4f} %, max {error.max():.4f} %")
+    wealth, mass = solution.economy.bins.wealth, state.histogram.numpy()[0].sum(axis=1)
+    places, their_mass = grid.wealth_grid(fine, p.richest, 1.5), their_last.sum(axis=0)
+    print(f"Gini coefficient in the last quarter: {gini(wealth, mass):.4f}, on the grid {gini(places, their_mass):.4f}")
+    print_quantiles(grid.quantiles(wealth, mass, SHARES), grid.quantiles(places, their_mass, SHARES))
     draw(solution, dict(zip(("recession", "boom"), by_shock, strict=True)))
 
 
@@ -122,6 +129,17 @@ def den_haan(capital: np.ndarray, shocks: np.ndarray, law: np.ndarray) -> np.nda
     return told - np.log(capital)
 
 
+def lorenz(wealth: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The share of households, poorest first, and the share of wealth that they own."""
+    return np.cumsum(mass) / mass.sum(), np.cumsum(mass * wealth) / (mass @ wealth)
+
+
+def gini(wealth: np.ndarray, mass: np.ndarray) -> float:
+    """The Gini coefficient of wealth: twice the area between the diagonal and the Lorenz curve."""
+    poorest, owned = lorenz(wealth, mass)
+    return float(1 - np.sum(np.diff(poorest, prepend=0) * (owned + np.concatenate([[0], owned[:-1]]))))
+
+
 # --- figures -------------------------------------------------------------------------------------------------------
 
 
@@ -139,18 +157,17 @@ def drawings(solution: Solution, states: dict[str, Any]) -> Iterator[Drawing]:
     mass = {name: state.histogram.numpy()[0].sum(axis=1) for name, state in states.items()}
     shown = wealth <= POOR * economy.typical
     density = {name: m / np.gradient(wealth) for name, m in mass.items()}
-    yield lines(
+    yield line_drawing(
         "distribution", "wealth [units of the good]", "households per unit of wealth",
         {name: (wealth[shown][1:], d[shown][1:]) for name, d in density.items()},
     )  # fmt: skip
     curves = {}
     for name, m in mass.items():
-        poorest, owned = np.cumsum(m), np.cumsum(m * wealth) / (m @ wealth)
-        gini = 1 - np.sum(np.diff(poorest, prepend=0) * (owned + np.concatenate([[0], owned[:-1]])))
-        print(f"Gini coefficient, {name}: {gini:.4f}; at no wealth: {m[0]:.4%}")
-        curves[f"{name}, Gini {gini:.3f}"] = (poorest, owned)
+        unequal = gini(wealth, m)
+        print(f"Gini coefficient, {name}: {unequal:.4f}; at no wealth: {m[0]:.4%}")
+        curves[f"{name}, Gini {unequal:.3f}"] = lorenz(wealth, m)
     curves["equal wealth"] = (np.array([0, 1]), np.array([0, 1]))
-    yield lines("lorenz", "share of households, poorest first", "share of wealth", curves)
+    yield line_drawing("lorenz", "share of households, poorest first", "share of wealth", curves)
     nodes = economy.nodes.wealth
     few = nodes <= economy.typical
     types = economy.type_names()
@@ -159,20 +176,7 @@ def drawings(solution: Solution, states: dict[str, Any]) -> Iterator[Drawing]:
         c = solution.rule(state).consumption.numpy()[0]
         for s in sorted({0, len(types) - 1}):
             rules[f"{types[s]}, {name}"] = (nodes[few], c[few, s])
-    yield lines("consumption_by_wealth", "wealth [units of the good]", "consumption [units of the good]", rules)
-
-
-def lines(name: str, across: str, up: str, curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> Drawing:
-    """A figure of some curves, each with its points, and its data frame."""
-    figure = Figure(figsize=(4.8, 3.2), layout="constrained")
-    axes = figure.subplots()
-    for number, (label, (x, y)) in enumerate(curves.items()):
-        axes.plot(x, y, color=COLOURS[number % len(COLOURS)], linestyle=DASHES[number % len(DASHES)], label=label)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
-    figure.legend(*axes.get_legend_handles_labels(), ncols=2, loc="outside lower center")
-    rows = [pd.DataFrame({"curve": label, across: x, up: y}) for label, (x, y) in curves.items()]
-    return Drawing(name, figure, pd.concat(rows, ignore_index=True))
+    yield line_drawing("consumption_by_wealth", "wealth [units of the good]", "consumption [units of the good]", rules)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ class Households(Section):
     nodes: int = setting(120, unit="points of wealth at which the network is asked; between them it is linear", ge=10)
     bins: int = setting(1000, unit="points of wealth of the histogram", source="Young (2010), JEDC 34", ge=20)
     richest: float = setting(200.0, unit="units of the good; households do not hold more", gt=0)
-    told: Literal["mean", "moments", "bins"] = setting(
-        "mean", source="what the network sees of the distribution: mean wealth; mean and spread by type; shares by cell"
+    told: Literal["mean", "spread", "moments", "bins"] = setting(
+        "mean", source="what the network sees of wealth: its mean; mean and spread; both by type; shares by cell"
     )
     cells: int = setting(40, unit="cells of wealth by type that `told: bins` shows", ge=2)
 
