@@ -8,7 +8,7 @@ import tensorflow as tf
 from oracles import irbc
 from small import ROOT, TINY, file_of, states_of
 
-from deqn.equilibrium.linear_solution import LinearRule, linear_solution
+from deqn.equilibrium.linear_solution import LinearRule, WithoutShocks, linear_solution
 from deqn.project.errors import UserError
 from deqn.tasks.build import build_problem, class_of
 
@@ -92,6 +92,12 @@ def test_tracks_begin_where_the_linear_solution_goes():
     assert not np.array_equal(before, after)
     # ln a is an AR(1) of persistence .95 with innovations of variance 2 x .01^2.
     assert after.std() == pytest.approx(0.01 * np.sqrt(2 / (1 - 0.95**2)), rel=0.1)
+
+
+def test_a_histogram_too_large_for_derivatives_is_refused_before_memory_is_taken():
+    file = file_of(ROOT / "models/krusell_smith/aiyagari.yaml")
+    with pytest.raises(UserError, match="a steady state of Aiyagari has 8,680 unknowns, more than 5,000"):
+        WithoutShocks(class_of(file), file.parameters).steady_state()
 
 
 def two_conditions(self, state, policy, E):

@@ -31,6 +31,7 @@ from deqn.project.errors import UserError
 
 _UNIT_ROOT = 1 + 1e-7  # a state that never changes, such as a parameter, has the eigenvalue one
 _SOLVED = 1e-9  # of the steady state's conditions
+_UNKNOWNS = 5000  # of a steady state, of which each has a copy of the economy in the derivatives
 
 
 class LinearSolution(NamedTuple):
@@ -190,6 +191,11 @@ class WithoutShocks:
             return np.hstack([by_s, by_o + by_later])
 
         start = np.concatenate([first, begin])
+        if len(start) > _UNKNOWNS:
+            raise UserError(
+                f"linear solution: a steady state of {self.name} has {len(start):,} unknowns, more than {_UNKNOWNS:,}, "
+                "whose derivatives would not fit into memory; set warm_start to null"
+            )
         conditions = len(missed(start)) - n
         if conditions != outputs:
             raise UserError(
