@@ -1,6 +1,7 @@
 """Who trains, as far as one process can tell: launchers, refusals, checksums. tests/cluster has the ranks."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 import time
@@ -167,6 +168,25 @@ def test_tensorflow_starts_without_the_packages_of_keras_own_plots_which_can_be_
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_file_may_ask_for_one_thread_and_the_environment_goes_before_it():
+    code = (
+        "import os, time; from deqn.workers.devices import import_tensorflow; import_tensorflow(1)\n"
+        "import tensorflow as tf; x = tf.random.normal([1500, 1500]); tf.matmul(x, x).numpy()\n"
+        "cpu, clock = time.process_time(), time.perf_counter()\n"
+        "for _ in range(10): tf.matmul(x, x).numpy()\n"
+        "print((time.process_time() - cpu) / (time.perf_counter() - clock), os.environ['TF_NUM_INTRAOP_THREADS'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_NUM_INTRAOP_THREADS"}
+    for asked, told in (({}, "1"), ({"TF_NUM_INTRAOP_THREADS": "2"}, "2")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment | asked
+        )
+        busy, threads = done.stdout.split()
+        assert threads == told
+        if told == "1":
+            assert float(busy) < 1.1  # cores at work at once
 
 
 def test_no_communication_library_is_imported_by_one_process():

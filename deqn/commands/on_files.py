@@ -63,6 +63,7 @@ def train(
     """Solve the economy, or train the problem, of a parameter file; write tables and figures into a run folder."""
     from deqn.commands.on_runs import evaluate_and_draw
     from deqn.tasks.train import Request, choose_run
+    from deqn.workers.devices import import_tensorflow
 
     asked = read_file(file, overrides, seed)
     request = Request(run, resume, start_from, typed_command())
@@ -70,12 +71,13 @@ def train(
         asked.project.run(start_from)  # a mistyped name is told before TensorFlow is imported
     launched = read_launch(os.environ)
     several = launched is not None and launched.size > 1
-    folder = _train(asked, request, None if several else choose_run(asked, request), workers.value)
+    folder = None if several else choose_run(asked, request)
+    import_tensorflow(asked.settings.workers.threads)
+    folder = _train(asked, request, folder, workers.value)
     if folder is not None:
         evaluate_and_draw(folder, {}, as_trained=False)
 
 
-@with_tensorflow
 def _train(file: ParameterFile, request: Request, folder: RunFolder | None, kind: str) -> RunFolder | None:
     """Trains; the folder, on the one rank that evaluates it. folder: None if all ranks have yet to agree on it."""
     from deqn.commands.console import Console, costs, header

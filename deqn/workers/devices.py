@@ -15,9 +15,18 @@ from deqn.project.errors import UserError
 from deqn.workers.launch import read_launch
 
 
+def import_tensorflow(threads: int | None = None) -> None:
+    """Imports TensorFlow and starts XLA with stderr held back; if that fails, what was held back is shown.
+
+    threads: that share an operation; None: as the environment says, or one for each core. Only the first call counts.
+    """
+    if threads is not None:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))  # read when TensorFlow starts
+    _start_tensorflow()
+
+
 @functools.cache
-def import_tensorflow() -> None:
-    """Imports TensorFlow and starts XLA with stderr held back; if that fails, what was held back is shown."""
+def _start_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _check_flags(os.environ)
     with _held_stderr():

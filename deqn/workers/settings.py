@@ -10,8 +10,10 @@ from deqn.project.schema import Section, setting
 
 
 class WorkerSettings(Section):
-    """What changes when several ranks train together; nothing where one process trains.
+    """What changes when several ranks train together, and the threads of each; else nothing where one process trains.
 
+    threads: that share an operation in `deqn train`. With small networks a second one saves little time and costs much
+    of a core that another rank or run could use. TF_NUM_INTRAOP_THREADS in the environment goes before it.
     scaling: weak, every rank has the whole of what the file says (tracks), so that an update sees more states with more
     ranks; strong, the ranks share it, so that an update sees the same number.
     learning_rate: what the file's rates are multiplied by on n ranks: 1, sqrt(n) or n.
@@ -19,6 +21,7 @@ class WorkerSettings(Section):
     compression: fp16 halves what is sent, and rounds gradients to three digits.
     """
 
+    threads: int | None = setting(None, unit="threads of a rank; null: one for each core", ge=1)
     scaling: Literal["weak", "strong"] = setting("weak")
     learning_rate: Literal["constant", "sqrt", "linear"] = setting(
         "constant", source="linear: Goyal et al. (2017), for SGD; Muon and Adam set the size of a step themselves"
