@@ -80,7 +80,7 @@ def steady_state(subject: Subject) -> Iterator[Check]:
     try:
         s, o = near.steady_state((near.flat(rest), rule.output(economy.tensors(rest)).numpy()[0]))
     except UserError as error:
-        yield not_applicable(name, str(error).partition(": ")[2])
+        yield not_applicable(name, str(error).partition(": ")[2].partition(";")[0])  # without the advice to who trains
         return
     state = tf.nest.map_structure(np.asarray, near.state(s[None]))
     policy = near.economy.decide(tf.constant(o[None]), near.economy.tensors(state))
