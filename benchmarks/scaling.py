@@ -5,7 +5,8 @@
 
 Each line is a training of `updates` updates, without warm start and validation, whose rate is taken over the time in
 which all its processes run: "apart" are independent trainings of one rank at the same moment, what a machine can do at
-best; "ranks" average their gradients. The exchange alone is timed on arrays of the network's size, in a loop.
+best; "ranks" average their gradients, or their weights after so many local updates as a line says. The exchange alone
+is timed on arrays of the network's size, in a loop.
 
 The forecast assumes a ring all-reduce of n ranks (Patarasuk & Yuan 2009) that overlaps with nothing:
 
@@ -32,7 +33,7 @@ EXCHANGES = 200
 NODES = (2, 4, 8, 16, 32, 64)
 
 
-def rank(file: str, updates: int, kind: str, scaling: str, pinned: bool) -> None:
+def rank(file: str, updates: int, kind: str, scaling: str, local_updates: str, pinned: bool) -> None:
     """One process of a measurement: trains, times the exchange, prints both as a line of JSON."""
     number = int(os.environ.get("OMPI_COMM_WORLD_LOCAL_RANK", os.environ.get("SCALING_CORE", "0")))
     if pinned:
@@ -48,7 +49,8 @@ def rank(file: str, updates: int, kind: str, scaling: str, pinned: bool) -> None
     from deqn.workers.ranks import together
 
     lengths = [f"phases.0.updates={updates}", f"validate_every={10 * updates}", "updates_per_call=10"]
-    read = read_parameter_file(file, [*lengths, f"workers.scaling={scaling}"], Project(ROOT))
+    shared = [f"workers.scaling={scaling}", f"workers.local_updates={local_updates}"]
+    read = read_parameter_file(file, [*lengths, *shared], Project(ROOT))
     with together(kind, read.settings.workers) as workers:
         problem = build_problem(read, workers.rank, workers.size)
         times: list[tuple[float, int]] = []
@@ -84,9 +86,12 @@ def exchange(problem: Any, workers: Any) -> tuple[int, float]:
     return vector.shape[0] * vector.dtype.size, (time.monotonic() - begun) / EXCHANGES
 
 
-def measure(arguments: argparse.Namespace, kind: str, scaling: str, ranks: int, apart: bool) -> dict[str, float]:
+def measure(
+    arguments: argparse.Namespace, kind: str, scaling: str, ranks: int, apart: bool = False, local_updates: int = 1
+) -> dict[str, float]:
     """States a second of `ranks` processes together, seconds an update, seconds an exchange."""
-    own = [sys.executable, __file__, arguments.file, "--updates", str(arguments.updates), "--rank", kind, scaling]
+    own = [sys.executable, __file__, arguments.file, "--updates", str(arguments.updates), "--rank"]
+    own += [kind, scaling, str(local_updates)]
     own += ["--unpinned"] if arguments.unpinned else []
     environment = os.environ | {
         "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_mpi_yield_when_idle": "1",
@@ -144,7 +149,8 @@ def main() -> None:
     parser.add_argument("--unpinned", action="store_true", help="let the system place processes on cores")
     parser.add_argument("--latency", type=float, default=2e-6, help="seconds a message, of your network")
     parser.add_argument("--bandwidth", type=float, default=12.5e9, help="bytes a second, of your network")
-    parser.add_argument("--rank", nargs=2, metavar=("KIND", "SCALING"), help=argparse.SUPPRESS)
+    parser.add_argument("--local-updates", type=int, default=10, help="of ranks that average weights")
+    parser.add_argument("--rank", nargs=3, metavar=("KIND", "SCALING", "LOCAL"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.rank:
         rank(arguments.file, arguments.updates, *arguments.rank, pinned=not arguments.unpinned)
@@ -158,8 +164,10 @@ def main() -> None:
     rows = [("1 rank", one), ("2 apart", two_apart)]
     pairs = []
     for kind in ("horovod", "mpi"):
-        pairs.append([measure(arguments, kind, scaling, 2, apart=False) for scaling in ("weak", "strong")])
+        pairs.append([measure(arguments, kind, scaling, 2) for scaling in ("weak", "strong")])
         rows += [(f"2 ranks, {kind}, {name}", row) for name, row in zip(("weak", "strong"), pairs[-1], strict=True)]
+        local = measure(arguments, kind, "weak", 2, local_updates=arguments.local_updates)
+        rows.append((f"2 ranks, {kind}, weak, {arguments.local_updates} local updates", local))
     for name, row in rows:
         alone = name in ("1 rank", "2 apart")
         ratios = (row["states_per_second"] / each["states_per_second"] for each in (one, two_apart))

@@ -174,7 +174,39 @@ def test_the_output_is_the_scaled_sum_of_wide_part_perceptron_and_own_input():
             np.testing.assert_allclose(output[:, head, each], 0.1 * expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("make", [mlp, lambda **changes: wide_and_deep(own=[0, 1, 2], **changes)])
+def test_kinks_add_one_absolute_value_in_the_own_input_and_take_away_another():
+    own = [4, 0, 2]
+    network, x = randomised(wide_and_deep(own=own, kinks=5)), sample()
+    network.adapt(x)
+    with_kinks, standardized = np.asarray(network(x)), np.asarray(network.standardize(x))
+    inner = np.hstack([np.asarray(network.components(x)).clip(-5, 5), standardized])
+    for layer in (*network.layers_hidden, network.narrow):
+        inner = inner @ np.asarray(layer.kernel) + np.asarray(layer.bias)
+        inner = inner / (1 + np.exp(-inner)) if layer is not network.narrow else inner
+    bends = [(inner @ np.asarray(each.kernel) + np.asarray(each.bias)).reshape(-1, HEADS, 2, OUTPUTS)
+             for each in (network.convex, network.concave)]  # fmt: skip
+    convex, concave = (np.abs(each[:, :, 0] + each[:, :, 1] * standardized[:, None, own]) for each in bends)
+    for each in (network.convex, network.concave):
+        for weight in each.weights:
+            weight.assign(tf.zeros_like(weight))
+    np.testing.assert_allclose(with_kinks - np.asarray(network(x)), 0.1 * (convex - concave), rtol=1e-9, atol=1e-12)
+
+
+def test_a_silenced_perceptron_with_kinks_leaves_the_wide_part_alone():
+    network, x = randomised(wide_and_deep(own=[0, 1, 2], kinks=5)), sample()
+    network.adapt(x)
+    network.silence_perceptron()
+    p = np.asarray(network.wide_features(network.components(x)))
+    wide = p @ np.asarray(network.wide.kernel) + np.asarray(network.wide.bias)
+    np.testing.assert_allclose(np.asarray(network(x)).reshape(len(x), -1), 0.1 * wide, rtol=1e-12, atol=1e-14)
+
+
+def test_kinks_without_own_inputs_are_refused():
+    with pytest.raises(ValueError, match="own = None"):
+        wide_and_deep(kinks=5)
+
+
+@pytest.mark.parametrize("make", [mlp, lambda **changes: wide_and_deep(own=[0, 1, 2], kinks=4, **changes)])
 def test_weights_that_were_saved_restore_the_outputs_exactly(make, tmp_path):
     network, x = randomised(make()), sample(20)
     network.adapt(sample())
@@ -187,7 +219,7 @@ def test_weights_that_were_saved_restore_the_outputs_exactly(make, tmp_path):
 
 
 def test_gradients_agree_with_finite_differences():
-    network, x = randomised(wide_and_deep(own=[0, 1, 2])), tf.constant(sample(5))
+    network, x = randomised(wide_and_deep(own=[0, 1, 2], kinks=4)), tf.constant(sample(5))
     network.adapt(sample())
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(network(x) ** 2)

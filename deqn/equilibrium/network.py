@@ -76,6 +76,7 @@ def _part(
         quadratics=settings.quadratics,
         output_scale=settings.output_scale,
         own=own,
+        kinks=settings.kinks,
     )
     return network, columns
 
@@ -153,6 +154,8 @@ def _check(economy: Economy, settings: NetworkSettings, inputs: int) -> None:
         raise UserError(f"network.standardize: false needs network.kind: mlp, got {settings.kind}")
     if settings.own and economy.own is None:
         raise UserError(f"network.own: {type(economy).__name__} names no own inputs; set it to false")
+    if settings.kinks and not settings.own:
+        raise UserError("network.kinks: they are kinks in each output's own input; set network.own to true as well")
     names = [settings.activation] if isinstance(settings.activation, str) else settings.activation
     if not isinstance(settings.activation, str) and len(names) != len(settings.hidden):
         raise UserError(

@@ -21,7 +21,7 @@ class NetworkSettings(Section):
 
     kind: mlp, wide_and_deep, or FILE.CLASS for a class in FILE.py beside the economy (deqn.equilibrium.network).
     heads: "shock" gives one output for each value of a discrete shock, from features that do not depend on it.
-    components, quadratics, output_scale, own: of a wide-and-deep network (deqn.mlp.networks.WideAndDeep).
+    components, quadratics, output_scale, own, kinks: of a wide-and-deep network (deqn.mlp.networks.WideAndDeep).
     """
 
     kind: str = setting("wide_and_deep", source="Cheng et al. (2016)")
@@ -33,6 +33,9 @@ class NetworkSettings(Section):
     quadratics: int = setting(0, unit="components whose products enter the wide part", ge=0)
     output_scale: float = setting(0.1, unit="what the sum of wide part and perceptron is multiplied by", gt=0)
     own: bool = setting(False, source="whether an output's own input multiplies a second output of the perceptron")
+    kinks: int | None = setting(
+        None, unit="neurons between perceptron and two kinks of each output in its own input; none by default", ge=1
+    )
 
     @pydantic.field_validator("kind")
     @classmethod

@@ -63,8 +63,7 @@ def follow_parameters(problem: Equilibrium, settings: WarmStartSettings, say: Ca
     network, state = problem.network, tf.nest.map_structure(lambda x: x[: settings.tracks], problem.pool)
     inputs = problem.economy.features(problem.economy.tensors(state))
     output = network(inputs).numpy()
-    for weight in (network.head.kernel, network.head.bias):
-        weight.assign(tf.zeros_like(weight))
+    network.silence_perceptron()
     _fit(network, inputs, output, settings.ridge)
     _iterate(problem, settings, state, say)
 

@@ -28,6 +28,9 @@ _SMALLEST_SPREAD_SHARE = 1e-4
 # cohort that always had none was 350 standard deviations, and the Euler errors there 16 %.
 _ROUNDING_SHARE = 1e-7
 
+# So far apart do places and slopes of the kinks begin: their sum is zero then, and these numbers only tell them apart.
+_FIRST_KINKS = 0.01
+
 _INITIALIZERS: dict[str, Any] = {
     "glorot": keras.initializers.GlorotUniform,
     "he": keras.initializers.HeNormal,
@@ -184,13 +187,15 @@ class MLP(keras.Model):
 class WideAndDeep(keras.Model):
     """A linear and quadratic function of the inputs plus a small multi-layer perceptron (Cheng et al. 2016).
 
-        y = s (wide(p) + A(x) + B(x) own)
+        y = s (wide(p) + A(x) + B(x) own + |C(x) + D(x) own| - |F(x) + G(x) own|)
 
     p: the inputs' principal components, with the products of the first `quadratics` of them; x: the same components
     (clipped at five standard deviations) and the standardised inputs, through the hidden layers; A, B start at zero;
     own: the standardised input that belongs to each output (a cohort's own wealth), if `own` names one.
+    C, D, F, G: of a linear layer with `kinks` neurons after the hidden ones, if that is given; both kinks start alike.
+    Where a borrowing limit begins to bind, a rule has a kink in own wealth, whose place depends on all of the state.
 
-    own: for each output the index of its input, or None.
+    own: for each output the index of its input, or None. Raises ValueError for kinks without own.
     """
 
     def __init__(
@@ -206,8 +211,11 @@ class WideAndDeep(keras.Model):
         quadratics: int,
         output_scale: float,
         own: Sequence[int] | None = None,
+        kinks: int | None = None,
     ) -> None:
         super().__init__(dtype=dtype)
+        if kinks and own is None:
+            raise ValueError("kinks: each output's own input is needed, got own = None")
         self.shape_out = (heads, outputs)
         self.output_scale = output_scale
         self.own = None if own is None else np.asarray(own)
@@ -219,12 +227,28 @@ class WideAndDeep(keras.Model):
         self.layers_hidden = dense_layers(hidden, activation, seed, dtype)
         columns = heads * outputs * (1 if own is None else 2)
         self.head = keras.layers.Dense(columns, kernel_initializer="zeros", dtype=dtype, name="head")
+        self.narrow = None
+        if kinks:
+            narrow = keras.initializers.GlorotUniform(seed=1000 * seed + len(hidden))
+            self.narrow = keras.layers.Dense(kinks, kernel_initializer=narrow, dtype=dtype, name="narrow")
+            small = keras.initializers.RandomNormal(stddev=_FIRST_KINKS, seed=1000 * seed + len(hidden) + 1)
+            begin: dict[str, Any] = {"kernel_initializer": small, "bias_initializer": small, "dtype": dtype}
+            self.convex = keras.layers.Dense(columns, **begin, name="convex")
+            self.concave = keras.layers.Dense(columns, **begin, name="concave")
         self(tf.zeros([1, inputs], dtype))
 
     def adapt(self, sample: np.ndarray) -> None:
         """Standardises and whitens from a sample [n, inputs] of what the network will see."""
         self.standardize.adapt(sample)
         self.whiten.adapt(sample)
+
+    def silence_perceptron(self) -> None:
+        """The wide part is all that is left, as when the network was made."""
+        for weight in self.head.weights:
+            weight.assign(tf.zeros_like(weight))
+        if self.narrow is not None:
+            for concave, convex in zip(self.concave.weights, self.convex.weights, strict=True):
+                concave.assign(convex)
 
     def components(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the whitened inputs, [batch, components], at most ten standard deviations each."""
@@ -255,9 +279,17 @@ class WideAndDeep(keras.Model):
             deep = dense_in_parts(self.head, x, heads)
         else:
             own = tf.gather(standardized, self.own, axis=1)  # [batch, outputs]
-            parts = dense_in_parts(self.head, x, 2 * heads)  # A and B of the first head, of the second, ...
-            deep = [a + b * own for a, b in zip(parts[::2], parts[1::2], strict=True)]
+            deep = self._linear_in_own(self.head, x, own)
+            if self.narrow is not None:
+                x = self.narrow(x)
+                kinks = zip(*(self._linear_in_own(each, x, own) for each in (self.convex, self.concave)), strict=True)
+                deep = [d + tf.abs(convex) - tf.abs(concave) for d, (convex, concave) in zip(deep, kinks, strict=True)]
         return [self.output_scale * (w + d) for w, d in zip(wide, deep, strict=True)]
+
+    def _linear_in_own(self, layer: keras.layers.Dense, x: tf.Tensor, own: tf.Tensor) -> list[tf.Tensor]:
+        """A + B own of each head, where the layer gives A and B of the first head, of the second, ..."""
+        parts = dense_in_parts(layer, x, 2 * self.shape_out[0])
+        return [a + b * own for a, b in zip(parts[::2], parts[1::2], strict=True)]
 
 
 def dense_in_parts(layer: keras.layers.Dense, x: tf.Tensor, count: int) -> list[tf.Tensor]:
