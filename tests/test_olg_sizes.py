@@ -130,9 +130,10 @@ def test_output_is_a_number_where_debts_exceed_what_the_others_hold():
         (["network.quadratics=2"], r"stages\.2: asks for 5 quadratics, expected 0 to 2, as network\.quadratics has"),
         (["network.quadratics=0"], r"stages\.2: asks for 5 quadratics, expected 0 to 0, as network\.quadratics has"),
         (["network.heads=none", "sampling.every_shock=false"], "warm_start: needs network.heads: shock, got none"),
+        (["network.own=false", "network.kinks=4"], "network.kinks: .* got wide_and_deep and false; change these or"),
     ],
 )
-def test_a_warm_start_that_the_network_cannot_hold_is_refused_in_one_line(overrides, message):
+def test_a_warm_start_or_a_network_that_does_not_fit_is_refused_in_one_line(overrides, message):
     with pytest.raises(UserError, match=message) as error:
         build_problem(file_of(TINY, *overrides)).warm_start(print)
     assert "\n" not in str(error.value)

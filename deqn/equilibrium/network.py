@@ -154,8 +154,11 @@ def _check(economy: Economy, settings: NetworkSettings, inputs: int) -> None:
         raise UserError(f"network.standardize: false needs network.kind: mlp, got {settings.kind}")
     if settings.own and economy.own is None:
         raise UserError(f"network.own: {type(economy).__name__} names no own inputs; set it to false")
-    if settings.kinks and not settings.own:
-        raise UserError("network.kinks: they are kinks in each output's own input; set network.own to true as well")
+    if settings.kinks and not (settings.own and settings.kind == "wide_and_deep"):
+        raise UserError(
+            f"network.kinks: expected network.kind: wide_and_deep and network.own: true, got {settings.kind} and "
+            f"{str(settings.own).lower()}; change these or leave kinks out"
+        )
     names = [settings.activation] if isinstance(settings.activation, str) else settings.activation
     if not isinstance(settings.activation, str) and len(names) != len(settings.hidden):
         raise UserError(

@@ -242,6 +242,7 @@ class Equilibrium(Problem):
         kept = f", {self.settings.memory} of them remembered" if self.settings.memory else ""
         hidden = " x ".join(map(str, network.hidden))
         activation = network.activation if isinstance(network.activation, str) else ", ".join(network.activation)
+        kinks = f", two kinks of each output by {network.kinks} neurons" if network.kinks else ""
         weights = sum(int(np.prod(variable.shape)) for variable in self.trainable["policy"])
         each = ", each under every shock" if sampling.every_shock else ""
         decided = {
@@ -250,7 +251,7 @@ class Equilibrium(Problem):
             "held": "a slowly averaged copy of the network, with gradient through the next state",
         }[self.settings.next_period.gradient]
         return {
-            "network": f"{network.kind}, {inputs_of(economy)} inputs{kept}, hidden {hidden} {activation}, "
+            "network": f"{network.kind}, {inputs_of(economy)} inputs{kept}, hidden {hidden} {activation}{kinks}, "
             f"{economy.taken.each} outputs{heads}{further}: {weights} weights to train, {economy.dtype}",
             "sampling": f"{sampling.tracks} tracks x {_many(sampling.periods, 'period')} an episode, "
             f"{_many(sampling.epochs, 'epoch')}, {self.sampler.minibatch} states an update{each}"
