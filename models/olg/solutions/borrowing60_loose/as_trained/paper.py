@@ -4,7 +4,7 @@ The network gives savings and the multiplier, each by a softplus, so that a^h >=
 What is minimised (eq. 38, with the penalties of appendix B.2, eps = 1e-5) is the mean over states of
 
     1/(N-1) sum_h [ u'^{-1}( beta E[r' u'(c'^{h+1})] + lambda^h ) / c^h - 1 ]^2 + [ lambda^h (a^h - a_low) ]^2
-    + 1/N sum_h max(-c_0^h, 0)^2 / eps + max(-K'_0, 0)^2 / eps
+    + 1/N sum_h [ max(-c_0^h, 0) / eps ]^2 + [ max(-K'_0, 0) / eps ]^2
 
 c_0 and K'_0 are consumption and next period's capital as the policy implies them, c = max(c_0, eps), K = max(K_0, eps).
 """
@@ -68,8 +68,8 @@ class PaperOLG(OverlappingGenerations):
         return {
             "euler": errors["euler"],  # eq. 36, with the network's multiplier
             "kkt": errors["kkt"],
-            "infeasible_consumption": tf.nn.relu(-self.implied_consumption(state, policy.savings)) / eps**0.5,
-            "infeasible_capital": tf.nn.relu(-next_capital) / eps**0.5,
+            "infeasible_consumption": tf.nn.relu(-self.implied_consumption(state, policy.savings)) / eps,
+            "infeasible_capital": tf.nn.relu(-next_capital) / eps,
         }
 
     def flags(self, state: State, policy: PaperPolicy) -> dict[str, tf.Tensor]:
