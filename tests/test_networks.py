@@ -192,13 +192,14 @@ def test_kinks_add_one_absolute_value_in_the_own_input_and_take_away_another():
     np.testing.assert_allclose(with_kinks - np.asarray(network(x)), 0.1 * (convex - concave), rtol=1e-9, atol=1e-12)
 
 
-def test_a_silenced_perceptron_with_kinks_leaves_the_wide_part_alone():
-    network, x = randomised(wide_and_deep(own=[0, 1, 2], kinks=5)), sample()
-    network.adapt(x)
-    network.silence_perceptron()
-    p = np.asarray(network.wide_features(network.components(x)))
-    wide = p @ np.asarray(network.wide.kernel) + np.asarray(network.wide.bias)
-    np.testing.assert_allclose(np.asarray(network(x)).reshape(len(x), -1), 0.1 * wide, rtol=1e-12, atol=1e-14)
+def test_a_perceptron_that_begins_anew_is_that_of_a_new_network_and_leaves_the_wide_part():
+    network, new = randomised(wide_and_deep(own=[0, 1, 2], kinks=5)), wide_and_deep(own=[0, 1, 2], kinks=5)
+    wide = np.array(network.wide.kernel)
+    network.restart_perceptron()
+    np.testing.assert_array_equal(network.wide.kernel, wide)
+    for one, other in zip(network.trainable_weights, new.trainable_weights, strict=True):
+        if "/wide/" not in one.path:
+            np.testing.assert_array_equal(one, other, err_msg=one.path)
 
 
 def test_kinks_without_own_inputs_are_refused():

@@ -55,15 +55,15 @@ def fit_wide_part(problem: Equilibrium, settings: WarmStartSettings, say: Callab
 def follow_parameters(problem: Equilibrium, settings: WarmStartSettings, say: Callable[[str], None]) -> None:
     """The same iteration, from the rule and the states that the parameters before have led to.
 
-    The wide part takes over what the network said there, and the head of the hidden layers is zero again: what these
-    have learned of kinks belongs to other limits. The statistics of the inputs may be a hundred times too small: where
+    The wide part takes over what the network said there, and the perceptron begins anew: what it has learned of kinks
+    belongs to other limits. The statistics of the inputs may be a hundred times too small: where
     nobody may borrow, the young own next to nothing.
     """
     _check(problem.economy, problem.network, problem.settings.network, settings)  # after --from nothing has yet
     network, state = problem.network, tf.nest.map_structure(lambda x: x[: settings.tracks], problem.pool)
     inputs = problem.economy.features(problem.economy.tensors(state))
     output = network(inputs).numpy()
-    network.silence_perceptron()
+    network.restart_perceptron()
     _fit(network, inputs, output, settings.ridge)
     _iterate(problem, settings, state, say)
 

@@ -242,13 +242,12 @@ class WideAndDeep(keras.Model):
         self.standardize.adapt(sample)
         self.whiten.adapt(sample)
 
-    def silence_perceptron(self) -> None:
-        """The wide part is all that is left, as when the network was made."""
-        for weight in self.head.weights:
-            weight.assign(tf.zeros_like(weight))
-        if self.narrow is not None:
-            for concave, convex in zip(self.concave.weights, self.convex.weights, strict=True):
-                concave.assign(convex)
+    def restart_perceptron(self) -> None:
+        """All but the wide part is as when the network was made: it gives zero and can learn something else."""
+        kinks = [] if self.narrow is None else [self.narrow, self.convex, self.concave]
+        for layer in (*self.layers_hidden, self.head, *kinks):
+            for weight, first in ((layer.kernel, layer.kernel_initializer), (layer.bias, layer.bias_initializer)):
+                weight.assign(first(weight.shape, weight.dtype))
 
     def components(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the whitened inputs, [batch, components], at most ten standard deviations each."""
