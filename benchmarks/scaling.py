@@ -48,7 +48,8 @@ def rank(file: str, updates: int, kind: str, scaling: str, local_updates: str, p
     from deqn.training.trainer import Trainer
     from deqn.workers.ranks import together
 
-    lengths = [f"phases.0.updates={updates}", f"validate_every={10 * updates}", "updates_per_call=10"]
+    each_call = max(10, int(local_updates))
+    lengths = [f"phases.0.updates={updates}", f"validate_every={10 * updates}", f"updates_per_call={each_call}"]
     shared = [f"workers.scaling={scaling}", f"workers.local_updates={local_updates}"]
     read = read_parameter_file(file, [*lengths, *shared], Project(ROOT))
     with together(kind, read.settings.workers) as workers:
@@ -59,7 +60,8 @@ def rank(file: str, updates: int, kind: str, scaling: str, local_updates: str, p
         )
         trainer.train()
         bytes_, seconds = exchange(problem, workers)
-        states = problem.minibatch * (problem.economy.shocks.discrete if problem.sampling.every_shock else 1)
+        sampler = problem.sampler
+        states = sampler.minibatch * (problem.economy.shocks.discrete if sampler.settings.every_shock else 1)
         # Rank 0 tells for all: lines of several processes through one pipe may be cut by each other.
         found = workers.gather({"times": times, "states": states, "bytes": bytes_, "exchange": seconds})
         if workers.rank == 0:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -340,6 +341,18 @@ def test_the_benchmark_tells_an_update_in_matrix_products(olg60):
     assert 0 < seconds < 1
     assert 0.001 < of_fixed < 100
     assert 0.3 < of_own < 30  # an update makes these products and more; a call of its own costs as much here
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_ranks_counts_the_states_that_an_update_sees():
+    asked = ["models/olg/tiny.yaml", "--updates", "30", "--unpinned", "--rank", "single", "weak", "1"]
+    done = subprocess.run(
+        [sys.executable, "benchmarks/scaling.py", *asked], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    (found,) = json.loads(done.stdout.partition("SCALING ")[2])
+    file = file_of(ROOT / "models/olg/tiny.yaml")
+    assert found["states"] == file.settings.sampling.tracks * len(file.parameters.tfp)
+    assert [update for _, update in found["times"]][-1] == 30
 
 
 def test_the_benchmark_reads_error_against_cpu_seconds(olg60, tmp_path):
